@@ -1,0 +1,46 @@
+"""SHA-256 digests, as lower-case hex, of bytes, JSON values, files and directories."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+
+def canonical_json(value: Any) -> str:
+    """JSON with sorted keys, no spaces, UTF-8 kept: equal values give equal text.
+
+    Raises ValueError for NaN and infinities, which JSON does not have.
+    """
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
+
+
+def of_bytes(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def of_text(text: str) -> str:
+    # Model-written text can hold lone surrogates, which strict UTF-8 refuses.
+    return of_bytes(text.encode("utf-8", "surrogatepass"))
+
+
+def of_json(value: Any) -> str:
+    """Digest of the canonical JSON of `value`."""
+    return of_text(canonical_json(value))
+
+
+def of_file(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def of_directory(path: Path) -> str:
+    """Digest over the relative names and contents of all files below `path`; modes do not count."""
+    files = sorted(p for p in Path(path).rglob("*") if p.is_file())
+    return of_json([[p.relative_to(path).as_posix(), of_file(p)] for p in files])
+
+
+def of_path(path: Path) -> str:
+    """Digest of a file's bytes or of a directory's contents."""
+    return of_directory(path) if Path(path).is_dir() else of_file(path)

@@ -1,0 +1,156 @@
+"""The records on disk and how they are read and written.
+
+JSON Lines: UTF-8, sorted keys, one record a line, one trailing newline; no time stamps, host names
+or absolute paths. Files are written beside their place and renamed, so a reader never sees half.
+"""
+
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal, TypedDict
+
+from aiev.errors import UserError
+
+Outcome = Literal[
+    "passed", "failed", "timed-out", "out-of-memory", "crashed", "install-failed", "output-cut"
+]
+Kind = Literal["problem", "solution", "stderr", "description", "revision", "stdout"]
+
+
+class Source(TypedDict):
+    """Where a seed comes from: `name` of the source, `path` in it, `licence` (SPDX)."""
+
+    name: str
+    path: str
+    licence: str
+
+
+class Seed(TypedDict):
+    """A snippet of open-source code. `id` is the first 16 hex digits of its text's digest."""
+
+    id: str
+    text: str
+    name: str
+    source: Source
+
+
+class Message(TypedDict):
+    """One turn of a dialogue; `kind` is its step in METHOD 1."""
+
+    role: Literal["user", "assistant", "interpreter"]
+    kind: Kind
+    content: str
+
+
+class Execution(TypedDict):
+    """One run in the sandbox."""
+
+    exit_code: int | None
+    outcome: Outcome
+    stdout: str
+    stderr: str
+
+
+class Dialogue(TypedDict):
+    """One dialogue, passed or not.
+
+    verdict: "verified" or "rejected"; reason: "" when verified, else why it was rejected.
+    solution and tests: the last version of each; `entry_point` is the function that tests call.
+    seed: {"id", "source", "licence"}.
+    """
+
+    id: str
+    seed: dict[str, Any]
+    round: int
+    stage: Literal["teaching", "self-learning"]
+    model: str
+    messages: list[Message]
+    entry_point: str
+    solution: str
+    tests: str
+    packages: list[str]
+    executions: list[Execution]
+    verdict: Literal["verified", "rejected"]
+    reason: str
+
+
+def dump_line(record: Any) -> str:
+    """One line of JSON without its newline. Lone surrogates are escaped, so it is valid UTF-8."""
+    line = json.dumps(record, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    try:
+        line.encode("utf-8")
+    except UnicodeEncodeError:
+        line = json.dumps(record, sort_keys=True, allow_nan=False)
+    return line
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write beside `path`, flush to disk, rename. Raises UserError when the disk is full."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with open(beside, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise UserError(
+            f"cannot write: {error.strerror}",
+            where=str(path),
+            todo="free some space or mend the permissions, then run again; nothing finished is lost",
+        ) from error
+
+
+def write_text(path: Path, text: str) -> None:
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_json(path: Path, value: Any) -> None:
+    """One JSON value, sorted keys, indented by two for the reader."""
+    text = json.dumps(value, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False)
+    write_text(path, text + "\n")
+
+
+def write_jsonl(path: Path, records: Iterable[Any]) -> None:
+    write_text(path, "".join(dump_line(record) + "\n" for record in records))
+
+
+def read_text(path: Path) -> str:
+    """Text of a UTF-8 file. Raises UserError when it is missing or is not UTF-8."""
+    try:
+        return Path(path).read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"not UTF-8: byte {error.start} is {error.object[error.start]:#04x}",
+            where=str(path),
+            todo="convert the file to UTF-8",
+        ) from error
+    except OSError as error:
+        raise UserError(f"cannot read: {error.strerror}", where=str(path)) from error
+
+
+def read_json(path: Path) -> Any:
+    try:
+        return json.loads(read_text(path))
+    except json.JSONDecodeError as error:
+        raise UserError(f"not JSON: {error}", where=str(path)) from error
+
+
+def read_jsonl(path: Path) -> list[Any]:
+    """All records of a JSON Lines file. Raises UserError naming the first line that is not JSON."""
+    records = []
+    # Not splitlines(): U+2028 and its like are legal inside a JSON string.
+    for number, line in enumerate(read_text(path).split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            records.append(json.loads(line))
+        except json.JSONDecodeError as error:
+            raise UserError(
+                f"not JSON: {error.msg} at column {error.colno}", where=f"{path}, line {number}"
+            ) from error
+    return records
