@@ -1,0 +1,157 @@
+"""The action store: a finished job's outputs, kept by the digest of all that decides them.
+
+key = digest(rule, code, parameters, contents of the inputs, environment lock). A hit restores the
+outputs, a miss runs the job and stores them. So a job that Snakemake starts again for a reason
+that does not matter costs a copy, and an upstream job that made the same bytes costs nothing below.
+
+Layout, under the store's directory:
+  actions/<key[:2]>/<key>/action.json, outputs by name   one finished action
+  made/<output path>.json                                how a file in the working tree was made
+  scratch/<key>/                                         what an unfinished action keeps for itself
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aiev.digests import of_json, of_path
+from aiev.errors import UserError
+from aiev.progress import log
+from aiev.records import read_json, write_json
+
+STORE = Path(".aiev")
+
+
+@dataclass(frozen=True)
+class Action:
+    """What one job does: `inputs` maps a name to files or directories, in order."""
+
+    rule: str
+    code: str
+    params: Mapping[str, Any]
+    inputs: Mapping[str, list[Path]]
+    outputs: Mapping[str, list[Path]]
+    environment: str
+
+    def __post_init__(self) -> None:
+        missing = [str(p) for paths in self.inputs.values() for p in paths if not p.exists()]
+        if missing:
+            raise UserError("input does not exist", where=", ".join(missing))
+
+    def description(self) -> dict[str, Any]:
+        """All that decides the outputs; digests only, so that it holds on any machine."""
+        return {
+            "rule": self.rule,
+            "code": self.code,
+            "environment": self.environment,
+            "params": dict(self.params),
+            "inputs": {n: [of_path(p) for p in paths] for n, paths in self.inputs.items()},
+            "outputs": {n: len(paths) for n, paths in self.outputs.items()},
+        }
+
+
+class Store:
+    """A directory of finished actions, safe with many writers: entries appear by one rename."""
+
+    def __init__(self, root: Path = STORE):
+        self.root = Path(root)
+
+    def entry(self, key: str) -> Path:
+        return self.root / "actions" / key[:2] / key
+
+    def scratch(self, key: str) -> Path:
+        path = self.root / "scratch" / key
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def restore(self, key: str, outputs: Mapping[str, list[Path]]) -> dict[str, Any] | None:
+        """Put a finished action's outputs in place and return its record; None when not there.
+
+        An entry whose bytes no longer have their digests is removed, and counts as not there.
+        """
+        entry = self.entry(key)
+        if not (entry / "action.json").is_file():
+            return None
+        record = read_json(entry / "action.json")
+        for name, paths in outputs.items():
+            for number, path in enumerate(paths):
+                stored = entry / f"{name}.{number}"
+                if not stored.exists() or of_path(stored) != record["outputs"][name][number]:
+                    log.warning("stored output %s of action %s is damaged: made again", name, key)
+                    shutil.rmtree(entry, ignore_errors=True)
+                    return None
+                place(stored, path)
+        return record
+
+    def save(self, key: str, description: dict[str, Any], made: Mapping[str, list[Path]]):
+        """Store `made` outputs under `key`, and return the record with their digests."""
+        record = dict(description)
+        record["key"] = key
+        record["outputs"] = {n: [of_path(p) for p in paths] for n, paths in made.items()}
+        entry = self.entry(key)
+        if (entry / "action.json").is_file():
+            before = read_json(entry / "action.json")["outputs"]
+            differ = [name for name in before if before[name] != record["outputs"].get(name)]
+            if differ:
+                log.warning("not deterministic: action %s made other bytes: %s", key, differ)
+            return record
+        entry.parent.mkdir(parents=True, exist_ok=True)
+        beside = Path(tempfile.mkdtemp(prefix=".part-", dir=entry.parent))
+        try:
+            for name, paths in made.items():
+                for number, path in enumerate(paths):
+                    copy(path, beside / f"{name}.{number}")
+            write_json(beside / "action.json", record)
+            os.chmod(beside, 0o755)
+            beside.rename(entry)
+        except OSError as error:
+            # Another writer was first, or the disk is full: the store is a help, never a need.
+            log.info("action %s not stored: %s", key, error)
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)
+        return record
+
+    def note(self, record: Mapping[str, Any], inputs: Mapping[str, list[Path]], output: Path):
+        """Write how `output` was made, for the manifest and for `why`."""
+        paths = {n: [p.as_posix() for p in found] for n, found in inputs.items()}
+        write_json(self.root / "made" / f"{output}.json", {**record, "input_paths": paths})
+
+
+def key_of(description: Mapping[str, Any]) -> str:
+    return of_json(dict(description))
+
+
+def copy(source: Path, target: Path) -> None:
+    """Copy a file or a directory; the target must not exist."""
+    if source.is_dir():
+        shutil.copytree(source, target)
+    else:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+
+
+def place(source: Path, target: Path) -> None:
+    """Copy beside the target, then rename over it."""
+    beside = target.with_name(f".{target.name}.{os.getpid()}.part")
+    remove(beside)
+    copy(source, beside)
+    move(beside, target)
+
+
+def move(source: Path, target: Path) -> None:
+    """Rename over the target, whatever stands there."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if target.is_dir() and not target.is_symlink():
+        remove(target)
+    os.replace(source, target)
+
+
+def remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,143 @@
+"""The one way in which a main runs: command line, log, errors, action store."""
+
+import argparse
+import json
+import os
+import shutil
+import sys
+import traceback
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from aiev.action import Action, Store, key_of, move, remove
+from aiev.codehash import code_digest
+from aiev.digests import of_file, of_path
+from aiev.errors import UserError
+from aiev.processes import follow_workflow, raise_on_terminate
+from aiev.progress import log, start_log
+
+LOCK = Path(__file__).parents[2] / "envs" / "lock.txt"
+
+
+class Job:
+    """What a main is given: inputs to read, outputs to write, parameters.
+
+    inputs:  name -> files or directories, as named on the command line.
+    params:  the config values that this job uses, and no others.
+    """
+
+    def __init__(self, action: Action, key: str, store: Store, log_path: Path | None):
+        self.inputs = action.inputs
+        self.params = dict(action.params)
+        self.log_path = log_path
+        self._key, self._store = key, store
+        self._outputs = {
+            name: [p.with_name(f".{p.name}.{key[:12]}.part") for p in paths]
+            for name, paths in action.outputs.items()
+        }
+
+    def input(self, name: str) -> Path:
+        (path,) = self.inputs[name]
+        return path
+
+    def output(self, name: str) -> Path:
+        """Path to write to; a file or, if the main makes one, a directory. Renamed afterwards."""
+        (path,) = self._outputs[name]
+        return path
+
+    def outputs(self, name: str) -> list[Path]:
+        return self._outputs[name]
+
+    def scratch(self) -> Path:
+        """A directory that survives a crash and is removed once this job has succeeded."""
+        return self._store.scratch(self._key)
+
+
+def run_job(
+    main: Callable[[Job], None],
+    inputs: Iterable[str] = (),
+    outputs: Iterable[str] = (),
+    stored: bool = True,
+) -> None:
+    """Run a script's `main` from its command line, and exit with its status.
+
+    Each input and output name is an option that takes one or more paths. `stored=False` is for a
+    job that is cheaper to run than to keep.
+    """
+    arguments = _parse(sys.argv[1:], tuple(inputs), tuple(outputs))
+    start_log(arguments.log)
+    follow_workflow()
+    raise_on_terminate()
+    script = Path(sys.argv[0])
+    try:
+        action = Action(
+            rule=script.stem,
+            code=arguments.code or code_digest(script),
+            params=json.loads(arguments.params),
+            inputs={name: getattr(arguments, name) for name in inputs},
+            outputs={name: getattr(arguments, name) for name in outputs},
+            environment=of_file(LOCK) if LOCK.exists() else "",
+        )
+        _run(main, action, arguments.log, stored)
+    except UserError as error:
+        log.error("%s", f"{script.stem}: {error}")
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        log.error("%s: interrupted; run the same command again to go on", script.stem)
+        sys.exit(130)
+    except Exception:
+        # A defect of ours: the traceback goes to the log, the place of the log to the user.
+        log.info("%s", traceback.format_exc())
+        last = traceback.format_exc().strip().splitlines()[-1]
+        log.error("%s: unexpected: %s\n  where: %s", script.stem, last, arguments.log or "above")
+        sys.exit(1)
+
+
+def _parse(argv: list[str], inputs: tuple[str, ...], outputs: tuple[str, ...]):
+    parser = argparse.ArgumentParser()
+    for name in inputs:
+        parser.add_argument(f"--{name}", nargs="*", type=Path, required=True)
+    for name in outputs:
+        parser.add_argument(f"--{name}", nargs="+", type=Path, required=True)
+    parser.add_argument("--params", default="{}", help="config values, as JSON")
+    parser.add_argument("--code", default="", help="digest of the code; computed when not given")
+    parser.add_argument("--log", type=Path, default=None)
+    return parser.parse_args(argv)
+
+
+def _run(main, action: Action, log_path: Path | None, stored: bool) -> None:
+    store = Store()
+    description = action.description()
+    key = key_of(description)
+    record: dict[str, Any] | None = store.restore(key, action.outputs) if stored else None
+    if record:
+        log.info("restored from action %s", key)
+    else:
+        job = Job(action, key, store, log_path)
+        made = job._outputs
+        _clear(made)
+        try:
+            main(job)
+            record = store.save(key, description, made) if stored else _digests(description, made)
+            for name, paths in action.outputs.items():
+                for written, path in zip(made[name], paths, strict=True):
+                    move(written, path)
+        finally:
+            _clear(made)
+        shutil.rmtree(store.root / "scratch" / key, ignore_errors=True)
+    for paths in action.outputs.values():
+        for path in paths:
+            store.note(record, action.inputs, path)
+
+
+def _digests(description: dict[str, Any], made: dict[str, list[Path]]) -> dict[str, Any]:
+    outputs = {name: [of_path(p) for p in paths] for name, paths in made.items()}
+    return {**description, "outputs": outputs, "key": key_of(description)}
+
+
+def _clear(made: dict[str, list[Path]]) -> None:
+    for paths in made.values():
+        for path in paths:
+            remove(path)
+            os.makedirs(path.parent, exist_ok=True)
