@@ -26,13 +26,7 @@ class UserError(Exception):
         return "\n".join(lines)
 
 
-class BudgetReached(UserError):
-    """The next model call would pass the budget; all that was paid for is kept."""
-
-    exit_code = 3
-
-
 class EndpointError(UserError):
     """A model server failed, after retries; the answers that it gave are kept."""
 
-    exit_code = 4
+    exit_code = 3

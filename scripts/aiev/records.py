@@ -101,7 +101,7 @@ def write_bytes(path: Path, data: bytes) -> None:
         raise UserError(
             f"cannot write: {error.strerror}",
             where=str(path),
-            todo="free some space or mend the permissions, then run again; nothing finished is lost",
+            todo="free some space or mend the permissions, and run again; nothing finished is lost",
         ) from error
 
 

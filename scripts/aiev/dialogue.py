@@ -1,0 +1,200 @@
+"""The dialogue, as a state machine: propose, solve, run, and up to n rounds of feedback.
+
+METHOD 1, after AIEV-Instruct (arXiv 2405.14906). A dialogue depends on its seed, the model and the
+settings, and on nothing else: not on its neighbours, the shard or the order of work.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiev.chat import Chat, ContextFull
+from aiev.checks import flaw, program_request
+from aiev.digests import of_json
+from aiev.programs import code_block, take_apart
+from aiev.records import Dialogue, Seed
+from aiev.roles import Programmer, Questioner, Sampling
+from aiev.sandbox import Limits, Result, Sandbox
+
+
+@dataclass(frozen=True)
+class Settings:
+    """feedback_rounds: most revisions. run_seed: from which all sampling seeds derive.
+    shown_characters: how much of a run's output a message shows."""
+
+    run_seed: int
+    feedback_rounds: int
+    shown_characters: int
+    sampling: Sampling
+    limits: Limits
+
+
+class Rejected(Exception):
+    """The dialogue ends here; the message is its reason in the record."""
+
+
+def turn_seed(run_seed: int, dialogue_id: str, turn: int) -> int:
+    """Sampling seed of one turn, 31 bits."""
+    return int(of_json([run_seed, dialogue_id, turn])[:8], 16) & 0x7FFFFFFF
+
+
+@dataclass
+class _Talk:
+    """One dialogue under way."""
+
+    seed: Seed
+    chat: Chat
+    sandbox: Sandbox
+    settings: Settings
+    id: str
+    messages: list[dict[str, str]] = field(default_factory=list)
+    executions: list[dict[str, Any]] = field(default_factory=list)
+    code: str = ""
+    turn: int = 0
+
+    def next_seed(self) -> int:
+        self.turn += 1
+        return turn_seed(self.settings.run_seed, self.id, self.turn)
+
+    def say(self, role: str, kind: str, content: str) -> str:
+        self.messages.append({"role": role, "kind": kind, "content": content})
+        return content
+
+    async def write(self) -> None:
+        """All steps in order. Raises Rejected with the reason where it fails."""
+        questioner = Questioner(self.chat, self.settings.sampling)
+        programmer = Programmer(self.chat, self.settings.sampling)
+        problem = await questioner.propose(self.seed["text"], self.next_seed())
+        if not problem:
+            raise Rejected("empty-problem")
+        self.say("user", "problem", problem)
+        answer = await programmer.solve(problem, self.next_seed())
+        self.say("assistant", "solution", answer)
+        for left in range(self.settings.feedback_rounds, -1, -1):
+            result = await self.execute(answer)
+            if result.outcome == "passed":
+                break
+            error = self.say("interpreter", "stderr", self.shown(error_text(result)))
+            if not left:
+                raise Rejected(f"unsolved-{result.outcome}")
+            words = await questioner.describe(self.code, error, self.next_seed())
+            self.say("user", "description", words)
+            answer = await programmer.revise(error, words, self.next_seed())
+            self.say("assistant", "revision", answer)
+        await self.verify(result)
+        self.say("interpreter", "stdout", self.shown(result.stdout))
+
+    async def execute(self, answer: str) -> Result:
+        code = code_block(answer)
+        if code is None:
+            raise Rejected("no-code" if answer else "empty-answer")
+        self.code = code
+        request = program_request(code, self.settings.limits)
+        result = await asyncio.to_thread(self.sandbox.run, request)
+        self.executions.append(
+            {
+                "exit_code": result.exit_code,
+                "outcome": result.outcome,
+                "stdout": result.stdout,
+                "stderr": result.stderr,
+            }
+        )
+        return result
+
+    async def verify(self, passed: Result) -> None:
+        reason = await asyncio.to_thread(
+            flaw, self.code, take_apart(self.code), passed, self.sandbox, self.settings.limits
+        )
+        if reason:
+            raise Rejected(reason)
+
+    def shown(self, text: str) -> str:
+        """The ends of a long output: a traceback says where at its end, what ran at its start."""
+        most = self.settings.shown_characters
+        text = text.rstrip()
+        if len(text) <= most:
+            return text
+        return f"{text[: most // 4]}\n[...]\n{text[-(most - most // 4) :]}"
+
+
+_SAYS = {
+    "timed-out": "The program was stopped: it ran longer than the time limit.",
+    "out-of-memory": "The program was stopped: it used more memory than the limit.",
+    "crashed": "The program was killed by a signal.",
+    "output-cut": "The program was stopped: it printed more than the limit.",
+}
+
+
+def error_text(result: Result) -> str:
+    """What the interpreter says of a run that failed; stderr, and why it was stopped."""
+    said = _SAYS.get(result.outcome, "")
+    if not result.stderr.strip() and not said:
+        said = f"The program ended with exit code {result.exit_code} and no message."
+    return "\n".join(part for part in (result.stderr.strip("\n"), said) if part)
+
+
+async def write_dialogue(
+    seed: Seed, chat: Chat, sandbox: Sandbox, settings: Settings, round_number: int, stage: str
+) -> Dialogue:
+    """One dialogue from one seed, whatever comes of it. Raises EndpointError only."""
+    model = chat.endpoint
+    talk = _Talk(seed, chat, sandbox, settings, id=f"{round_number}-{seed['id']}")
+    verdict, reason = "verified", ""
+    try:
+        await talk.write()
+    except Rejected as rejected:
+        verdict, reason = "rejected", str(rejected)
+    except ContextFull:
+        verdict, reason = "rejected", "context-full"
+    try:
+        program = take_apart(talk.code)
+        parts = program.solution, program.tests, program.entry_point
+    except (SyntaxError, ValueError, RecursionError):
+        parts = talk.code, "", ""
+    return {
+        "id": talk.id,
+        "seed": {
+            "id": seed["id"],
+            "source": seed["source"]["name"],
+            "licence": seed["source"]["licence"],
+        },
+        "round": round_number,
+        "stage": stage,
+        "model": f"{model.model}@{model.digest}",
+        "messages": talk.messages,
+        "solution": parts[0],
+        "tests": parts[1],
+        "entry_point": parts[2],
+        "packages": [],
+        "executions": talk.executions,
+        "verdict": verdict,
+        "reason": reason,
+    }
+
+
+async def write_dialogues(
+    seeds: Sequence[Seed],
+    chat: Chat,
+    sandbox: Sandbox,
+    settings: Settings,
+    round_number: int,
+    stage: str,
+    in_flight: int,
+    done: Callable[[Dialogue], None],
+) -> list[Dialogue]:
+    """A dialogue for each seed, `in_flight` at once, in the order of the seeds.
+
+    One failed server ends all: what was answered is in the ledger.
+    """
+    places = asyncio.Semaphore(in_flight)
+
+    async def one(seed: Seed) -> Dialogue:
+        async with places:
+            dialogue = await write_dialogue(seed, chat, sandbox, settings, round_number, stage)
+        done(dialogue)
+        return dialogue
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(one(seed)) for seed in seeds]
+    return [task.result() for task in tasks]

@@ -1,0 +1,83 @@
+"""Endpoints: anything that speaks the OpenAI chat API, started here where it is local.
+
+An endpoint knows no prompt. Kinds:
+  llamacpp  a GGUF file, or a Hugging Face checkpoint that is converted first, served on loopback
+            by llama.cpp in a child process for as long as the job needs it
+  openai    any server at `base_url` (default: OPENAI_BASE_URL, else the vendor's); the key comes
+            from OPENAI_API_KEY and is written nowhere
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from aiev.errors import UserError
+
+API_KEY = "OPENAI_API_KEY"
+
+
+@dataclass
+class Endpoint:
+    """A server to ask.
+
+    model:  the name by which it is asked; digest: of the weights, or a vendor's dated version.
+    slots:  requests that it works on at once.
+    """
+
+    kind: str
+    model: str
+    digest: str
+    base_url: str | None
+    slots: int
+    api_key: str = field(default="none", repr=False)
+
+    def identity(self) -> dict[str, str]:
+        """What of the endpoint decides an answer: never its address."""
+        return {"kind": self.kind, "model": self.model, "digest": self.digest}
+
+    def state(self) -> str:
+        """Why the server may be unreachable, as far as this side can tell; "" when it cannot."""
+        return ""
+
+
+@contextmanager
+def serve(
+    settings: dict[str, Any], weights: Path | None, digest: str, scratch: Path, log: Path | None
+) -> Iterator[Endpoint]:
+    """An endpoint that answers, for the length of the block; a local server is then stopped.
+
+    settings: one of the config's `models`. weights: a GGUF file or a checkpoint directory, for the
+    local kinds. scratch: where a converted file may be left for the next start.
+    Raises UserError when the server cannot be started.
+    """
+    if settings["kind"] == "openai":
+        yield remote(settings)
+        return
+    from aiev.endpoints.llamacpp import local
+
+    if weights is None:
+        raise UserError("a local model needs its weights", where=f"models: {settings['name']}")
+    with local(settings, weights, digest, scratch, log) as endpoint:
+        yield endpoint
+
+
+def remote(settings: dict[str, Any]) -> Endpoint:
+    """The endpoint behind an OpenAI-compatible URL. Raises UserError when the key is missing."""
+    key = os.environ.get(API_KEY)
+    if not key:
+        raise UserError(
+            f"the model {settings['name']} is asked over the network and no key is set",
+            where=f"environment variable {API_KEY}",
+            todo=f"export {API_KEY}=... (any word, for a server that wants none)",
+        )
+    return Endpoint(
+        kind="openai",
+        model=settings["name"],
+        digest=settings["version"],
+        base_url=settings["base_url"],
+        slots=settings["slots"],
+        api_key=key,
+    )

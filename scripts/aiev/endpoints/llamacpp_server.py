@@ -1,0 +1,40 @@
+"""A llama.cpp server in a process of its own: `python -m aiev.endpoints.llamacpp_server`.
+
+Its own process, so that a crash inside the model's native code is an error that can be reported,
+and so that the kernel ends it with the job that started it. Prints one line with its address.
+"""
+
+import argparse
+import json
+import signal
+
+import xllamacpp
+
+
+def parameters(settings: dict) -> xllamacpp.CommonParams:
+    """Server parameters for `settings`: model, name, slots, context (tokens a slot), threads."""
+    params = xllamacpp.CommonParams()
+    params.model.path = settings["model"]
+    params.model_alias = {settings["name"]}
+    params.hostnames = ["127.0.0.1"]
+    params.port = 0
+    params.n_parallel = settings["slots"]
+    params.n_ctx = settings["context"] * settings["slots"]
+    params.cpuparams.n_threads = settings["threads"]
+    params.cpuparams_batch.n_threads = settings["threads"]
+    params.n_gpu_layers = settings["gpu_layers"]
+    # Prompts of idle conversations wait in main memory instead of being read again.
+    params.cache_ram_mib = settings["cache_mib"]
+    return params
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("settings", help="JSON")
+    server = xllamacpp.Server(parameters(json.loads(parser.parse_args().settings)))
+    print(server.listening_address, flush=True)
+    signal.pause()
+
+
+if __name__ == "__main__":
+    main()

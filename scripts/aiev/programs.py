@@ -1,0 +1,88 @@
+"""Programs that a model wrote: found in its answer, taken apart, stubbed. Nothing is run here."""
+
+import ast
+import re
+from collections import Counter
+from dataclasses import dataclass
+
+_BLOCK = re.compile(r"```(?:python|py)?[ \t]*\n(.*?)(?:\n```|\Z)", re.DOTALL)
+
+
+def code_block(answer: str) -> str | None:
+    """The longest fenced Python block of an answer, without its fence; None when there is none.
+
+    A block that the token limit cut off counts: running it will tell.
+    """
+    blocks = [block.strip("\n") for block in _BLOCK.findall(answer)]
+    return max(blocks, key=len) if any(b.strip() for b in blocks) else None
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program taken apart: `solution + tests` does what the whole did.
+
+    entry_point: the solution's function that the asserts call most; "" when they call none.
+    asserts: how many assert statements call it.
+    """
+
+    solution: str
+    tests: str
+    entry_point: str
+    asserts: int
+
+
+def take_apart(code: str) -> Program:
+    """Split a program into its solution (imports, definitions and what stands between them) and its
+    tests (what follows the last definition, and functions named test*). Raises SyntaxError."""
+    tree = ast.parse(code)
+    definitions = [n for n in tree.body if isinstance(n, _DEFINITIONS) and not _is_test(n)]
+    last = tree.body.index(definitions[-1]) if definitions else -1
+    solution, tests = [], []
+    for place, node in enumerate(tree.body):
+        mine = isinstance(node, ast.Import | ast.ImportFrom) or (
+            place <= last and not _is_test(node) and not isinstance(node, ast.Assert)
+        )
+        (solution if mine else tests).append(node)
+    names = {n.name for n in definitions}
+    calls = Counter()
+    for statement in (n for part in tests for n in ast.walk(part) if isinstance(n, ast.Assert)):
+        calls.update(
+            {
+                n.func.id
+                for n in ast.walk(statement)
+                if isinstance(n, ast.Call) and isinstance(n.func, ast.Name) and n.func.id in names
+            }
+        )
+    # Most calls first; among equals the one defined last, which the others help.
+    order = {n.name: place for place, n in enumerate(definitions)}
+    entry = max(calls, key=lambda name: (calls[name], order[name])) if calls else ""
+    return Program(_text(code, solution), _text(code, tests), entry, calls[entry])
+
+
+_DEFINITIONS = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+
+
+def _is_test(node: ast.stmt) -> bool:
+    return isinstance(node, _DEFINITIONS) and node.name.lower().startswith("test")
+
+
+def _text(code: str, nodes: list[ast.stmt]) -> str:
+    """The statements' own source, decorators included, one blank line between blocks."""
+    lines = code.split("\n")
+    parts = []
+    for node in nodes:
+        decorators = getattr(node, "decorator_list", [])
+        first = min([node.lineno, *(d.lineno for d in decorators)])
+        # Two statements on one line cannot be cut by lines; unparse() writes them anew.
+        whole = lines[first - 1][: node.col_offset].strip() == ""
+        parts.append("\n".join(lines[first - 1 : node.end_lineno]) if whole else ast.unparse(node))
+    return "\n".join(parts)
+
+
+def stub(solution: str) -> str:
+    """The solution with every function's body replaced by `return None`. Raises SyntaxError."""
+    tree = ast.parse(solution)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            node.body = [ast.Return(ast.Constant(None))]
+    return ast.unparse(ast.fix_missing_locations(tree))

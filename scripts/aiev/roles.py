@@ -1,0 +1,103 @@
+"""The two roles that one model plays, with a conversation each."""
+
+import re
+from dataclasses import dataclass
+
+from aiev.chat import Chat
+from aiev.programs import code_block
+from aiev.prompts import render
+
+_THINKING = re.compile(r"<think>.*?</think>", re.DOTALL)
+"""Reasoning models think aloud; their thoughts are no part of a dialogue."""
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How the roles sample. Temperatures per role; most tokens an answer may have, per step."""
+
+    questioner_temperature: float
+    programmer_temperature: float
+    top_p: float
+    problem_tokens: int
+    solution_tokens: int
+    description_tokens: int
+
+
+class _Role:
+    """A conversation of one role with the model. It grows by each turn and shares its start with
+    all others of the role, so that a server that keeps prompts reads little anew."""
+
+    def __init__(self, chat: Chat, sampling: Sampling, system: str, *example: str):
+        self.chat, self.sampling = chat, sampling
+        self.messages = [{"role": "system", "content": render(system)}]
+        for place, text in enumerate(example):
+            self.messages.append({"role": ("user", "assistant")[place % 2], "content": text})
+
+    async def say(self, text: str, temperature: float, max_tokens: int, seed: int) -> str:
+        """Put `text` to the model and return what it answers, without its thoughts."""
+        self.messages.append({"role": "user", "content": text})
+        answer = await self.chat.ask(
+            self.messages,
+            temperature=temperature,
+            top_p=self.sampling.top_p,
+            max_tokens=max_tokens,
+            seed=seed,
+        )
+        self.messages.append({"role": "assistant", "content": answer.text})
+        return _THINKING.sub("", answer.text).strip()
+
+
+class Questioner(_Role):
+    """Writes the problem from a seed (OSS-Instruct, arXiv 2312.02120); puts errors into words."""
+
+    def __init__(self, chat: Chat, sampling: Sampling):
+        seed = render("propose_example_seed")
+        super().__init__(
+            chat,
+            sampling,
+            "questioner",
+            render("propose", seed=seed),
+            render("propose_example"),
+            render("describe", code=_example_code(), error=render("revise_example_error")),
+            render("describe_example"),
+        )
+
+    async def propose(self, seed_text: str, seed: int) -> str:
+        text = render("propose", seed=seed_text)
+        most = self.sampling.problem_tokens
+        return await self.say(text, self.sampling.questioner_temperature, most, seed)
+
+    async def describe(self, code: str, error: str, seed: int) -> str:
+        text = render("describe", code=code, error=error)
+        most = self.sampling.description_tokens
+        return await self.say(text, self.sampling.questioner_temperature, most, seed)
+
+
+class Programmer(_Role):
+    """Solves the problem with unit tests, and revises code and tests after an error."""
+
+    def __init__(self, chat: Chat, sampling: Sampling):
+        error, description = render("revise_example_error"), render("describe_example")
+        super().__init__(
+            chat,
+            sampling,
+            "programmer",
+            render("solve", problem=render("propose_example")),
+            render("solve_example"),
+            render("revise", error=error, description=description),
+            render("revise_example"),
+        )
+
+    async def solve(self, problem: str, seed: int) -> str:
+        return await self._write(render("solve", problem=problem), seed)
+
+    async def revise(self, error: str, description: str, seed: int) -> str:
+        return await self._write(render("revise", error=error, description=description), seed)
+
+    async def _write(self, text: str, seed: int) -> str:
+        most = self.sampling.solution_tokens
+        return await self.say(text, self.sampling.programmer_temperature, most, seed)
+
+
+def _example_code() -> str:
+    return code_block(render("solve_example")) or ""
