@@ -34,7 +34,7 @@ class ContextFull(Exception):
 class Chat:
     """Asks one endpoint; as many requests are under way at once as it has slots.
 
-    timeout: seconds that one request may take. Use as an async context manager.
+    timeout: seconds that one request may take.
     """
 
     def __init__(self, endpoint: Endpoint, ledger: Ledger, timeout: float = 300.0):
@@ -45,10 +45,7 @@ class Chat:
             base_url=endpoint.base_url, api_key=endpoint.api_key, timeout=timeout, max_retries=0
         )
 
-    async def __aenter__(self) -> "Chat":
-        return self
-
-    async def __aexit__(self, *_) -> None:
+    async def close(self) -> None:
         await self._client.close()
 
     async def ask(
@@ -108,13 +105,11 @@ class Chat:
         raise self._error(problem)
 
     def _error(self, problem: str) -> UserError:
-        state = self.endpoint.state()
-        place = self.endpoint.base_url or "the vendor's default address"
+        endpoint = self.endpoint
+        place = endpoint.base_url or "the vendor's default address"
         return EndpointError(
-            f"the model {self.endpoint.model} does not answer: {state or problem}",
-            where=f"{place}, log {log_path}"
-            if (log_path := getattr(self.endpoint, "log_path", None))
-            else place,
+            f"the model {endpoint.model} does not answer: {endpoint.state() or problem}",
+            where=f"{place}, log {endpoint.log_path}" if endpoint.log_path else place,
             todo="mend the server, then run the same command: every answer so far is kept",
         )
 

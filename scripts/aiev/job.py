@@ -41,6 +41,10 @@ class Job:
         (path,) = self.inputs[name]
         return path
 
+    def weights(self) -> Path | None:
+        """The model that the job serves; None for one behind a URL."""
+        return self.input("weights") if self.inputs["weights"] else None
+
     def output(self, name: str) -> Path:
         """Path to write to; a file or, if the main makes one, a directory. Renamed afterwards."""
         (path,) = self._outputs[name]

@@ -33,6 +33,7 @@ class Endpoint:
     base_url: str | None
     slots: int
     api_key: str = field(default="none", repr=False)
+    log_path: Path | None = None
 
     def identity(self) -> dict[str, str]:
         """What of the endpoint decides an answer: never its address."""
@@ -45,7 +46,7 @@ class Endpoint:
 
 @contextmanager
 def serve(
-    settings: dict[str, Any], weights: Path | None, digest: str, scratch: Path, log: Path | None
+    settings: dict[str, Any], weights: Path | None, scratch: Path, log: Path | None
 ) -> Iterator[Endpoint]:
     """An endpoint that answers, for the length of the block; a local server is then stopped.
 
@@ -60,7 +61,7 @@ def serve(
 
     if weights is None:
         raise UserError("a local model needs its weights", where=f"models: {settings['name']}")
-    with local(settings, weights, digest, scratch, log) as endpoint:
+    with local(settings, weights, scratch, log) as endpoint:
         yield endpoint
 
 

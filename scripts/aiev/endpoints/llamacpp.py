@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from aiev.digests import of_path
 from aiev.endpoints import Endpoint
 from aiev.errors import EndpointError
 from aiev.processes import die_with_parent
@@ -26,7 +27,6 @@ START_SECONDS = 180
 @dataclass
 class LocalEndpoint(Endpoint):
     process: subprocess.Popen | None = None
-    log_path: Path | None = None
 
     def state(self) -> str:
         code = self.process.poll() if self.process else None
@@ -35,10 +35,11 @@ class LocalEndpoint(Endpoint):
 
 @contextmanager
 def local(
-    settings: dict[str, Any], weights: Path, digest: str, scratch: Path, log_path: Path | None
+    settings: dict[str, Any], weights: Path, scratch: Path, log_path: Path | None
 ) -> Iterator[LocalEndpoint]:
     """Serve `weights` on a free loopback port. Raises EndpointError when the server does not come
     up: no free port, not enough memory, a file that is no model."""
+    digest = of_path(weights)
     if weights.is_dir():
         weights = converted(weights, digest, scratch)
     server_log = log_path.with_suffix(".server.log") if log_path else Path(os.devnull)

@@ -1,0 +1,93 @@
+"""Loads and checks the config, names the run's files, and hashes the code of each rule.
+
+It imports nothing heavy: a dry run works wherever Snakemake does.
+"""
+
+import json
+import os
+import shlex
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
+
+from aiev.codehash import code_digest
+from aiev.configuration import check_config
+from aiev.errors import UserError
+from aiev.guard import guard_directory
+from snakemake.exceptions import WorkflowError
+
+SCRIPTS = Path(workflow.basedir) / "scripts"
+
+try:
+    check_config(config, Path(workflow.basedir) / "config")
+    guard_directory(workflow.is_main_process)
+except UserError as error:
+    raise WorkflowError(str(error)) from None
+
+RUN = config["name"]
+SHARDS = [f"{number:03d}" for number in range(config["seeds"]["shards"])]
+ROUNDS = [str(number) for number in range(config["rounds"]["count"])]
+BENCHMARKS = list(config["evaluation"]["benchmarks"])
+MODELS = ["base", "student", "teacher"]
+TEACHER = config["models"]["teacher"]
+STUDENT = config["models"]["student"]
+RESOURCES = config["resources"]
+
+
+wildcard_constraints:
+    run=RUN,
+    shard="|".join(SHARDS),
+    round="|".join(ROUNDS),
+    benchmark="|".join(BENCHMARKS),
+    model="|".join(MODELS),
+    resource="|".join(RESOURCES),
+
+
+def shards_of(round_number):
+    """Names of the shards that make up a round. A later round takes the shards after it, so that
+    raising rounds.count moves no seed."""
+    each = config["rounds"]["shards"]
+    return SHARDS[int(round_number) * each : (int(round_number) + 1) * each]
+
+
+def chosen(*keys):
+    """The config values at dotted `keys`, nested as they are there."""
+    picked = {}
+    for key in keys:
+        value, place, parts = config, picked, key.split(".")
+        for part in parts[:-1]:
+            value, place = value[part], place.setdefault(part, {})
+        place[parts[-1]] = value[parts[-1]]
+    return picked
+
+
+def settings(*keys):
+    """All that a job may know of the config: the values at `keys`, as JSON."""
+    return as_json(chosen(*keys))
+
+
+def as_json(value):
+    return json.dumps(value, sort_keys=True)
+
+
+def code(script):
+    """Digest of the code that a rule runs: its script, and all of the project that it imports."""
+    return code_digest(SCRIPTS / f"{script}.py")
+
+
+def main(script):
+    """Start of a rule's command: the script in this very environment, its parameters and log."""
+    path = shlex.quote(str(Path("scripts") / f"{script}.py"))
+    start = f"{shlex.quote(sys.executable)} {path}"
+    return start + " --log {log} --code {params.code} --params {params.settings:q} "
+
+
+def resource_file(name):
+    """Path of a declared external file."""
+    return f"resources/{name}/{RESOURCES[name]['file']}"
+
+
+def weights_of(model):
+    """Files that a job needs to serve `model`; none for a model behind a URL."""
+    return [resource_file(model["resource"])] if model["resource"] else []

@@ -1,0 +1,60 @@
+"""Training data: the verified dialogues of all rounds, decontaminated and tagged.
+
+needs: results/{run}/rounds/{round}/train.jsonl, results/{run}/benchmarks/{benchmark}.jsonl
+makes: results/{run}/data/verified.jsonl  decontaminated.jsonl  contamination.json
+       results/{run}/data/tagged.jsonl  tagged.json
+"""
+
+
+rule gather_verified:
+    input:
+        expand("results/{{run}}/rounds/{round}/train.jsonl", round=ROUNDS),
+    output:
+        "results/{run}/data/verified.jsonl",
+    params:
+        settings=settings(),
+        code=code("gather_verified"),
+    log:
+        "logs/{run}/data/verified.log",
+    benchmark:
+        "benchmarks/{run}/data/verified.tsv"
+    shell:
+        main("gather_verified") + "--rounds {input:q} --verified {output:q}"
+
+
+rule decontaminate:
+    input:
+        dialogues="results/{run}/data/verified.jsonl",
+        benchmarks=expand("resources/benchmarks/{benchmark}.jsonl", benchmark=BENCHMARKS),
+    output:
+        kept="results/{run}/data/decontaminated.jsonl",
+        report="results/{run}/data/contamination.json",
+    params:
+        settings=settings("decontamination"),
+        code=code("decontaminate"),
+    log:
+        "logs/{run}/data/decontaminated.log",
+    benchmark:
+        "benchmarks/{run}/data/decontaminated.tsv"
+    shell:
+        main("decontaminate")
+        + "--dialogues {input.dialogues:q} --benchmarks {input.benchmarks:q}"
+        + " --kept {output.kept:q} --report {output.report:q}"
+
+
+rule tag_dialogues:
+    input:
+        "results/{run}/data/decontaminated.jsonl",
+    output:
+        tagged="results/{run}/data/tagged.jsonl",
+        report="results/{run}/data/tagged.json",
+    params:
+        settings=settings("tags"),
+        code=code("tag_dialogues"),
+    log:
+        "logs/{run}/data/tagged.log",
+    benchmark:
+        "benchmarks/{run}/data/tagged.tsv"
+    shell:
+        main("tag_dialogues")
+        + "--dialogues {input:q} --tagged {output.tagged:q} --report {output.report:q}"

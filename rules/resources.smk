@@ -1,0 +1,36 @@
+"""Pinned external files.
+
+needs: nothing but a declaration in config/resources.yaml
+makes: resources/{resource}/{file}
+       resources/students/{student}/            the student's checkpoint, before training
+"""
+
+
+rule fetch_resource:
+    output:
+        "resources/{resource}/{file}",
+    params:
+        settings=lambda w: as_json({"declaration": RESOURCES[w.resource]}),
+        code=code("fetch_resource"),
+    log:
+        "logs/resources/{resource}/{file}.log",
+    benchmark:
+        "benchmarks/resources/{resource}/{file}.tsv"
+    shell:
+        main("fetch_resource") + "--resource {output:q}"
+
+
+rule prepare_student:
+    input:
+        weights=weights_of(STUDENT),
+    output:
+        directory(f"resources/students/{STUDENT['name']}"),
+    params:
+        settings=settings("models.student.dtype"),
+        code=code("prepare_student"),
+    log:
+        f"logs/resources/students/{STUDENT['name']}.log",
+    benchmark:
+        f"benchmarks/resources/students/{STUDENT['name']}.tsv"
+    shell:
+        main("prepare_student") + "--weights {input.weights:q} --student {output:q}"

@@ -1,0 +1,28 @@
+"""The final student, trained with DeepSpeed on all training dialogues.
+
+needs: resources/students/{student}/, results/{run}/data/tagged.jsonl, the DeepSpeed config
+makes: results/{run}/model/  model.sha256  training.json
+"""
+
+
+rule train_model:
+    input:
+        student=rules.prepare_student.output,
+        data="results/{run}/data/tagged.jsonl",
+        deepspeed=config["training"]["deepspeed"],
+    output:
+        model=directory("results/{run}/model"),
+        digest="results/{run}/model.sha256",
+        report="results/{run}/training.json",
+    params:
+        settings=settings("training"),
+        code=code("train_model"),
+    log:
+        "logs/{run}/model.log",
+    benchmark:
+        "benchmarks/{run}/model.tsv"
+    threads: 2
+    shell:
+        main("train_model")
+        + "--student {input.student:q} --data {input.data:q} --deepspeed {input.deepspeed:q}"
+        + " --model {output.model:q} --digest {output.digest:q} --report {output.report:q}"

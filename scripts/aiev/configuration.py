@@ -1,0 +1,97 @@
+"""The config, checked against its schema: every key known, every default filled in."""
+
+import difflib
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonschema import Draft202012Validator, ValidationError
+from jsonschema.validators import extend
+
+from aiev.errors import UserError
+
+
+def check_config(config: dict[str, Any], directory: Path) -> None:
+    """Fill `config` with the schema's defaults, check it, and add the pinned resources to it.
+
+    directory: holds schema.yaml and resources.yaml. Raises UserError that names the first bad key.
+    """
+    schema = yaml.safe_load((directory / "schema.yaml").read_text("utf-8"))
+    errors = sorted(_Filling(schema).iter_errors(config), key=lambda e: list(map(str, e.path)))
+    if errors:
+        raise _mistake(errors[0], schema)
+    resources = yaml.safe_load((directory / "resources.yaml").read_text("utf-8"))
+    config["resources"] = resources
+    _check_names(config, resources)
+    _check_sizes(config)
+
+
+def _filling(validator, properties, instance, schema):
+    """The `properties` keyword, putting defaults in first, so that they are checked as well."""
+    if isinstance(instance, dict):
+        for name, part in properties.items():
+            if "default" in part:
+                instance.setdefault(name, _fresh(part["default"]))
+    yield from Draft202012Validator.VALIDATORS["properties"](
+        validator, properties, instance, schema
+    )
+
+
+def _fresh(value: Any) -> Any:
+    """A copy, so that filling a default in place does not change the schema."""
+    return yaml.safe_load(yaml.safe_dump(value))
+
+
+_Filling = extend(Draft202012Validator, {"properties": _filling})
+
+
+def _mistake(error: ValidationError, schema: dict[str, Any]) -> UserError:
+    # Of a choice between several shapes, the deepest error is about the shape that was meant.
+    while error.context:
+        error = max(error.context, key=lambda e: len(e.absolute_path))
+    key = ".".join(str(part) for part in error.absolute_path)
+    if error.validator == "additionalProperties":
+        known = list(error.schema.get("properties", {}))
+        unknown = sorted(str(name) for name in set(error.instance) - set(known))
+        close = difflib.get_close_matches(unknown[0], known, 1)
+        hint = f"did you mean {close[0]!r}?" if close else f"known keys: {', '.join(known)}"
+        path = f"{key}.{unknown[0]}" if key else unknown[0]
+        return UserError("unknown key", where=f"config: {path}", todo=hint)
+    meaning = error.schema.get("description", "") if isinstance(error.schema, dict) else ""
+    return UserError(error.message, where=f"config: {key or 'top level'}", todo=meaning or None)
+
+
+def _check_names(config: dict[str, Any], resources: dict[str, Any]) -> None:
+    """Every resource that the config names is declared."""
+    named = {
+        f"models.{role}.resource": model["resource"]
+        for role, model in config["models"].items()
+        if model["resource"]
+    }
+    for number, source in enumerate(config["seeds"]["sources"]):
+        if source["kind"] == "wheel":
+            named[f"seeds.sources.{number}.resource"] = source["resource"]
+    for name, benchmark in config["evaluation"]["benchmarks"].items():
+        named[f"evaluation.benchmarks.{name}.resource"] = benchmark["resource"]
+    for key, name in named.items():
+        if name not in resources:
+            close = difflib.get_close_matches(name, resources, 1)
+            raise UserError(
+                f"no resource is called {name!r}",
+                where=f"config: {key}",
+                todo=f"did you mean {close[0]!r}?" if close else "declare it in resources.yaml",
+            )
+    for role, model in config["models"].items():
+        if model["kind"] == "llamacpp" and not model["resource"]:
+            raise UserError("a local model needs weights", where=f"config: models.{role}.resource")
+
+
+def _check_sizes(config: dict[str, Any]) -> None:
+    needed = config["rounds"]["count"] * config["rounds"]["shards"]
+    if needed > config["seeds"]["shards"]:
+        raise UserError(
+            f"{config['rounds']['count']} rounds of {config['rounds']['shards']} shards need "
+            f"{needed} shards, and there are {config['seeds']['shards']}",
+            where="config: seeds.shards",
+            todo="raise seeds.shards, or lower rounds.count or rounds.shards",
+        )

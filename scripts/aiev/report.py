@@ -1,0 +1,154 @@
+"""What a run ends with: its scores beside the paper's, for files and for the terminal.
+
+Source of the paper's figures: "AutoCoder: Enhancing Code Large Language Model with AIEV-Instruct",
+arXiv 2405.14906; greedy pass@1 by EvalPlus in percent, [base, plus].
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from aiev.errors import UserError
+
+BENCHMARKS = {"humaneval": ("HumanEval", 164), "mbpp": ("MBPP", 378)}
+"""Title, and number of tasks in all, by the benchmark's name in the config."""
+
+PAPER = [
+    {"title": "AutoCoder 33B (paper)", "humaneval": [90.9, 78.0], "mbpp": [82.5, 70.6]},
+    {"title": "AutoCoder-S 6.7B (paper)", "humaneval": [78.7, 72.0], "mbpp": [79.4, 69.8]},
+    {"title": "GPT-4 Turbo 2024-04 (paper)", "humaneval": [90.2, 86.6], "mbpp": [85.7, 73.3]},
+]
+
+WIDTH, HEIGHT = 80, 24
+"""Columns and lines of a terminal that shows the summary at once."""
+
+NONE = "-"
+
+
+def table(scores: Iterable[Mapping[str, Any]], titles: Mapping[str, str]) -> dict[str, Any]:
+    """scores.json: {"models": [{model, title, scores: {benchmark: score}}], "paper": [...]}.
+
+    titles: model -> what to call it, in the order of the rows.
+    Raises UserError for a score that is there twice, is missing, or is of a model without a title.
+    """
+    found: dict[tuple[str, str], Mapping[str, Any]] = {}
+    for score in scores:
+        place = (score["model"], score["benchmark"])
+        if place in found:
+            raise UserError(f"two scores of {place[0]} on {place[1]}")
+        if place[0] not in titles:
+            raise UserError(f"a score of a model that the run does not name: {place[0]}")
+        found[place] = score
+    benchmarks = sorted({benchmark for _, benchmark in found})
+    if not benchmarks:
+        raise UserError("no scores to put in a table")
+    if missing := [f"{m} on {b}" for m in titles for b in benchmarks if (m, b) not in found]:
+        raise UserError(f"no score of {', '.join(missing)}")
+    models = [
+        {"model": model, "title": title, "scores": {b: found[model, b] for b in benchmarks}}
+        for model, title in titles.items()
+    ]
+    return {"models": models, "paper": PAPER}
+
+
+def page(scores: Mapping[str, Any]) -> str:
+    """scores.md: the table, and in words what its figures rest on."""
+    header, rows = cells(scores)
+    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
+    return "\n".join(
+        [
+            "# Scores",
+            "",
+            "Greedy pass@1 in percent, interpreter off, judged by EvalPlus.",
+            "",
+            *("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in lines),
+            "",
+            *(f"- {note}" for note in notes(scores)),
+            "",
+        ]
+    )
+
+
+def cells(scores: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of the table as text: the run's models, then the paper's figures."""
+    benchmarks = list(scores["models"][0]["scores"])
+    header = ["model"]
+    for name in benchmarks:
+        title = _title(name)
+        header += [f"{title} [95%]", f"{title}+ [95%]", "tasks"]
+    rows = [
+        [m["title"], *(c for b in benchmarks for c in _own(m["scores"][b]))]
+        for m in scores["models"]
+    ]
+    rows += [
+        [p["title"], *(c for b in benchmarks for c in _theirs(p.get(b), b))]
+        for p in scores["paper"]
+    ]
+    return header, rows
+
+
+def _title(benchmark: str) -> str:
+    return BENCHMARKS.get(benchmark, (benchmark, 0))[0]
+
+
+def _own(score: Mapping[str, Any]) -> list[str]:
+    return [_percent(score["base"]), _percent(score["plus"]), str(score["tasks"])]
+
+
+def _theirs(figures: Sequence[float] | None, benchmark: str) -> list[str]:
+    if figures is None:
+        return [NONE] * 3
+    return [*(f"{figure:.1f}" for figure in figures), str(BENCHMARKS[benchmark][1])]
+
+
+def _percent(share: Mapping[str, Any] | None) -> str:
+    if share is None:
+        return NONE
+    low, high = share["interval"]
+    return f"{100 * share['pass@1']:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
+
+
+def notes(scores: Mapping[str, Any]) -> list[str]:
+    """What a reader must know before comparing the rows."""
+    said = ["In brackets: Wilson's 95% interval for so many tasks."]
+    for name, score in scores["models"][0]["scores"].items():
+        everything = BENCHMARKS.get(name, (name, score["tasks"]))[1]
+        if score["tasks"] < everything:
+            said.append(
+                f"{_title(name)}: a subset of {score['tasks']} of {everything} tasks, chosen by a "
+                "hash of their ids; the paper's figures are on all."
+            )
+        if score["exceptions"]:
+            said.append(
+                f"{_title(name)}: EvalPlus does not accept even the canonical solution of "
+                f"{', '.join(score['exceptions'])}; counted as failed for every model."
+            )
+    return said
+
+
+def summary(scores: Mapping[str, Any], funnel: Mapping[str, Any], where: str) -> str:
+    """One screen of text: scores, funnel, and the report's place; at most 80 x 24."""
+    header, rows = cells(scores)
+    used = [i for i in range(len(header)) if any(row[i] != NONE for row in rows[:3]) or i == 0]
+    lines = _columns([[row[i] for i in used] for row in [header, *rows]])
+    lines += ["", *_columns(_funnel_rows(funnel)), ""]
+    # The report's place is what a user copies: it is never cut.
+    return "\n".join([*(line[:WIDTH] for line in lines[: HEIGHT - 2]), f"report: {where}", ""])
+
+
+def _columns(rows: list[list[str]]) -> list[str]:
+    """Rows as aligned text: the first column to the left, the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            c.rjust(w) if i else c.ljust(w)
+            for i, (c, w) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def _funnel_rows(funnel: Mapping[str, Any]) -> list[list[str]]:
+    rows = [["stage", "kept", "lost"]]
+    for stage in funnel["stages"]:
+        rows.append([stage["stage"], str(stage["kept"]), str(sum(stage["lost"].values()))])
+    return rows

@@ -1,0 +1,277 @@
+"""Fine-tune a student on tagged dialogues, under DeepSpeed's launcher.
+
+This side encodes the data, starts the launch, shows how it goes, and turns what it leaves into a
+checkpoint for inference. The side that holds the model is `trainer`.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from aiev import trainer
+from aiev.encoding import IGNORED, Encoded, add_tokens, encode_all
+from aiev.errors import UserError
+from aiev.progress import Progress, log
+from aiev.records import read_json, read_jsonl, write_json, write_jsonl
+from aiev.students import scrub
+
+LAST_LINES = 15
+_PORT_TAKEN = "EADDRINUSE"
+
+
+def train(
+    student: Path,
+    data: Path,
+    deepspeed: Path,
+    model: Path,
+    scratch: Path,
+    params: Mapping[str, Any],
+    log_path: Path | None = None,
+) -> dict[str, Any]:
+    """Train `student` on the JSON Lines file `data`; write the checkpoint directory `model`.
+
+    scratch: keeps checkpoints; a later call with the same directory goes on from the last one.
+    params: the configuration's `training`.
+    Returns the report: examples, tokens, what was dropped and why, loss by step.
+    Raises UserError for data that leave nothing to learn from and for a run that failed.
+    """
+    tokenizer = _tokenizer(student)
+    added = add_tokens(tokenizer)
+    rows = read_jsonl(data)
+    examples, dropped = encode_all(tokenizer, rows, params["max_tokens"])
+    log.info("examples: %d of %d dialogues, dropped: %s", len(examples), len(rows), dropped or 0)
+    if not examples:
+        raise UserError(
+            f"nothing to train on: {len(rows)} dialogues, dropped: {dropped or 'none'}",
+            where=str(data),
+            todo="raise training.max_tokens, or make more dialogues",
+        )
+    spec = _specification(student, deepspeed, model, scratch.resolve(), dict(params))
+    spec |= {"vocabulary": max(len(tokenizer), _vocabulary(student))}
+    spec |= {"padding": tokenizer.pad_token_id or 0}
+    write_jsonl(Path(spec["examples"]), (vars(example) for example in examples))
+    _launch(spec, scratch.resolve(), log_path)
+    tokenizer.save_pretrained(model)
+    scrub(model, **_kept_config(student))
+    counts = _counts(examples) | {"dialogues": len(rows), "dropped": dropped}
+    return {**counts, **read_json(Path(spec["result"])), "added_tokens": added}
+
+
+def _tokenizer(student: Path):
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(student, local_files_only=True)
+    except (OSError, ValueError) as error:
+        raise UserError(f"cannot load the tokenizer: {error}", where=str(student)) from error
+
+
+def _vocabulary(student: Path) -> int:
+    """Rows of the student's embedding; some have more than their tokenizer has tokens."""
+    return read_json(student / "config.json").get("vocab_size", 0)
+
+
+def _kept_config(student: Path) -> dict[str, Any]:
+    config = read_json(student / "config.json")
+    return {"dtype": _dtype(config), "use_cache": config.get("use_cache", True)}
+
+
+def _dtype(config: Mapping[str, Any]) -> str:
+    """A model is saved in the type that its student came in."""
+    return config.get("dtype") or config.get("torch_dtype") or "float32"
+
+
+def _counts(examples: list[Encoded]) -> dict[str, int]:
+    return {
+        "examples": len(examples),
+        "tokens": sum(len(example.input_ids) for example in examples),
+        "learnt_tokens": sum(
+            label != IGNORED for example in examples for label in example.labels
+        ),
+    }
+
+
+def _specification(
+    student: Path, deepspeed: Path, model: Path, scratch: Path, params: dict[str, Any]
+) -> dict[str, Any]:
+    """What the trainer is told, except for what the tokenizer decides."""
+    checkpoints = scratch / "checkpoints"
+    return {
+        "params": params,
+        "student": str(student.resolve()),
+        "dtype": _dtype(read_json(student / "config.json")),
+        "deepspeed": str(deepspeed.resolve()),
+        "accumulation": accumulation(params),
+        "examples": str(scratch / "examples.jsonl"),
+        "checkpoints": str(checkpoints),
+        "resume": _last_complete(checkpoints),
+        "model": str(model.resolve()),
+        "result": str(scratch / "result.json"),
+    }
+
+
+def accumulation(params: Mapping[str, Any]) -> int:
+    """Micro batches that an optimiser step adds up on each accelerator."""
+    together = params["micro_batch"] * params["accelerators"]
+    if params["global_batch"] % together:
+        raise UserError(
+            f"training.global_batch is {params['global_batch']}, which is no multiple of "
+            f"micro_batch x accelerators = {together}",
+            where="config: training",
+            todo=f"set training.global_batch to a multiple of {together}",
+        )
+    return params["global_batch"] // together
+
+
+def _last_complete(checkpoints: Path) -> str | None:
+    """The newest checkpoint that was written to its end; half-written ones are removed."""
+    found = {int(p.name.rpartition("-")[2]): p for p in checkpoints.glob("checkpoint-*")}
+    for step in sorted(found, reverse=True):
+        if (found[step] / trainer.COMPLETE).is_file():
+            log.info("going on from the checkpoint of step %d", step)
+            return str(found[step])
+        log.info("checkpoint of step %d is incomplete: removed", step)
+        shutil.rmtree(found[step])
+    return None
+
+
+def _launch(spec: dict[str, Any], scratch: Path, log_path: Path | None) -> None:
+    """Run the launcher to its end. Raises UserError with the last lines of what it said."""
+    path = scratch / "spec.json"
+    write_json(path, spec)
+    for _ in range(3):
+        Path(spec["result"]).unlink(missing_ok=True)
+        shutil.rmtree(spec["model"], ignore_errors=True)
+        began, lines = _supervise(_command(path, spec["params"]), spec["params"])
+        # The launcher ends with 0 when a signal killed its child: only the result is proof.
+        if Path(spec["result"]).is_file():
+            return
+        if not any(_PORT_TAKEN in line for line in lines):
+            break
+        log.info("the port was taken meanwhile: trying another one")
+    what, todo = "training failed", "see the log; run again to go on from the last checkpoint"
+    if spec["resume"] and not began:
+        what = f"training cannot go on from {Path(spec['resume']).name}"
+        todo = f"remove {spec['checkpoints']} to train from the start"
+    said = "\n    ".join(lines) or "it said nothing"
+    raise UserError(f"{what}; the last lines:\n    {said}", where=str(log_path or path), todo=todo)
+
+
+def _command(spec: Path, params: Mapping[str, Any]) -> list[str]:
+    return [
+        *(sys.executable, "-u", "-m", "deepspeed.launcher.runner"),
+        # A cluster's own host file must not turn a local run into one over ssh.
+        *("--hostfile", os.devnull, "--num_accelerators", str(params["accelerators"])),
+        *("--master_addr", "127.0.0.1", "--master_port", str(_free_port())),
+        *("--no_local_rank", "--module", trainer.__name__, str(spec)),
+    ]
+
+
+def _free_port() -> int:
+    try:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            return server.getsockname()[1]
+    except OSError as error:
+        raise UserError(
+            f"no free loopback port: {error.strerror}", todo="end some other program, run again"
+        ) from error
+
+
+def _environment(params: Mapping[str, Any]) -> dict[str, str]:
+    """This process's environment without keys, and what makes two runs give the same bytes."""
+    kept = {k: v for k, v in os.environ.items() if not k.endswith(("_KEY", "_TOKEN", "_SECRET"))}
+    kept |= {
+        "PYTHONPATH": str(Path(__file__).parents[1]),
+        "DS_ACCELERATOR": params["accelerator"],
+        # Sums depend on how many threads share them and on the width of the vector units.
+        "OMP_NUM_THREADS": str(params["threads"]),
+        "MKL_NUM_THREADS": str(params["threads"]),
+        # Beside another busy process, threads that spin at a barrier cost a factor of four.
+        "OMP_WAIT_POLICY": "PASSIVE",
+        "MKL_CBWR": "AVX2",
+        "ATEN_CPU_CAPABILITY": "avx2",
+        "ONEDNN_MAX_CPU_ISA": "AVX2",
+        "GLOO_SOCKET_IFNAME": "lo",
+        "HF_HUB_OFFLINE": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+    }
+    return kept
+
+
+def _supervise(command: list[str], params: Mapping[str, Any]) -> tuple[bool, list[str]]:
+    """Start the launch and follow it to its end; nothing of it outlives this process.
+
+    Returns whether training began (so a checkpoint was loaded), and the last lines of its output.
+    """
+    process = subprocess.Popen(
+        command,
+        env=_environment(params),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    watch = _Watch()
+    try:
+        for raw in process.stdout:
+            watch.line(raw.decode("utf-8", "replace").rstrip("\n"))
+        process.wait()
+    finally:
+        watch.close()
+        _kill_group(process.pid)
+        process.wait()
+        process.stdin.close()
+        process.stdout.close()
+    return watch.began, list(watch.last)
+
+
+def _kill_group(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGKILL)
+
+
+class _Watch:
+    """Turns the launch's output into progress, log lines and the last words of a failure."""
+
+    def __init__(self):
+        self.began, self.last = False, deque(maxlen=LAST_LINES)
+        self.progress: Progress | None = None
+        self.clock, self.tokens = 0.0, 0
+
+    def line(self, text: str) -> None:
+        if not text.startswith(trainer.EVENT):
+            log.info("| %s", text)
+            if text.strip():
+                self.last.append(text)
+            return
+        event = json.loads(text.removeprefix(trainer.EVENT))
+        getattr(self, event.pop("event"))(**event)
+
+    def begin(self, step: int, steps: int) -> None:
+        self.began, self.clock = True, time.monotonic()
+        self.progress = Progress("training", steps - step, "step").__enter__()
+
+    def step(self, step: int, loss: float, tokens: int) -> None:
+        now = time.monotonic()
+        rate = (tokens - self.tokens) / max(now - self.clock, 1e-9)
+        self.clock, self.tokens = now, tokens
+        self.progress.step(f"loss {loss:.4f}, {rate:.0f} tokens/s")
+        log.info("step %d: loss %.4f, %.0f tokens/s", step, loss, rate)
+
+    def checkpoint(self, step: int) -> None:
+        log.info("checkpoint of step %d is complete", step)
+
+    def close(self) -> None:
+        if self.progress:
+            self.progress.__exit__(None, None, None)
+            self.progress = None

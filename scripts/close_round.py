@@ -1,0 +1,17 @@
+"""Close a round: its verified dialogues into train and test, and the counts of the others."""
+
+from aiev.job import Job, run_job
+from aiev.records import read_jsonl, write_json, write_jsonl
+from aiev.splits import split_round
+
+
+def main(job: Job) -> None:
+    dialogues = [d for path in job.inputs["dialogues"] for d in read_jsonl(path)]
+    split = split_round(dialogues, **job.params["rounds"]["split"])
+    write_jsonl(job.output("train"), split.train)
+    write_jsonl(job.output("test"), split.test)
+    write_json(job.output("report"), split.report)
+
+
+if __name__ == "__main__":
+    run_job(main, inputs=("dialogues",), outputs=("train", "test", "report"))

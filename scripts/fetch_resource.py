@@ -1,0 +1,13 @@
+"""Fetch one declared external file and check every byte of it."""
+
+from aiev.job import Job, run_job
+from aiev.resources import declared, fetch
+
+
+def main(job: Job) -> None:
+    resource = declared(job.params["declaration"])
+    fetch(resource, job.output("resource"), job.scratch() / "wheels")
+
+
+if __name__ == "__main__":
+    run_job(main, outputs=("resource",), stored=False)

@@ -1,0 +1,14 @@
+"""Gather the training dialogues of all rounds."""
+
+from aiev.job import Job, run_job
+from aiev.records import read_jsonl, write_jsonl
+from aiev.splits import gather
+
+
+def main(job: Job) -> None:
+    rounds = [read_jsonl(path) for path in job.inputs["rounds"]]
+    write_jsonl(job.output("verified"), gather(rounds))
+
+
+if __name__ == "__main__":
+    run_job(main, inputs=("rounds",), outputs=("verified",))

@@ -1,0 +1,18 @@
+"""Bring a benchmark's problems into EvalPlus's format."""
+
+from aiev.benchmarks import convert, read_problems
+from aiev.job import Job, run_job
+from aiev.records import write_jsonl
+from aiev.sandbox import Limits, open_sandbox
+
+
+def main(job: Job) -> None:
+    problems = read_problems(job.input("source"))
+    limits = Limits(**job.params["limits"])
+    with open_sandbox(job.params["sandbox"]["backend"]) as sandbox:
+        problems = convert(problems, sandbox, limits, job.params["most_inputs"])
+    write_jsonl(job.output("problems"), problems)
+
+
+if __name__ == "__main__":
+    run_job(main, inputs=("source",), outputs=("problems",))

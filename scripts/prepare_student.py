@@ -1,0 +1,12 @@
+"""Make the student's checkpoint directory from its pinned weights."""
+
+from aiev.job import Job, run_job
+from aiev.students import prepare_student
+
+
+def main(job: Job) -> None:
+    prepare_student(job.input("weights"), job.output("student"), job.params["student"]["dtype"])
+
+
+if __name__ == "__main__":
+    run_job(main, inputs=("weights",), outputs=("student",))

@@ -1,0 +1,67 @@
+"""Write a dialogue for each seed of a shard, verified in the sandbox."""
+
+import asyncio
+from collections import Counter
+from pathlib import Path
+
+from aiev.chat import Chat
+from aiev.dialogue import Settings, write_dialogues
+from aiev.endpoints import serve
+from aiev.job import Job, run_job
+from aiev.ledger import Ledger
+from aiev.progress import Progress, log
+from aiev.records import read_jsonl, write_jsonl
+from aiev.roles import Sampling
+from aiev.sandbox import Limits, open_sandbox
+
+
+def main(job: Job) -> None:
+    seeds = read_jsonl(job.input("seeds"))
+    model, ledger = job.params["models"]["teacher"], job.params["ledger"]
+    with (
+        open_sandbox(job.params["sandbox"]["backend"]) as sandbox,
+        serve(model, job.weights(), job.scratch(), job.log_path) as endpoint,
+    ):
+        answers = Ledger(Path(ledger["path"]), ledger["mode"])
+        chat = Chat(endpoint, answers, model["timeout_seconds"])
+        dialogues = asyncio.run(_write(job, seeds, chat, sandbox))
+    write_jsonl(job.output("dialogues"), dialogues)
+
+
+async def _write(job: Job, seeds, chat: Chat, sandbox):
+    verdicts = Counter()
+    with Progress("dialogues", len(seeds), "dialogue") as progress:
+
+        def done(dialogue) -> None:
+            verdicts[dialogue["reason"] or "verified"] += 1
+            log.info("%s: %s", dialogue["id"], dialogue["reason"] or "verified")
+            progress.step(f"{verdicts['verified']} verified, {chat.completion_tokens} tokens")
+
+        dialogues = await write_dialogues(
+            seeds,
+            chat,
+            sandbox,
+            _settings(job.params),
+            round_number=job.params["round"],
+            stage="teaching",
+            in_flight=job.params["dialogues"]["in_flight"],
+            done=done,
+        )
+    await chat.close()
+    log.info("verdicts: %s", dict(sorted(verdicts.items())))
+    return dialogues
+
+
+def _settings(params) -> Settings:
+    chosen = params["dialogues"]
+    return Settings(
+        run_seed=params["seed"],
+        feedback_rounds=chosen["feedback_rounds"],
+        shown_characters=chosen["shown_characters"],
+        sampling=Sampling(**chosen["sampling"]),
+        limits=Limits(**params["sandbox"]["limits"]),
+    )
+
+
+if __name__ == "__main__":
+    run_job(main, inputs=("seeds", "weights"), outputs=("dialogues",))

@@ -1,0 +1,94 @@
+"""The split of a round, and the gathering of rounds."""
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aiev.errors import UserError
+from aiev.splits import gather, is_test, split_round
+
+
+def dialogue(name, verdict="verified", reason=""):
+    return {"id": name, "verdict": verdict, "reason": reason}
+
+
+def names(dialogues):
+    return [d["id"] for d in dialogues]
+
+
+IDS = [f"0-{number:04x}" for number in range(2000)]
+ids = st.lists(st.text(min_size=1, max_size=8), min_size=1, max_size=40, unique=True)
+
+
+def split(found, share=0.1, salt="split"):
+    return split_round(found, test_share=share, salt=salt)
+
+
+def test_one_in_ten_is_a_test_problem():
+    made = split([dialogue(name) for name in IDS])
+    assert 150 <= len(made.test) <= 250
+    assert sorted(names(made.test) + names(made.train)) == IDS
+
+
+def test_only_verified_dialogues_stay_and_the_others_are_counted():
+    rejected = [("a", "vacuous"), ("b", "failed"), ("c", "failed")]
+    found = [dialogue(name, "rejected", reason) for name, reason in rejected]
+    made = split([*found, *(dialogue(name) for name in IDS[:30])])
+    assert not {"a", "b", "c"} & set(names(made.train + made.test))
+    assert made.report == {
+        "dialogues": 33,
+        "verified": 30,
+        "rejected": {"failed": 2, "vacuous": 1},
+        "train": len(made.train),
+        "test": len(made.test),
+    }
+
+
+@given(ids, st.randoms(use_true_random=False))
+def test_order_and_neighbours_decide_nothing(chosen, random):
+    shuffled = random.sample(chosen, len(chosen))
+    for part in (shuffled, shuffled[: len(shuffled) // 2 + 1]):
+        train = [name for name in sorted(part) if not is_test(name, 0.1, "s")]
+        if not train:
+            with pytest.raises(UserError, match="fell to the test side"):
+                split([dialogue(name) for name in part], salt="s")
+            continue
+        made = split([dialogue(name) for name in part], salt="s")
+        assert names(made.train) == train
+        assert set(names(made.test)) == set(part) - set(train)
+
+
+def test_the_split_does_not_move_between_versions():
+    found = [name for name in IDS[:40] if is_test(name, 0.1, "split")]
+    assert found == ["0-0006", "0-000b", "0-000e", "0-0011", "0-001c"]
+
+
+def test_the_salt_makes_another_split_and_a_larger_share_only_adds():
+    first, second = (names(split([dialogue(n) for n in IDS], salt=s).test) for s in "ab")
+    assert first != second
+    for low, high in itertools.pairwise([0, 0.05, 0.1, 0.5, 0.9]):
+        small = {n for n in IDS if is_test(n, low, "a")}
+        assert small <= {n for n in IDS if is_test(n, high, "a")}
+    assert not any(is_test(n, 0, "a") for n in IDS)
+
+
+def test_a_repeated_id_is_refused_whatever_its_verdict():
+    with pytest.raises(UserError, match="1 dialogue ids are there twice: x"):
+        split([dialogue("x"), dialogue("y"), dialogue("x", "rejected", "failed")])
+
+
+def test_a_round_without_verified_dialogues_names_the_reasons():
+    found = [dialogue(n, "rejected", r) for n, r in [("a", "vacuous"), ("b", "no-code")]]
+    with pytest.raises(UserError, match=r"2 were rejected: {'no-code': 1, 'vacuous': 1}"):
+        split(found)
+    with pytest.raises(UserError, match="0 were rejected"):
+        split([])
+
+
+def test_rounds_are_gathered_in_order_sorted_within():
+    rounds = [[dialogue("2-b"), dialogue("2-a")], [], [dialogue("1-a")]]
+    assert names(gather(rounds)) == ["2-a", "2-b", "1-a"]
+    with pytest.raises(UserError, match="twice: 1-a"):
+        gather([[dialogue("1-a")], [dialogue("1-a")]])
