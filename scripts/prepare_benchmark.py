@@ -1,8 +1,7 @@
 """Bring a benchmark's problems into EvalPlus's format."""
 
-from aiev.benchmarks import convert, read_problems
+from aiev.benchmarks import convert, read_problems, write_problems
 from aiev.job import Job, run_job
-from aiev.records import write_jsonl
 from aiev.sandbox import Limits, open_sandbox
 
 
@@ -11,7 +10,7 @@ def main(job: Job) -> None:
     limits = Limits(**job.params["limits"])
     with open_sandbox(job.params["sandbox"]["backend"]) as sandbox:
         problems = convert(problems, sandbox, limits, job.params["most_inputs"])
-    write_jsonl(job.output("problems"), problems)
+    write_problems(job.output("problems"), problems)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,9 @@ from aiev.students import prepare_student
 
 
 def main(job: Job) -> None:
-    prepare_student(job.input("weights"), job.output("student"), job.params["student"]["dtype"])
+    prepare_student(
+        job.input("weights"), job.output("student"), job.params["models"]["student"]["dtype"]
+    )
 
 
 if __name__ == "__main__":

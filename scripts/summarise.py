@@ -7,19 +7,24 @@ from aiev.report import page, table
 
 
 def main(job: Job) -> None:
-    scores = table(map(read_json, job.inputs["scores"]), job.params["titles"])
+    student, teacher = job.params["student"], job.params["teacher"]
+    titles = {
+        "base": f"base student, {student}",
+        "student": "tuned student",
+        "teacher": f"teacher, {teacher}",
+    }
+    scores = table(map(read_json, job.inputs["scores"]), titles)
     write_json(job.output("table"), scores)
     write_text(job.output("page"), page(scores))
-    single = {
-        name: read_json(job.input(name)) for name in ("seeds", "contamination", "tags", "training")
-    }
-    rounds = [read_json(path) for path in job.inputs["rounds"]]
-    write_json(job.output("funnel"), funnel(rounds=rounds, **single))
+    single = ("seeds", "contamination", "tagged", "training")
+    reports = {name: read_json(job.input(name)) for name in single}
+    reports["rounds"] = [read_json(path) for path in job.inputs["rounds"]]
+    write_json(job.output("funnel"), funnel(**reports))
 
 
 if __name__ == "__main__":
     run_job(
         main,
-        inputs=("scores", "seeds", "rounds", "contamination", "tags", "training"),
+        inputs=("scores", "seeds", "rounds", "contamination", "tagged", "training"),
         outputs=("table", "page", "funnel"),
     )

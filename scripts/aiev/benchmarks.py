@@ -16,6 +16,7 @@ from aiev.boxed import record_inputs, text_of
 from aiev.digests import of_text
 from aiev.errors import UserError
 from aiev.progress import log
+from aiev.records import write_text
 from aiev.sandbox import Limits, Request, Sandbox
 
 Problem = dict[str, Any]
@@ -57,6 +58,10 @@ def lines_of(problems: list[Problem]) -> str:
     """
     rows = ({key: problem[key] for key in sorted(problem)} for problem in problems)
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+
+def write_problems(path: Path, problems: list[Problem]) -> None:
+    write_text(path, lines_of(problems))
 
 
 def is_evalplus(problem: Any) -> bool:

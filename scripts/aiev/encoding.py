@@ -76,9 +76,9 @@ def encode(tokenizer, messages: Sequence[Message], max_tokens: int) -> Encoded:
     _check_tokenizer(tokenizer)
     for message in messages:
         _check_message(tokenizer, message)
-    text, spans = _render(tokenizer, messages)
-    if not spans:
+    if not any(message["role"] == "assistant" for message in messages):
         raise Dropped("no-assistant-turn")
+    text, spans = _render(tokenizer, messages)
     encoding = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
     ids, offsets = encoding["input_ids"], encoding["offset_mapping"]
     if len(ids) > max_tokens:

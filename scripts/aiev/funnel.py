@@ -16,7 +16,7 @@ def funnel(
     seeds: Mapping[str, Any],
     rounds: Sequence[Mapping[str, Any]],
     contamination: Mapping[str, Any],
-    tags: Mapping[str, Any],
+    tagged: Mapping[str, Any],
     training: Mapping[str, Any],
 ) -> dict[str, Any]:
     """{"stages": [{"stage", "in", "kept", "lost": {reason: count}}]} in the pipeline's order.
@@ -30,8 +30,8 @@ def funnel(
     stages.append(
         ("decontaminated", compared, contamination["kept"], _counted("near-benchmark", near))
     )
-    tagged = tags["tagged"] + tags["untagged"]
-    stages.append(("tagged", tags["dialogues"], tagged, tags["dropped"]))
+    kept = tagged["tagged"] + tagged["untagged"]
+    stages.append(("tagged", tagged["dialogues"], kept, tagged["dropped"]))
     stages.append(("trained", training["dialogues"], training["examples"], training["dropped"]))
     _check(stages)
     return {

@@ -138,13 +138,11 @@ def summary(scores: Mapping[str, Any], funnel: Mapping[str, Any], where: str) ->
 def _columns(rows: list[list[str]]) -> list[str]:
     """Rows as aligned text: the first column to the left, the others to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(
-            c.rjust(w) if i else c.ljust(w)
-            for i, (c, w) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
+    lines = []
+    for first, *rest in rows:
+        cells = [cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True)]
+        lines.append("  ".join([first.ljust(widths[0]), *cells]).rstrip())
+    return lines
 
 
 def _funnel_rows(funnel: Mapping[str, Any]) -> list[list[str]]:

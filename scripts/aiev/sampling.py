@@ -38,10 +38,10 @@ async def generate(
             progress.step()
             return answer
 
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one(problem)) for problem in problems]
+        # gather() raises the first failure as it is; a task group would wrap it.
+        answers = await asyncio.gather(*map(one, problems))
     # After the last answer: the search for code would keep the server waiting.
-    rows = [_row(p, task.result()) for p, task in zip(problems, tasks, strict=True)]
+    rows = [_row(*pair) for pair in zip(problems, answers, strict=True)]
     empty = sum(not row["solution"] for row in rows)
     log.info("%d of %d answers hold no code", empty, len(rows))
     return rows

@@ -1,15 +1,16 @@
 """Scores: EvalPlus judges samples inside the sandbox, after it has judged what must pass.
 
 What a hostile solution cannot do: touch the host, another run, or EvalPlus's cache; leave a result
-file for us to take; spoil the score of other tasks (a run that it breaks is repeated in halves until
+file for us to take; break the score of other tasks (a run that it ends is repeated in halves until
 it stands alone, and then it has failed). What it can: EvalPlus compares answers in the solution's
-own process, so that code written against EvalPlus can call itself correct, here as everywhere.
+own process, so that code written against EvalPlus can call itself correct, here as elsewhere.
 """
 
 import hashlib
 import importlib.util
 import json
 from dataclasses import dataclass
+from importlib.metadata import version
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -52,48 +53,56 @@ class Rules:
         return cls(**{**params, "limits": Limits(**params["limits"])})
 
 
+class Broken(UserError):
+    """EvalPlus did not get to its end."""
+
+
 def evaluate(
     problems: list[Problem], solutions: dict[str, str], sandbox: Sandbox, rules: Rules
 ) -> dict[str, Any]:
-    """EvalPlus's result for one solution per problem: {"eval", "evalplus", "hash"}.
+    """EvalPlus's result for one solution per problem: {"eval": {task: [row]}, "hash"}.
 
-    plus_status is None where the problems have no further inputs.
-    Raises UserError when EvalPlus itself does not run here.
+    plus_status is None where the problems have no further inputs. A solution that ends EvalPlus
+    itself has failed; which one it was is found by halves.
     """
-    found: dict[str, Any] = {}
-    version = _judge(problems, solutions, sandbox, rules, found)
-    return {
-        "eval": {task: found[task] for task in sorted(found)},
-        "evalplus": version,
-        # EvalPlus names the problem file by its MD5 digest.
-        "hash": hashlib.md5(lines_of(problems).encode(), usedforsecurity=False).hexdigest(),
-    }
+    found = _judge(problems, solutions, sandbox, rules)
+    return _result(problems, found)
 
 
-def _judge(problems, solutions, sandbox: Sandbox, rules: Rules, found: dict[str, Any]) -> str:
-    """Fill `found` with the results of these problems; -> EvalPlus's version, "" if it never ran."""
-    result = sandbox.run(_request(problems, solutions, rules))
-    written = _sound(result.files.get("results.json", b""), problems, solutions)
-    if result.outcome == "passed" and written:
-        found.update({task: _finite(rows) for task, rows in written["eval"].items()})
-        return written["evalplus"]
-    ids = [problem["task_id"] for problem in problems]
-    log.info("EvalPlus ended with %s on %s: %s", result.outcome, ids, result.stderr[-2000:])
-    if len(problems) == 1:
-        found[ids[0]] = [_broken(problems[0], solutions[ids[0]])]
-        return ""
+def _judge(
+    problems: list[Problem], solutions: dict[str, str], sandbox: Sandbox, rules: Rules
+) -> dict[str, list[dict[str, Any]]]:
+    try:
+        return _run(problems, solutions, sandbox, rules)
+    except Broken as error:
+        ids = [problem["task_id"] for problem in problems]
+        log.info("%s: %s", ", ".join(ids), error)
+        if len(problems) == 1:
+            return {ids[0]: [_failed(problems[0], solutions[ids[0]])]}
     half = len(problems) // 2
-    parts = [
-        _judge(part, solutions, sandbox, rules, found)
-        for part in (problems[:half], problems[half:])
-    ]
-    if not any(parts):
-        raise UserError(
-            f"EvalPlus does not run in the sandbox: {result.outcome}: {result.stderr.strip()[-500:]}",
-            where="the scoring step's log",
-            todo="mend the environment, or raise the limits under scoring in the config",
+    first = _judge(problems[:half], solutions, sandbox, rules)
+    return first | _judge(problems[half:], solutions, sandbox, rules)
+
+
+def _run(
+    problems: list[Problem], solutions: dict[str, str], sandbox: Sandbox, rules: Rules
+) -> dict[str, list[dict[str, Any]]]:
+    """EvalPlus's rows for each task, from one box. Raises Broken when it did not end well."""
+    result = sandbox.run(_request(problems, solutions, rules))
+    rows = _sound(result.files.get("results.json", b""), problems, solutions)
+    if result.outcome != "passed" or rows is None:
+        raise Broken(
+            f"EvalPlus does not come to its end: {result.outcome}: {result.stderr.strip()[-1000:]}",
+            todo="raise the limits under scoring in the config, or mend the environment",
         )
-    return max(parts)
+    return {task: _finite(row) for task, row in rows.items()}
+
+
+def _result(problems: list[Problem], found: dict[str, Any]) -> dict[str, Any]:
+    """As EvalPlus writes it, but for the date."""
+    # EvalPlus names a problem file by its MD5 digest.
+    name = hashlib.md5(lines_of(problems).encode(), usedforsecurity=False).hexdigest()
+    return {"eval": found, "hash": name}
 
 
 def has_plus(problems: list[Problem]) -> bool:
@@ -150,17 +159,17 @@ def dataset_of(problems: list[Problem]) -> str:
     return DATASETS[prefixes.pop()]
 
 
-def _sound(data: bytes, problems: list[Problem], solutions: dict[str, str]) -> dict | None:
-    """The result if it is one: exactly these tasks, and the solutions that were handed over."""
+def _sound(data: bytes, problems: list[Problem], solutions: dict[str, str]) -> Any:
+    """Rows by task, if they are of exactly these tasks and solutions; else None."""
     try:
-        result = json.loads(data)
-        judged = {task: [row["solution"] for row in rows] for task, rows in result["eval"].items()}
+        rows = json.loads(data)["eval"]
+        judged = {task: [row["solution"] for row in found] for task, found in rows.items()}
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
-    return result if judged == {p["task_id"]: [solutions[p["task_id"]]] for p in problems} else None
+    return rows if judged == {p["task_id"]: [solutions[p["task_id"]]] for p in problems} else None
 
 
-def _broken(problem: Problem, solution: str) -> dict[str, Any]:
+def _failed(problem: Problem, solution: str) -> dict[str, Any]:
     """EvalPlus's row for a solution that broke its own evaluation."""
     return {
         "task_id": problem["task_id"],
@@ -198,12 +207,13 @@ def prove(
     Raises UserError naming the others: scores would mean nothing on this machine.
     """
     solutions = {p["task_id"]: p["prompt"] + p["canonical_solution"] for p in problems}
-    result = evaluate(problems, solutions, sandbox, rules)
+    # Canonical solutions break nothing: if EvalPlus stops, it is the environment's fault.
+    result = _result(problems, _run(problems, solutions, sandbox, rules))
     failed = sorted(set(solutions) - set(passed(result, has_plus(problems))))
     if wrong := [task for task in failed if task not in known]:
         raise UserError(
             f"canonical solutions that EvalPlus does not accept here: {', '.join(wrong)}",
-            where=f"EvalPlus {result['evalplus']}, {len(problems)} tasks",
+            where=f"EvalPlus {version('evalplus')}, {len(problems)} tasks",
             todo="raise the time limits under scoring in the config, or, where the benchmark is"
             " known to be wrong, list the task under benchmark.known_exceptions",
         )
@@ -212,7 +222,7 @@ def prove(
         "passed": len(problems) - len(failed),
         "exceptions": failed,
         "problems": of_text(lines_of(problems)),
-        "evalplus": result["evalplus"],
+        "evalplus": version("evalplus"),
     }
 
 
@@ -232,7 +242,7 @@ def solutions_of(samples: list[Any], problems: list[Problem], where: str) -> dic
             raise UserError(f"a sample for {task}, which the benchmark does not hold", where=place)
         if task in found:
             raise UserError(f"a second sample for {task}", where=place)
-        found[task] = solution
+        found[task] = row["solution"]
     if missing := sorted(known - found.keys()):
         raise UserError(f"no sample for {', '.join(missing)}", where=where)
     return found

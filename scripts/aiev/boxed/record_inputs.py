@@ -1,8 +1,8 @@
 """Runs inside the sandbox: records the inputs that HumanEval's tests give to a solution.
 
 tasks.json {"tasks": [...], "most": n} -> inputs.json {task_id: {"inputs": [[argument, ...], ...],
-"repeated": n, "unkept": n} or {"error": text}}. `unkept` counts the calls beyond the n-th, and those
-with arguments that JSON cannot hold.
+"repeated": n, "unkept": n} or {"error": text}}. `unkept` counts the calls beyond the n-th, and
+those with arguments that JSON cannot hold.
 """
 
 import copy

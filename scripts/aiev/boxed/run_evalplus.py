@@ -1,12 +1,11 @@
 """Runs inside the sandbox: EvalPlus's own evaluation of samples.jsonl against problems.jsonl.
 
-settings.json -> results.json, EvalPlus's result (`eval`: task -> [status and failed tests]) with
-its own version. EvalPlus is unchanged; only where its result goes is ours: the solutions run under
+settings.json -> results.json, EvalPlus's result (`eval`: task -> [status and failed tests]).
+EvalPlus is unchanged; only where its result goes is ours: the solutions run under
 the same user as this program, so that what lies in a file at the end need not be EvalPlus's word.
 """
 
 import ctypes
-import importlib.metadata
 import json
 import os
 import resource
@@ -63,7 +62,6 @@ def main():
     without_datasets()
     result = evaluate(settings)
     end_descendants()
-    result["evalplus"] = importlib.metadata.version("evalplus")
     if os.path.lexists("results.json"):
         os.unlink("results.json")
     with open("results.json", "x", encoding="utf-8") as file:

@@ -94,7 +94,7 @@ def converted(checkpoint: Path, digest: str, scratch: Path) -> Path:
     command += ["--outfile", str(beside), "--outtype", "q8_0"]
     done = subprocess.run(command, capture_output=True, text=True, preexec_fn=die_with_parent)
     if done.returncode or not beside.exists():
-        log.info("%s", done.stderr)
+        log.info("%s", done.stderr[-2000:])
         beside.unlink(missing_ok=True)
         last = (done.stderr.strip().splitlines() or ["no output"])[-1]
         raise EndpointError(f"cannot convert the checkpoint to GGUF: {last}", where=str(checkpoint))

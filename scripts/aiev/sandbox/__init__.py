@@ -12,7 +12,7 @@ What the box stops (one hostile test for each line in tests/unit/test_sandbox.py
 - time: the wall clock ends every process in the box, daemons and those that ignore signals too;
   CPU seconds count for each process
 - memory: RLIMIT_DATA for each process, and their sum (shared memory too) by a watcher
-- processes: RLIMIT_NPROC in the box's own user namespace, and the watcher
+- processes: RLIMIT_NPROC, counted in the box's own user namespace, threads included
 - files: size and number of open ones, sizes of /box and of /tmp (each `disk_mib`), no core dumps
 - output: each stream is kept up to `output_kib`; who writes more is stopped at once
 - tricks on what is handed back: only regular files of /box, followed through no symbolic link
@@ -62,7 +62,8 @@ class Request:
     command:     argument list; "python" is the sandbox's interpreter, and scripts in /box may
                  import each other as they could outside.
     environment: added to the fixed minimal environment.
-    mounts:      absolute path inside -> path on the host, read-only.
+    mounts:      absolute path inside -> path on the host, read-only. Under root the program
+                 still is an ordinary user: what is mounted must be readable for all.
     collect:     names relative to /box of regular files to hand back; one that is missing, not
                  regular, behind a symbolic link, unreadable or above `file_mib` is left out.
     hash_seed:   PYTHONHASHSEED.

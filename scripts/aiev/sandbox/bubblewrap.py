@@ -348,9 +348,13 @@ def _payload(request: Request, from_root: bool) -> bytes:
                 f"cannot mount {outside} at {inside!r} in the sandbox",
                 todo="mount what is there, at an absolute path",
             )
+        if from_root and not os.stat(outside).st_mode & stat.S_IROTH:
+            raise UserError(
+                f"{outside} is closed to the sandbox's user", todo=f"chmod -R a+rX {outside}"
+            )
     python_path = request.environment.get("PYTHONPATH", "")
     values = {"files": files, "python_path": python_path, "from_root": from_root, "user": USER}
-    return marshal.dumps({**values, "limits": _resource_limits(request.limits)})
+    return marshal.dumps({**values, "limits": _resource_limits(request.limits, from_root)})
 
 
 def _relative(name: str) -> str:
@@ -360,13 +364,14 @@ def _relative(name: str) -> str:
     return str(path)
 
 
-def _resource_limits(limits: Limits) -> dict[str, tuple[int, int]]:
+def _resource_limits(limits: Limits, from_root: bool) -> dict[str, tuple[int, int]]:
     """Name of the resource -> soft and hard limit, for each process."""
+    ours = 1 if from_root else 2  # inside.py, and the box's process 1 where it is no root's
     same = {
         "RLIMIT_CORE": 0,
         "RLIMIT_DATA": limits.memory_mib * MIB,
         "RLIMIT_STACK": 8 * MIB,
-        "RLIMIT_NPROC": limits.processes + 2,  # the box's process 1 and inside.py count too
+        "RLIMIT_NPROC": limits.processes + ours,
         "RLIMIT_NOFILE": limits.open_files,
         "RLIMIT_FSIZE": limits.file_mib * MIB,
     }

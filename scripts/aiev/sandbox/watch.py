@@ -1,4 +1,4 @@
-"""The host's eye on one running box: output, clock, memory and processes, and the last word."""
+"""The host's eye on one running box: output, clock, memory, and the last word."""
 
 import os
 import re
@@ -110,25 +110,23 @@ def _take_status(box: Box, data: bytes, deadline: float, last_look: Callable) ->
 
 
 def look(box: Box) -> None:
-    """Stop the box where all its processes together have too much memory or are too many."""
+    """Stop the box where all its processes together have too much memory."""
     proc = f"/proc/{box.init}/root/proc"
-    tasks = resident = 0
     try:
-        inside = [name for name in os.listdir(proc) if name.isdigit()]
+        inside = [f"{proc}/{name}" for name in os.listdir(proc) if name.isdigit()]
     except OSError:  # it is gone
         return
-    for name in inside:
-        fields = _read(f"{proc}/{name}/stat").rpartition(")")[2].split()
-        if len(fields) > 21:
-            tasks += int(fields[17])
-            resident += int(fields[21]) * PAGE
     most = box.limits.memory_mib * MIB
     # Forked processes share pages, which the first sum counts for each: cheap, but only a hint.
     # The slack keeps one process under RLIMIT_DATA alone, which gives it a MemoryError.
-    if resident > most and sum(_memory(f"{proc}/{name}") for name in inside) > most + 32 * MIB:
+    if sum(map(_resident, inside)) > most and sum(map(_memory, inside)) > most + 32 * MIB:
         box.kill("out-of-memory")
-    if tasks > box.limits.processes + 2:  # and two of ours
-        box.kill("crashed")
+
+
+def _resident(process: str) -> int:
+    """Bytes of all pages in memory, of files too."""
+    fields = _read(f"{process}/statm").split()
+    return int(fields[1]) * PAGE if fields else 0
 
 
 def _memory(process: str) -> int:

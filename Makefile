@@ -1,0 +1,52 @@
+# The commands of this project. `make run` and `make test` set up all that they need.
+.DEFAULT_GOAL := help
+.PHONY: help run test check plan clean bench
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3.11
+CONFIG ?= config/config.yaml
+CORES ?= $(shell nproc)
+ONLY ?=
+BIN := .venv/bin
+
+help:  ## this list
+	@grep -hE '^[a-z.]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z.]+):.*## /  make \1\t/' | expand -t 16
+
+run: .venv  ## the whole pipeline with CONFIG (default config/config.yaml); then its scores
+	@$(BIN)/snakemake --cores $(CORES) --configfile $(CONFIG) --quiet rules progress host reason
+	@$(BIN)/python scripts/print_summary.py $(CONFIG)
+
+plan: .venv  ## what a run would do, without doing it
+	@$(BIN)/snakemake --cores $(CORES) --configfile $(CONFIG) --dry-run --quiet rules
+
+test: .venv  ## every test that this machine can run
+	@$(BIN)/python -m pytest $(PYTEST)
+
+check: .venv  ## format, lint, schema, code hashes, dry run of every shipped config
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check --compact-diff Snakefile rules
+	$(BIN)/snakemake --lint
+	@for config in $$($(BIN)/python scripts/list_configs.py); do \
+	  echo "dry run: $$config"; \
+	  $(BIN)/snakemake --cores 1 --configfile $$config --dry-run --quiet all || exit 1; \
+	done
+
+bench: .venv  ## benchmarks, one JSON object a line; ONLY=name for one
+	@$(BIN)/python scripts/bench.py $(ONLY)
+
+# The stamp is the last thing written, so that an interrupted set-up is made again.
+.venv: .venv/ready
+.venv/ready: envs/lock.txt envs/build.txt envs/converter.txt
+	@command -v $(PYTHON) >/dev/null || { echo "no $(PYTHON) here; name one: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v[:2] < (3, 11) and "Python 3.11 or newer is needed, and $(PYTHON) is %d.%d; try make $(MAKECMDGOALS) PYTHON=python3.11" % v[:2])'
+	@echo "setting up .venv (1.8 GB, about 2 minutes); the log is .venv.log"
+	@rm -rf .venv && $(PYTHON) -m venv .venv
+	@{ $(BIN)/pip install --quiet --requirement envs/build.txt && \
+	   DS_BUILD_OPS=0 $(BIN)/pip install --quiet --no-build-isolation --requirement envs/lock.txt && \
+	   $(BIN)/pip install --quiet --no-deps --requirement envs/converter.txt; \
+	 } >.venv.log 2>&1 || { tail -n 20 .venv.log; echo "set-up failed; the whole log is .venv.log"; exit 1; }
+	@touch $@
+
+clean:  ## remove results, logs and the action store; answers and fetched files stay
+	rm -rf results logs benchmarks .aiev .snakemake
