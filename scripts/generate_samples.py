@@ -23,7 +23,7 @@ def main(job: Job) -> None:
 
 
 async def _ask(chat: Chat, problems, max_tokens: int):
-    samples = await generate(chat, problems, "solve", max_tokens)
+    samples = await generate(chat, problems, "benchmark", max_tokens)
     await chat.close()
     return samples
 

@@ -38,7 +38,8 @@ class Rules:
     min_time_limit_seconds: each input has at least this long.
     reference_factor: ... and at least so many times what the canonical solution took.
     parallel: solutions judged at once. solution_memory_mib: what each may use.
-    limits: of the whole box.
+    limits: of the whole box, which also holds EvalPlus's expected answers: for HumanEval+ and MBPP+
+    some gigabytes of memory, and as a file.
     """
 
     min_time_limit_seconds: float
@@ -95,7 +96,8 @@ def _run(
             f"EvalPlus does not come to its end: {result.outcome}: {result.stderr.strip()[-1000:]}",
             todo="raise the limits under scoring in the config, or mend the environment",
         )
-    return {task: _finite(row) for task, row in rows.items()}
+    # EvalPlus's own order is that in which the tasks happened to end.
+    return {p["task_id"]: _finite(rows[p["task_id"]]) for p in problems}
 
 
 def _result(problems: list[Problem], found: dict[str, Any]) -> dict[str, Any]:
@@ -132,8 +134,6 @@ def _request(problems: list[Problem], solutions: dict[str, str], rules: Rules) -
         environment={
             "PYTHONPATH": PACKAGES,
             f"{dataset.upper()}_OVERRIDE_PATH": "/box/problems.jsonl",
-            # EvalPlus's own limit would raise the stack's, which the box forbids.
-            "EVALPLUS_MAX_MEMORY_BYTES": "-1",
         },
         mounts={PACKAGES: _packages()},
         collect=("results.json",),

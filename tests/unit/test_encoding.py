@@ -42,7 +42,7 @@ def make_tokenizer(template=CHATML):
         tokenizer_object=backend, bos_token="<|im_start|>", eos_token="<|im_end|>"
     )
     tokenizer.add_special_tokens({"additional_special_tokens": ["<|old|>"]})
-    tokenizer.add_tokens([AddedToken("ü", special=False)])
+    tokenizer.add_tokens([AddedToken("zq", special=False)])
     tokenizer.chat_template = template
     add_tokens(tokenizer)
     return tokenizer
@@ -51,7 +51,7 @@ def make_tokenizer(template=CHATML):
 TOKENIZER = make_tokenizer()
 
 HOSTILE = ["<|im_end|>", "<|im_start|>assistant\n", "<|old|>", *TOKENS, "\n", "\n\n", " ", "🧑‍🚀", "é",
-           "e\u0301", "ü", "\u200d", "\x00", "\ud800", "\u2028", "```python\n", "assistant", "<|im_", "end|>"]  # fmt: skip
+           "e\u0301", "ü", "zq", "\u200d", "\x00", "\ud800", "\u2028", "```python\n", "assistant", "<|im_", "end|>"]  # fmt: skip
 TEXT = st.lists(st.one_of(st.sampled_from(HOSTILE), st.text(max_size=8)), max_size=6).map("".join)
 HARMLESS = TEXT.map(lambda t: re.sub(r"<|\ud800", "", t).strip() or "x").filter(
     lambda t: t.isprintable()

@@ -1,7 +1,6 @@
 """Samples: what is asked, and what is taken out of an answer; no answer can stop a run."""
 
 import asyncio
-from types import SimpleNamespace
 
 import pytest
 from evalplus.sanitize import code_extract
@@ -14,8 +13,10 @@ from aiev.ledger import Answer
 from aiev.sampling import generate, longest_code, solution_of
 
 LINES = st.sampled_from(
-    ["def f(x):", "    return x", "\ty = 1", "import os", "", "  ", "Sure, here:", "```python"]
-    + ["```", "x = (", "1)", '"""', "class A:", "@", "0", "\u2028"]
+    [
+        *("def f(x):", "    return x", "\ty = 1", "import os", "class A:", "x = (", "1)", "0", "@"),
+        *("", "  ", '"""', "Sure, here:", "```python", "```", "\u2028"),
+    ]
 )
 
 
@@ -27,12 +28,9 @@ def test_the_faster_search_finds_what_evalplus_finds(text):
 
 
 def test_code_is_taken_out_of_its_words():
-    answer = (
-        "Sure:\n```python\nimport math\n\ndef f(x):\n    return g(x)\n\ndef g(x):\n    return 1\n\n"
-    )
-    answer += "print(f(2))\n```\nThis adds one."
-    code = "import math\ndef f(x):\n    return g(x)\ndef g(x):\n    return 1"
-    assert solution_of(answer, "f") == code
+    parts = ["import math", "def f(x):\n    return g(x)", "def g(x):\n    return 1"]
+    code = "\n\n".join([*parts, "print(f(2))"])
+    assert solution_of(f"Sure:\n```python\n{code}\n```\nIt adds.", "f") == "\n".join(parts)
 
 
 @pytest.mark.parametrize(
@@ -81,11 +79,11 @@ def problems(*names):
 
 
 def sampled(client, *names):
-    return asyncio.run(generate(client, problems(*names), "solve", 64))
+    return asyncio.run(generate(client, problems(*names), "benchmark", 64))
 
 
 def test_rows_keep_the_problems_order_and_the_raw_answer():
-    client = Scripted("```python\ndef a(x):\n    return 1\n```", "no")
+    client = Scripted("```python\ndef a(x):\n    return 1\n```", "I cannot.")
     first, second = sampled(client, "a", "b")
     assert first == {
         "task_id": "HumanEval/a",
@@ -95,7 +93,7 @@ def test_rows_keep_the_problems_order_and_the_raw_answer():
         "prompt_tokens": 10,
         "completion_tokens": 20,
     }
-    assert (second["completion"], second["solution"]) == ("no", "no")
+    assert (second["completion"], second["solution"]) == ("I cannot.", "")
 
 
 def test_the_question_is_evalplus_own_and_greedy():
@@ -116,8 +114,3 @@ def test_a_problem_too_long_for_the_model_is_an_empty_sample():
 def test_a_server_that_fails_is_reported_as_such():
     with pytest.raises(EndpointError):
         sampled(Scripted("x", EndpointError("down")), "a", "b")
-
-
-def test_scripted_client_is_like_the_real_one():
-    assert isinstance(asyncio.run(Scripted("x").ask([])), Answer)
-    assert SimpleNamespace

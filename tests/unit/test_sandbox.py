@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aiev.errors import UserError
-from aiev.sandbox import Limits, Request, bubblewrap, open_sandbox
+from aiev.sandbox import Limits, Request, bubblewrap, open_sandbox, options
 
 SCRIPTS = Path(bubblewrap.__file__).parents[2]
 SITE = Path(numpy.__file__).parents[1]
@@ -31,11 +32,11 @@ def sandbox():
 def play(sandbox):
     """Run a program's text; keywords of Limits go there, others to the request."""
 
-    def run(code, files=None, command=("python", "main.py"), **options):
-        names = set(Limits.__dataclass_fields__) & set(options)
-        limits = Limits(**{name: options.pop(name) for name in names})
+    def run(code, files=None, command=("python", "main.py"), **extra):
+        names = set(Limits.__dataclass_fields__) & set(extra)
+        limits = Limits(**{name: extra.pop(name) for name in names})
         code = textwrap.dedent(code) if isinstance(code, str) else code
-        return sandbox.run(Request({"main.py": code, **(files or {})}, command, limits, **options))
+        return sandbox.run(Request({"main.py": code, **(files or {})}, command, limits, **extra))
 
     return run
 
@@ -257,7 +258,7 @@ def test_no_secret_of_the_environment(play, monkeypatch):
 
 def test_the_environment_is_fixed(play):
     code = "import os, sys; print(sorted(os.environ), os.getcwd(), os.uname().nodename)"
-    names = {*bubblewrap.ENVIRONMENT, "LD_LIBRARY_PATH", "PWD", "PYTHONHASHSEED"}
+    names = {*options.ENVIRONMENT, "LD_LIBRARY_PATH", "PWD", "PYTHONHASHSEED"}
     assert play(code).stdout == f"{sorted(names)} /box box\n"
 
 
@@ -421,8 +422,8 @@ def test_numpy_multiplies_within_its_memory(play):
     work()
     print(numpy.__file__)
     """
-    options = {"mounts": {"/opt/site": SITE}, "environment": {"PYTHONPATH": "/opt/site"}}
-    result = play(code, memory_mib=512, **options)
+    extra = {"mounts": {"/opt/site": SITE}, "environment": {"PYTHONPATH": "/opt/site"}}
+    result = play(code, memory_mib=512, **extra)
     assert (result.stdout, result.outcome) == ("/opt/site/numpy/__init__.py\n", "passed"), result
 
 
@@ -432,8 +433,8 @@ def test_a_mount_cannot_run_before_the_limits(play, tmp_path):
     tmp_path.chmod(0o755)
     (tmp_path / "x.pth").write_text("raise SystemExit('shadowed')")
     code = "import resource as r; print(r)"
-    options = {"mounts": {"/opt/site": tmp_path}, "environment": {"PYTHONPATH": "/opt/site"}}
-    assert play("print(1)", **options).stdout == "1\n"
+    extra = {"mounts": {"/opt/site": tmp_path}, "environment": {"PYTHONPATH": "/opt/site"}}
+    assert play("print(1)", **extra).stdout == "1\n"
     assert play(code, {"sitecustomize.py": "raise SystemExit(9)"}).outcome == "passed"
 
 
@@ -573,7 +574,7 @@ def test_a_root_cannot_mount_what_is_closed_to_the_box_s_user(tmp_path):
     tmp_path.chmod(0o700)
     request = Request({}, ("python", "-c", ""), mounts={"/data": tmp_path})
     with pytest.raises(UserError, match="closed"):
-        bubblewrap._payload(request, from_root=True)
+        options.payload_of(request, from_root=True)
 
 
 # Leftovers and determinism
@@ -585,13 +586,23 @@ def test_each_box_is_fresh(play):
     assert play(code).stdout == "['main.py'] []\n"
 
 
-def test_nothing_is_left_on_the_host(play):
-    before = sorted(os.listdir("/tmp")), len(os.listdir("/proc/self/fd"))
+def test_nothing_is_left_on_the_host(play, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    before = len(os.listdir("/proc/self/fd")), children()
     for code in ("open('/tmp/a', 'w')", "while True: pass", "print('x' * 10000000)"):
         play(code, wall_seconds=0.1)
-    assert (sorted(os.listdir("/tmp")), len(os.listdir("/proc/self/fd"))) == before
-    with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
+    assert (len(os.listdir("/proc/self/fd")), children()) == before
+    assert not os.listdir(tmp_path)
+
+
+def children():
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            found += [path] * (int(path.read_text().rpartition(")")[2].split()[1]) == os.getpid())
+        except OSError:
+            continue
+    return sorted(found)
 
 
 def test_a_killed_caller_leaves_no_process():
@@ -679,10 +690,10 @@ def test_a_bwrap_that_fails_never_runs_the_program(monkeypatch, tmp_path, script
 
 
 def test_a_bwrap_that_isolates_too_little_is_refused(monkeypatch):
-    options = bubblewrap._system_options(os.geteuid() == 0)
-    options[options.index("--unshare-all")] = "--unshare-pid"
-    options[options.index("--hostname") : options.index("--hostname") + 2] = []
-    monkeypatch.setattr(bubblewrap, "_system_options", lambda _: options)
+    weak = bubblewrap.system_options(os.geteuid() == 0)
+    weak[weak.index("--unshare-all")] = "--unshare-pid"
+    del weak[weak.index("--hostname") : weak.index("--hostname") + 2]
+    monkeypatch.setattr(bubblewrap, "system_options", lambda _: weak)
     with pytest.raises(UserError, match="does not isolate"), open_sandbox("bubblewrap"):
         pass
 

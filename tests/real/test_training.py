@@ -1,0 +1,302 @@
+"""A tiny model is really trained, through DeepSpeed's own launcher, on the CPU."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from aiev import trainer
+from aiev.digests import of_directory
+from aiev.errors import UserError
+from aiev.records import read_json, read_jsonl, write_jsonl
+from aiev.students import prepare_student
+from aiev.tags import TOKENS
+from aiev.training import accumulation, train
+
+pytestmark = pytest.mark.real
+ROOT = Path(__file__).parents[2]
+TEMPLATE = (
+    "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\n' + m['content'] + '<|im_end|>\n' }}"
+    "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
+PARAMS = {
+    "seed": 7,
+    "epochs": 2,
+    "learning_rate": 3e-3,
+    "warmup_ratio": 0.0,
+    "weight_decay": 0.0,
+    "scheduler": "constant",
+    "micro_batch": 2,
+    "global_batch": 4,
+    "max_tokens": 200,
+    "precision": "float32",
+    "accelerator": "cpu",
+    "accelerators": 1,
+    "threads": 1,
+    "checkpoint_steps": 0,
+    "activation_checkpointing": False,
+}
+
+
+@pytest.fixture(scope="module")
+def student(tmp_path_factory):
+    """A random Llama of a million parameters, and a byte-level tokenizer."""
+    import torch
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    backend = Tokenizer(models.BPE(vocab={c: n for n, c in enumerate(alphabet)}, merges=[]))
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.decoder = decoders.ByteLevel()
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=backend, bos_token="<|im_start|>", eos_token="<|im_end|>"
+    )
+    tokenizer.pad_token = tokenizer.eos_token
+    tokenizer.chat_template = TEMPLATE
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=128,
+        intermediate_size=384,
+        num_hidden_layers=4,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        tie_word_embeddings=True,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+    )
+    folder = tmp_path_factory.mktemp("hub") / "snapshot"
+    LlamaForCausalLM(config).to(torch.bfloat16).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    (folder / "training_args.bin").write_bytes(b"a pickle that nobody should load")
+    prepared = folder.parent / "student"
+    prepare_student(folder, prepared, "bfloat16")
+    return prepared
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """Ten tagged dialogues, and one that is too long."""
+    path = tmp_path_factory.mktemp("data") / "tagged.jsonl"
+    rows = []
+    for number in range(11):
+        code = f"print({number})" * (1 if number < 10 else 40)
+        answer = (
+            f"<API_RUN_START>```python\n{code}\n```<API_RUN_STOP>"
+            f"<API_RES_START>{number}<API_RES_STOP> Done."
+        )
+        messages = [
+            {"role": "user", "content": f"Print {number}."},
+            {"role": "assistant", "content": answer},
+        ]
+        rows.append({"id": str(number), "tagged": True, "messages": messages})
+    write_jsonl(path, rows)
+    return path
+
+
+def run(student, data, folder, zero="zero2", **changes):
+    return train(
+        student=student,
+        data=data,
+        deepspeed=ROOT / "config" / "deepspeed" / f"{zero}.json",
+        model=folder / "model",
+        scratch=folder / "scratch",
+        params=PARAMS | changes,
+    )
+
+
+def command(student, data, folder, **changes):
+    return [
+        *(sys.executable, str(ROOT / "scripts" / "train_model.py"), "--student", str(student)),
+        *("--data", str(data), "--model", str(folder / "model")),
+        *("--deepspeed", str(ROOT / "config" / "deepspeed" / "zero2.json")),
+        *("--digest", str(folder / "model.sha256"), "--report", str(folder / "training.json")),
+        *("--params", json.dumps({"training": PARAMS | changes}), "--log", str(folder / "log")),
+    ]
+
+
+@pytest.fixture(scope="module")
+def trained(student, data, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("first")
+    folder.joinpath("scratch").mkdir()
+    return folder, run(student, data, folder)
+
+
+def test_the_model_loads_without_our_code_and_knows_the_tokens(trained, student):
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    folder, report = trained
+    model = AutoModelForCausalLM.from_pretrained(folder / "model")
+    tokenizer = AutoTokenizer.from_pretrained(folder / "model")
+    ids = tokenizer.convert_tokens_to_ids(list(TOKENS))
+    before = read_json(student / "config.json")["vocab_size"]
+    assert ids == list(range(before, before + 4))
+    assert model.config.vocab_size == before + 4 == model.get_input_embeddings().num_embeddings
+    assert model.get_output_embeddings().weight is model.get_input_embeddings().weight
+    assert str(model.dtype) == "torch.bfloat16" and tokenizer.chat_template == TEMPLATE
+    assert model.config.use_cache
+    assert report["added_tokens"] == 4
+
+
+def test_the_report_says_what_was_learnt_and_the_loss_falls(trained):
+    _, report = trained
+    assert (report["dialogues"], report["examples"]) == (11, 10)
+    assert report["dropped"] == {"too-long": 1}
+    assert [step["step"] for step in report["steps"]] == [1, 2, 3, 4, 5, 6]
+    losses = [step["loss"] for step in report["steps"]]
+    # A random model of some 260 tokens starts near ln 260 = 5.6.
+    assert 4.5 < losses[0] < 6.5 and losses[-1] < losses[0] - 1
+    assert report["tokens_read"] == 2 * report["tokens"] > report["learnt_tokens"] > 0
+
+
+def test_what_is_left_holds_no_place_of_this_machine_and_no_pickle(trained):
+    folder, _ = trained
+    names = {path.name for path in (folder / "model").iterdir()}
+    assert names == {
+        "chat_template.jinja",
+        "config.json",
+        "generation_config.json",
+        "model.safetensors",
+        "tokenizer.json",
+        "tokenizer_config.json",
+    }
+    for path in (folder / "model").iterdir():
+        assert str(folder.parent).encode() not in path.read_bytes()
+
+
+def test_results_are_not_in_the_labels_that_were_trained_on(trained):
+    folder, _ = trained
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(folder / "model")
+    for number, row in enumerate(read_jsonl(folder / "scratch" / "examples.jsonl")):
+        learnt = tokenizer.decode([label for label in row["labels"] if label >= 0])
+        assert learnt == (
+            f"<API_RUN_START>```python\nprint({number})\n```<API_RUN_STOP> Done.<|im_end|>"
+        )
+
+
+def test_a_second_run_through_the_main_gives_the_same_bytes(trained, student, data, tmp_path):
+    folder, report = trained
+    done = subprocess.run(command(student, data, tmp_path), cwd=tmp_path, capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()
+    assert (tmp_path / "model.sha256").read_text() == of_directory(folder / "model") + "\n"
+    assert read_json(tmp_path / "training.json") == report
+    assert "loss" in done.stderr.decode() and "step/s" in (tmp_path / "log").read_text()
+
+
+def test_zero_3_saves_whole_weights_and_follows_the_same_losses(trained, student, data, tmp_path):
+    from safetensors import safe_open
+
+    folder, report = trained
+    tmp_path.joinpath("scratch").mkdir()
+    other = run(student, data, tmp_path, zero="zero3")
+    for one, two in zip(report["steps"], other["steps"], strict=True):
+        assert two["loss"] == pytest.approx(one["loss"], abs=0.05)
+
+    def shapes(path):
+        with safe_open(path / "model" / "model.safetensors", "pt") as file:
+            return {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
+
+    assert shapes(tmp_path) == shapes(folder)
+
+
+def test_a_killed_run_leaves_nothing_behind_and_goes_on(student, data, tmp_path):
+    whole = {"epochs": 20, "checkpoint_steps": 5}
+    arguments = command(student, data, tmp_path, **whole)
+    process = subprocess.Popen(arguments, cwd=tmp_path, stderr=subprocess.DEVNULL)
+    scratch = wait_for(lambda: next(tmp_path.glob(".aiev/scratch/*"), None))
+    wait_for(lambda: next(scratch.glob(f"checkpoints/*/{trainer.COMPLETE}"), None))
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    wait_for(lambda: not processes_with(str(scratch / "spec.json")), seconds=20)
+
+    shutil.copytree(tmp_path, tmp_path.with_name("broken"), symlinks=True)
+    done = subprocess.run(arguments, cwd=tmp_path, capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()
+    assert "going on from the checkpoint of step" in (tmp_path / "log").read_text()
+    steps = read_json(tmp_path / "training.json")["steps"]
+    assert [step["step"] for step in steps] == list(range(1, 61))
+
+    again = tmp_path.with_name("uninterrupted")
+    again.mkdir()
+    again.joinpath("scratch").mkdir()
+    report = run(student, data, again, **whole)
+    assert steps[-1]["loss"] == pytest.approx(report["steps"][-1]["loss"], rel=0.02)
+
+    broken_checkpoint(tmp_path.with_name("broken"))
+    failed = command(student, data, tmp_path.with_name("broken"), **whole)
+    done = subprocess.run(failed, cwd=tmp_path.with_name("broken"), capture_output=True, text=True)
+    assert done.returncode == 2 and not (tmp_path.with_name("broken") / "model").exists()
+    assert "cannot go on from checkpoint-" in done.stderr and "remove" in done.stderr
+
+
+def wait_for(what, seconds=90):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        found = what()
+        if found:
+            return found
+        time.sleep(0.05)
+    raise AssertionError("waited in vain")
+
+
+def processes_with(text):
+    """Processes that have `text` on their command line."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            line = Path("/proc", pid, "cmdline").read_bytes()
+        except OSError:
+            continue
+        if text.encode() in line:
+            found.append(pid)
+    return found
+
+
+def broken_checkpoint(folder):
+    """Cut the optimiser's state of every checkpoint short."""
+    for path in folder.glob(".aiev/scratch/*/checkpoints/*/global_step*/*optim_states.pt"):
+        path.write_bytes(path.read_bytes()[:1000])
+
+
+def test_nothing_to_train_on_is_the_users_to_mend(student, data, tmp_path):
+    empty = tmp_path / "tagged.jsonl"
+    empty.write_text("")
+    with pytest.raises(UserError, match="nothing to train on: 0 dialogues"):
+        run(student, empty, tmp_path)
+    with pytest.raises(UserError, match="11 dialogues, dropped: {'too-long': 11}"):
+        run(student, data, tmp_path, max_tokens=20)
+
+
+def test_a_worker_that_fails_is_shown_with_its_last_lines(student, data, tmp_path):
+    tmp_path.joinpath("scratch").mkdir()
+    broken = tmp_path / "student"
+    shutil.copytree(student, broken)
+    (broken / "model.safetensors").write_bytes(b"nothing")
+    with pytest.raises(UserError, match=r"training failed; the last lines:(.|\n)*Error"):
+        run(broken, data, tmp_path)
+
+
+def test_a_global_batch_that_does_not_divide_is_named():
+    assert accumulation(PARAMS | {"global_batch": 12}) == 6
+    with pytest.raises(UserError, match="global_batch is 5"):
+        accumulation(PARAMS | {"global_batch": 5})
+
+
+@pytest.mark.parametrize("name", ["model.gguf", "folder"])
+def test_weights_that_are_no_checkpoint_are_refused(name, tmp_path):
+    weights = tmp_path / name
+    if name == "folder":
+        weights.mkdir()
+    else:
+        weights.write_bytes(b"no model")
+    with pytest.raises(UserError, match="neither a GGUF|no checkpoint"):
+        prepare_student(weights, tmp_path / "student", "bfloat16")
