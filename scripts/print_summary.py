@@ -3,16 +3,22 @@
 import argparse
 from pathlib import Path
 
+import yaml
+
+from aiev.configuration import check_config
 from aiev.records import read_json
 from aiev.report import summary
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("scores", "funnel", "page"):
-        parser.add_argument(f"--{name}", type=Path, required=True)
-    given = parser.parse_args()
-    print(summary(read_json(given.scores), read_json(given.funnel), str(given.page)), end="")
+    parser.add_argument("config", type=Path, help="the run's config")
+    path = parser.parse_args().config
+    config = yaml.safe_load(path.read_text("utf-8"))
+    check_config(config, Path("config"))
+    results = Path("results") / config["name"]
+    scores, funnel = read_json(results / "scores.json"), read_json(results / "funnel.json")
+    print(summary(scores, funnel, str(results / "scores.md")), end="")
 
 
 if __name__ == "__main__":

@@ -21,6 +21,4 @@ def main(job: Job) -> None:
 
 
 if __name__ == "__main__":
-    run_job(
-        main, inputs=("student", "data", "deepspeed"), outputs=("model", "digest", "report")
-    )
+    run_job(main, inputs=("student", "data", "deepspeed"), outputs=("model", "digest", "report"))

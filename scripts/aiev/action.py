@@ -74,17 +74,24 @@ class Store:
         An entry whose bytes no longer have their digests is removed, and counts as not there.
         """
         entry = self.entry(key)
-        if not (entry / "action.json").is_file():
+        if not entry.exists():
             return None
-        record = read_json(entry / "action.json")
-        for name, paths in outputs.items():
-            for number, path in enumerate(paths):
-                stored = entry / f"{name}.{number}"
-                if not stored.exists() or of_path(stored) != record["outputs"][name][number]:
-                    log.warning("stored output %s of action %s is damaged: made again", name, key)
-                    shutil.rmtree(entry, ignore_errors=True)
-                    return None
-                place(stored, path)
+        stored = [
+            (name, number, entry / f"{name}.{number}", path)
+            for name, paths in outputs.items()
+            for number, path in enumerate(paths)
+        ]
+        try:
+            record = read_json(entry / "action.json")
+            sound = all(of_path(p) == record["outputs"][name][n] for name, n, p, _ in stored)
+        except (UserError, OSError, LookupError, TypeError):
+            sound = False
+        if not sound:
+            log.warning("stored action %s is damaged: made again", key)
+            shutil.rmtree(entry, ignore_errors=True)
+            return None
+        for _, _, kept, path in stored:
+            place(kept, path)
         return record
 
     def save(self, key: str, description: dict[str, Any], made: Mapping[str, list[Path]]):
@@ -108,7 +115,7 @@ class Store:
             write_json(beside / "action.json", record)
             os.chmod(beside, 0o755)
             beside.rename(entry)
-        except OSError as error:
+        except (OSError, UserError) as error:
             # Another writer was first, or the disk is full: the store is a help, never a need.
             log.info("action %s not stored: %s", key, error)
         finally:
@@ -138,14 +145,17 @@ def place(source: Path, target: Path) -> None:
     """Copy beside the target, then rename over it."""
     beside = target.with_name(f".{target.name}.{os.getpid()}.part")
     remove(beside)
-    copy(source, beside)
-    move(beside, target)
+    try:
+        copy(source, beside)
+        move(beside, target)
+    finally:
+        remove(beside)
 
 
 def move(source: Path, target: Path) -> None:
     """Rename over the target, whatever stands there."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    if target.is_dir() and not target.is_symlink():
+    if target.is_dir() or source.is_dir():
         remove(target)
     os.replace(source, target)
 

@@ -6,11 +6,12 @@ No model call goes around `Chat.ask`. An answer is on record before its caller s
 import asyncio
 from collections.abc import Sequence
 from typing import Any
+from weakref import WeakValueDictionary
 
 import openai
-from openai.types.chat import ChatCompletion
 
-from aiev.endpoints import Endpoint
+from aiev.digests import of_json
+from aiev.endpoints import API_KEY, Endpoint
 from aiev.errors import EndpointError, UserError
 from aiev.ledger import Answer, Ledger
 from aiev.progress import log
@@ -41,6 +42,7 @@ class Chat:
         self.endpoint, self.ledger = endpoint, ledger
         self.asked = self.recalled = self.prompt_tokens = self.completion_tokens = 0
         self._places = asyncio.Semaphore(endpoint.slots)
+        self._same: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._client = openai.AsyncOpenAI(
             base_url=endpoint.base_url, api_key=endpoint.api_key, timeout=timeout, max_retries=0
         )
@@ -64,22 +66,24 @@ class Chat:
         """
         request = {
             **self.endpoint.identity(),
-            "messages": [{"role": m["role"], "content": m["content"]} for m in messages],
+            "messages": [{"role": m["role"], "content": _valid(m["content"])} for m in messages],
             "temperature": temperature,
             "top_p": top_p,
             "max_tokens": max_tokens,
             "seed": seed,
         }
-        answer = self.ledger.find(request)
-        if answer:
-            self.recalled += 1
-            return answer
-        async with self._places:
-            answer = await self._send(request)
-        self.asked += 1
-        self.prompt_tokens += answer.prompt_tokens
-        self.completion_tokens += answer.completion_tokens
-        return self.ledger.add(request, answer)
+        # Who asks the same at the same time waits, and finds the answer on record.
+        async with self._same.setdefault(of_json(request), asyncio.Lock()):
+            answer = self.ledger.find(request)
+            if answer:
+                self.recalled += 1
+                return answer
+            async with self._places:
+                answer = await self._send(request)
+            self.asked += 1
+            self.prompt_tokens += answer.prompt_tokens
+            self.completion_tokens += answer.completion_tokens
+            return self.ledger.add(request, answer)
 
     async def _send(self, request: dict[str, Any]) -> Answer:
         body = {k: v for k, v in request.items() if k not in ("kind", "digest")}
@@ -95,6 +99,11 @@ class Chat:
                 if "context" in str(error):
                     raise ContextFull(str(error)) from error
                 raise self._error(f"it refused the request: {error.message}") from error
+            except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
+                # Some servers repeat the key in what they say.
+                said = error.message.replace(self.endpoint.api_key, "...")
+                problem, todo = f"HTTP {error.status_code}: {said}", f"check {API_KEY}"
+                raise self._error(problem, f"{todo}, then run the same command") from None
             except openai.APIStatusError as error:
                 raise self._error(f"HTTP {error.status_code}: {error.message}") from error
             except (ValueError, openai.APIError) as error:
@@ -104,26 +113,39 @@ class Chat:
                 break
         raise self._error(problem)
 
-    def _error(self, problem: str) -> UserError:
+    def _error(self, problem: str, todo: str = "") -> UserError:
         endpoint = self.endpoint
         place = endpoint.base_url or "the vendor's default address"
         return EndpointError(
             f"the model {endpoint.model} does not answer: {endpoint.state() or problem}",
             where=f"{place}, log {endpoint.log_path}" if endpoint.log_path else place,
-            todo="mend the server, then run the same command: every answer so far is kept",
+            todo=todo or "mend the server, then run the same command: every answer so far is kept",
         )
 
 
 def _answer(completion: Any) -> Answer:
     """Raises ValueError for anything but a chat completion with one text choice."""
-    if not isinstance(completion, ChatCompletion) or not completion.choices:
-        raise ValueError(str(completion)[:200])
-    choice, usage = completion.choices[0], completion.usage
-    if choice is None or choice.message is None:
+    try:
+        choice = completion.choices[0]
+        text = choice.message.content or ""
+    except (AttributeError, IndexError, TypeError):
+        text = None
+    # The client takes servers at their word: any field may be of any type.
+    if not isinstance(text, str):
         raise ValueError(str(completion)[:200])
     return Answer(
-        text=choice.message.content or "",
-        finish_reason=choice.finish_reason or "unknown",
-        prompt_tokens=usage.prompt_tokens if usage else 0,
-        completion_tokens=usage.completion_tokens if usage else 0,
+        text=_valid(text),
+        finish_reason=str(getattr(choice, "finish_reason", None) or "unknown"),
+        prompt_tokens=_count(completion, "prompt_tokens"),
+        completion_tokens=_count(completion, "completion_tokens"),
     )
+
+
+def _count(completion: Any, name: str) -> int:
+    count = getattr(getattr(completion, "usage", None), name, None)
+    return count if isinstance(count, int) else 0
+
+
+def _valid(text: str) -> str:
+    """Lone surrogates cannot travel as UTF-8: they become question marks."""
+    return text.encode("utf-8", "replace").decode("utf-8")

@@ -47,9 +47,9 @@ class Ledger:
         path = self.path(key)
         problem = "no answer on record for this question"
         if path.exists():
-            answer = self._read(path, request)
-            if answer is not None:
-                return Answer(**answer, key=key)
+            answer = self._read(path, request, key)
+            if answer:
+                return answer
             problem = "this ledger entry is damaged"
             log.warning("ledger entry %s is damaged: asked again", path)
         if self.mode == "replay":
@@ -61,13 +61,13 @@ class Ledger:
         return None
 
     @staticmethod
-    def _read(path: Path, request: dict[str, Any]) -> dict[str, Any] | None:
+    def _read(path: Path, request: dict[str, Any], key: str) -> Answer | None:
         try:
             entry = read_json(path)
             answer = entry["answer"]
-            sound = entry["digest"] == of_json([request, answer])
-            return answer if sound and entry["request"] == request else None
-        except (UserError, KeyError, TypeError):
+            sound = entry["digest"] == of_json([request, answer]) and entry["request"] == request
+            return Answer(**answer, key=key) if sound else None
+        except (UserError, KeyError, TypeError, ValueError):
             return None
 
     def add(self, request: dict[str, Any], answer: Answer) -> Answer:

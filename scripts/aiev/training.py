@@ -95,9 +95,7 @@ def _counts(examples: list[Encoded]) -> dict[str, int]:
     return {
         "examples": len(examples),
         "tokens": sum(len(example.input_ids) for example in examples),
-        "learnt_tokens": sum(
-            label != IGNORED for example in examples for label in example.labels
-        ),
+        "learnt_tokens": sum(label != IGNORED for example in examples for label in example.labels),
     }
 
 
