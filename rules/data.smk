@@ -11,13 +11,13 @@ rule gather_verified:
         expand("results/{{run}}/rounds/{round}/train.jsonl", round=ROUNDS),
     output:
         "results/{run}/data/verified.jsonl",
-    params:
-        settings=settings(),
-        code=code("gather_verified"),
     log:
         "logs/{run}/data/verified.log",
     benchmark:
         "benchmarks/{run}/data/verified.tsv"
+    params:
+        settings=settings(),
+        code=code("gather_verified"),
     shell:
         main("gather_verified") + "--rounds {input:q} --verified {output:q}"
 
@@ -25,17 +25,19 @@ rule gather_verified:
 rule decontaminate:
     input:
         dialogues="results/{run}/data/verified.jsonl",
-        benchmarks=expand("resources/benchmarks/{benchmark}.jsonl", benchmark=BENCHMARKS),
+        benchmarks=expand(
+            "resources/benchmarks/{benchmark}.jsonl", benchmark=BENCHMARKS
+        ),
     output:
         kept="results/{run}/data/decontaminated.jsonl",
         report="results/{run}/data/contamination.json",
-    params:
-        settings=settings("decontamination"),
-        code=code("decontaminate"),
     log:
         "logs/{run}/data/decontaminated.log",
     benchmark:
         "benchmarks/{run}/data/decontaminated.tsv"
+    params:
+        settings=settings("decontamination"),
+        code=code("decontaminate"),
     shell:
         main("decontaminate")
         + "--dialogues {input.dialogues:q} --benchmarks {input.benchmarks:q}"
@@ -48,13 +50,13 @@ rule tag_dialogues:
     output:
         tagged="results/{run}/data/tagged.jsonl",
         report="results/{run}/data/tagged.json",
-    params:
-        settings=settings("tags"),
-        code=code("tag_dialogues"),
     log:
         "logs/{run}/data/tagged.log",
     benchmark:
         "benchmarks/{run}/data/tagged.tsv"
+    params:
+        settings=settings("tags"),
+        code=code("tag_dialogues"),
     shell:
         main("tag_dialogues")
         + "--dialogues {input:q} --tagged {output.tagged:q} --report {output.report:q}"

@@ -30,7 +30,9 @@ def evaluated_settings(w):
 
 def scoring_settings(w, **own):
     shared = {"scoring": config["evaluation"]["scoring"], **chosen("sandbox.backend")}
-    return as_json({**shared, "benchmark": {**benchmark(w), "name": w.benchmark}, **own})
+    return as_json(
+        {**shared, "benchmark": {**benchmark(w), "name": w.benchmark}, **own}
+    )
 
 
 rule prepare_benchmark:
@@ -38,6 +40,11 @@ rule prepare_benchmark:
         source=lambda w: resource_file(benchmark(w)["resource"]),
     output:
         "resources/benchmarks/{benchmark}.jsonl",
+    log:
+        "logs/resources/benchmarks/{benchmark}.log",
+    benchmark:
+        "benchmarks/resources/benchmarks/{benchmark}.tsv"
+    threads: 2
     params:
         settings=as_json(
             {
@@ -47,11 +54,6 @@ rule prepare_benchmark:
             }
         ),
         code=code("prepare_benchmark"),
-    log:
-        "logs/resources/benchmarks/{benchmark}.log",
-    benchmark:
-        "benchmarks/resources/benchmarks/{benchmark}.tsv"
-    threads: 2
     shell:
         main("prepare_benchmark") + "--source {input.source:q} --problems {output:q}"
 
@@ -61,13 +63,13 @@ rule choose_problems:
         "resources/benchmarks/{benchmark}.jsonl",
     output:
         "results/{run}/eval/{benchmark}.jsonl",
-    params:
-        settings=lambda w: as_json({"subset": benchmark(w)["subset"]}),
-        code=code("choose_problems"),
     log:
         "logs/{run}/eval/{benchmark}.log",
     benchmark:
         "benchmarks/{run}/eval/{benchmark}.tsv"
+    params:
+        settings=lambda w: as_json({"subset": benchmark(w)["subset"]}),
+        code=code("choose_problems"),
     shell:
         main("choose_problems") + "--problems {input:q} --chosen {output:q}"
 
@@ -77,14 +79,14 @@ rule prove_benchmark:
         "results/{run}/eval/{benchmark}.jsonl",
     output:
         "results/{run}/eval/{benchmark}.proof.json",
-    params:
-        settings=lambda w: scoring_settings(w),
-        code=code("prove_benchmark"),
     log:
         "logs/{run}/eval/{benchmark}.proof.log",
     benchmark:
         "benchmarks/{run}/eval/{benchmark}.proof.tsv"
     threads: 2
+    params:
+        settings=lambda w: scoring_settings(w),
+        code=code("prove_benchmark"),
     shell:
         main("prove_benchmark") + "--problems {input:q} --proof {output:q}"
 
@@ -95,9 +97,6 @@ rule generate_samples:
         weights=evaluated,
     output:
         "results/{run}/eval/{model}/{benchmark}/samples.jsonl",
-    params:
-        settings=evaluated_settings,
-        code=code("generate_samples"),
     log:
         "logs/{run}/eval/{model}/{benchmark}/samples.log",
     benchmark:
@@ -105,6 +104,9 @@ rule generate_samples:
     threads: 2
     resources:
         model_server=1,
+    params:
+        settings=evaluated_settings,
+        code=code("generate_samples"),
     shell:
         main("generate_samples")
         + "--problems {input.problems:q} --weights {input.weights:q} --samples {output:q}"
@@ -118,14 +120,14 @@ rule score_samples:
     output:
         results="results/{run}/eval/{model}/{benchmark}/eval_results.json",
         score="results/{run}/eval/{model}/{benchmark}/score.json",
-    params:
-        settings=lambda w: scoring_settings(w, model=w.model),
-        code=code("score_samples"),
     log:
         "logs/{run}/eval/{model}/{benchmark}/score.log",
     benchmark:
         "benchmarks/{run}/eval/{model}/{benchmark}/score.tsv"
     threads: 2
+    params:
+        settings=lambda w: scoring_settings(w, model=w.model),
+        code=code("score_samples"),
     shell:
         main("score_samples")
         + "--problems {input.problems:q} --proof {input.proof:q} --samples {input.samples:q}"

@@ -22,13 +22,13 @@ rule summarise:
         table="results/{run}/scores.json",
         page="results/{run}/scores.md",
         funnel="results/{run}/funnel.json",
-    params:
-        settings=as_json({"teacher": TEACHER["name"], "student": STUDENT["name"]}),
-        code=code("summarise"),
     log:
         "logs/{run}/summary.log",
     benchmark:
         "benchmarks/{run}/summary.tsv"
+    params:
+        settings=as_json({"teacher": TEACHER["name"], "student": STUDENT["name"]}),
+        code=code("summarise"),
     shell:
         main("summarise")
         + "--scores {input.scores:q} --seeds {input.seeds:q} --rounds {input.rounds:q}"
@@ -54,17 +54,25 @@ rule write_manifest:
         expand(rules.choose_problems.output, benchmark=BENCHMARKS, allow_missing=True),
         expand(rules.prove_benchmark.output, benchmark=BENCHMARKS, allow_missing=True),
         expand(
-            rules.generate_samples.output, model=MODELS, benchmark=BENCHMARKS, allow_missing=True
+            rules.generate_samples.output,
+            model=MODELS,
+            benchmark=BENCHMARKS,
+            allow_missing=True,
         ),
-        expand(rules.score_samples.output, model=MODELS, benchmark=BENCHMARKS, allow_missing=True),
+        expand(
+            rules.score_samples.output,
+            model=MODELS,
+            benchmark=BENCHMARKS,
+            allow_missing=True,
+        ),
     output:
         "results/{run}/manifest.json",
-    params:
-        settings=settings("name"),
-        code=code("write_manifest"),
     log:
         "logs/{run}/manifest.log",
     benchmark:
         "benchmarks/{run}/manifest.tsv"
+    params:
+        settings=settings("name"),
+        code=code("write_manifest"),
     shell:
         main("write_manifest") + "--artifacts {input:q} --manifest {output:q}"

@@ -9,13 +9,14 @@ makes: resources/{resource}/{file}
 rule fetch_resource:
     output:
         "resources/{resource}/{file}",
-    params:
-        settings=lambda w: as_json({"declaration": RESOURCES[w.resource]}),
-        code=code("fetch_resource"),
     log:
         "logs/resources/{resource}/{file}.log",
     benchmark:
         "benchmarks/resources/{resource}/{file}.tsv"
+    params:
+        settings=lambda w: as_json({"declaration": RESOURCES[w.resource]}),
+        # The declared digest decides the bytes, whatever code fetches them.
+        code="pinned",
     shell:
         main("fetch_resource") + "--resource {output:q}"
 
@@ -25,12 +26,12 @@ rule prepare_student:
         weights=weights_of(STUDENT),
     output:
         directory(f"resources/students/{STUDENT['name']}"),
-    params:
-        settings=settings("models.student.dtype"),
-        code=code("prepare_student"),
     log:
         f"logs/resources/students/{STUDENT['name']}.log",
     benchmark:
         f"benchmarks/resources/students/{STUDENT['name']}.tsv"
+    params:
+        settings=settings("models.student.dtype"),
+        code=code("prepare_student"),
     shell:
         main("prepare_student") + "--weights {input.weights:q} --student {output:q}"

@@ -12,6 +12,13 @@ rule write_dialogues:
         weights=weights_of(TEACHER),
     output:
         "results/{run}/rounds/{round}/dialogues/{shard}.jsonl",
+    log:
+        "logs/{run}/rounds/{round}/dialogues/{shard}.log",
+    benchmark:
+        "benchmarks/{run}/rounds/{round}/dialogues/{shard}.tsv"
+    threads: 2
+    resources:
+        model_server=1,
     params:
         settings=lambda w: as_json(
             {
@@ -20,13 +27,6 @@ rule write_dialogues:
             }
         ),
         code=code("write_dialogues"),
-    log:
-        "logs/{run}/rounds/{round}/dialogues/{shard}.log",
-    benchmark:
-        "benchmarks/{run}/rounds/{round}/dialogues/{shard}.tsv"
-    threads: 2
-    resources:
-        model_server=1,
     shell:
         main("write_dialogues")
         + "--seeds {input.seeds:q} --weights {input.weights:q} --dialogues {output:q}"
@@ -44,13 +44,13 @@ rule close_round:
         train="results/{run}/rounds/{round}/train.jsonl",
         test="results/{run}/rounds/{round}/test.jsonl",
         report="results/{run}/rounds/{round}/report.json",
-    params:
-        settings=settings("rounds.split"),
-        code=code("close_round"),
     log:
         "logs/{run}/rounds/{round}/close.log",
     benchmark:
         "benchmarks/{run}/rounds/{round}/close.tsv"
+    params:
+        settings=settings("rounds.split"),
+        code=code("close_round"),
     shell:
         main("close_round")
         + "--dialogues {input:q} --train {output.train:q} --test {output.test:q}"

@@ -14,14 +14,14 @@ rule train_model:
         model=directory("results/{run}/model"),
         digest="results/{run}/model.sha256",
         report="results/{run}/training.json",
-    params:
-        settings=settings("training"),
-        code=code("train_model"),
     log:
         "logs/{run}/model.log",
     benchmark:
         "benchmarks/{run}/model.tsv"
     threads: 2
+    params:
+        settings=settings("training"),
+        code=code("train_model"),
     shell:
         main("train_model")
         + "--student {input.student:q} --data {input.data:q} --deepspeed {input.deepspeed:q}"

@@ -56,7 +56,7 @@ def dialogue_saturation() -> None:
 
 async def _stage(chat: Chat, seeds, config) -> float:
     """Tokens per second while at least as many dialogues are left as the server has slots: the
-    last ones of a shard leave slots idle whatever the stage does, and a longer shard has no more."""
+    last ones of a shard leave slots idle whatever the stage does; a longer shard has no more."""
     chosen = config["dialogues"]
     settings = Settings(
         run_seed=config["seed"],

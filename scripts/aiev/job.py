@@ -1,6 +1,7 @@
 """The one way in which a main runs: command line, log, errors, action store."""
 
 import argparse
+import errno
 import json
 import os
 import shutil
@@ -84,18 +85,30 @@ def run_job(
             environment=of_file(LOCK) if LOCK.exists() else "",
         )
         _run(main, action, arguments.log, stored)
-    except UserError as error:
-        log.error("%s", f"{script.stem}: {error}")
-        sys.exit(error.exit_code)
     except KeyboardInterrupt:
         log.error("%s: interrupted; run the same command again to go on", script.stem)
         sys.exit(130)
-    except Exception:
+    except Exception as error:
+        mistake = _mistake(error)
+        if mistake:
+            log.error("%s", f"{script.stem}: {mistake}")
+            sys.exit(mistake.exit_code)
         # A defect of ours: the traceback goes to the log, the place of the log to the user.
         log.info("%s", traceback.format_exc())
-        last = traceback.format_exc().strip().splitlines()[-1]
-        log.error("%s: unexpected: %s\n  where: %s", script.stem, last, arguments.log or "above")
+        what = f"{type(error).__name__}: {error}"
+        log.error("%s: unexpected: %s\n  where: %s", script.stem, what, arguments.log or "above")
         sys.exit(1)
+
+
+def _mistake(error: Exception) -> UserError | None:
+    """What the user can mend, also where tasks raised it in a group; None for a defect of ours."""
+    if isinstance(error, ExceptionGroup):
+        found = [_mistake(one) for one in error.exceptions]
+        return found[0] if all(found) else None
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        todo = "free some space, and run again; nothing finished is lost"
+        return UserError(f"cannot write: {error.strerror}", where=error.filename, todo=todo)
+    return error if isinstance(error, UserError) else None
 
 
 def _parse(argv: list[str], inputs: tuple[str, ...], outputs: tuple[str, ...]):

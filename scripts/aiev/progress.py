@@ -14,6 +14,7 @@ def start_log(path: Path | None) -> None:
     """Send the project's log lines to `path` (fresh) and its warnings to the terminal too."""
     log.setLevel(logging.INFO)
     log.propagate = False
+    logging.raiseExceptions = False  # a full disk has no room for the log either
     log.handlers.clear()
     if path:
         path.parent.mkdir(parents=True, exist_ok=True)

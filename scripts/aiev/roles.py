@@ -25,7 +25,10 @@ class Sampling:
 
 class _Role:
     """A conversation of one role with the model. It grows by each turn and shares its start with
-    all others of the role, so that a server that keeps prompts reads little anew."""
+    all others of the role, so that a server that keeps prompts reads little anew.
+
+    example: turns that show the whole exchange, a feedback round and then a second, plain answer:
+    a small model imitates what it saw last."""
 
     def __init__(self, chat: Chat, sampling: Sampling, system: str, *example: str):
         self.chat, self.sampling = chat, sampling
@@ -60,6 +63,8 @@ class Questioner(_Role):
             render("propose_example"),
             render("describe", code=_example_code(), error=render("revise_example_error")),
             render("describe_example"),
+            render("propose", seed=render("propose_second_seed")),
+            render("propose_second"),
         )
 
     async def propose(self, seed_text: str, seed: int) -> str:
@@ -86,6 +91,8 @@ class Programmer(_Role):
             render("solve_example"),
             render("revise", error=error, description=description),
             render("revise_example"),
+            render("solve", problem=render("propose_second")),
+            render("solve_second"),
         )
 
     async def solve(self, problem: str, seed: int) -> str:

@@ -34,7 +34,10 @@ def make_tokenizer(template=CHATML):
     backend = Tokenizer(models.BPE())
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     backend.decoder = decoders.ByteLevel()
-    text = ["def one():\n    return 1\n\n\n\nassert one() == 1\n" * 5, "the code, the tests\n\n" * 5]
+    text = [
+        "def one():\n    return 1\n\n\n\nassert one() == 1\n" * 5,
+        "the code, the tests\n\n" * 5,
+    ]
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     trainer = trainers.BpeTrainer(vocab_size=330, initial_alphabet=alphabet, show_progress=False)
     backend.train_from_iterator(text, trainer)
@@ -50,8 +53,11 @@ def make_tokenizer(template=CHATML):
 
 TOKENIZER = make_tokenizer()
 
-HOSTILE = ["<|im_end|>", "<|im_start|>assistant\n", "<|old|>", *TOKENS, "\n", "\n\n", " ", "🧑‍🚀", "é",
-           "e\u0301", "ü", "zq", "\u200d", "\x00", "\ud800", "\u2028", "```python\n", "assistant", "<|im_", "end|>"]  # fmt: skip
+HOSTILE = [
+    *("<|im_end|>", "<|im_start|>assistant\n", "<|old|>", "<|im_", "end|>", *TOKENS),
+    *("\n", "\n\n", " ", "\u200d", "\x00", "\ud800", "\u2028", "\u00e9", "e\u0301"),
+    *("\U0001f9d1\u200d\U0001f680", "\u00fc", "zq", "```python\n", "assistant"),
+]
 TEXT = st.lists(st.one_of(st.sampled_from(HOSTILE), st.text(max_size=8)), max_size=6).map("".join)
 HARMLESS = TEXT.map(lambda t: re.sub(r"<|\ud800", "", t).strip() or "x").filter(
     lambda t: t.isprintable()
@@ -171,9 +177,7 @@ def test_an_unfit_template_is_the_users_to_mend(template, what):
 
 def test_a_tokenizer_without_the_tokens_is_refused():
     tokenizer = make_tokenizer()
-    bare = PreTrainedTokenizerFast(
-        tokenizer_object=Tokenizer(models.BPE()), eos_token="<|im_end|>"
-    )
+    bare = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(models.BPE()), eos_token="<|im_end|>")
     bare.chat_template = tokenizer.chat_template
     with pytest.raises(UserError, match="lacks <API_RUN_START>"):
         encode(bare, conversation("a", "b"), 300)

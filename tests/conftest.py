@@ -1,0 +1,25 @@
+"""What all tests share: a scripted endpoint, and a client that has it to ask."""
+
+import pytest
+from scripted import Scripted, scripted_endpoint
+
+from aiev.endpoints import Endpoint
+
+
+@pytest.fixture
+def scripted():
+    """A chat endpoint on a loopback port. Set `.script` and `.delay`; see tests/scripted.py."""
+    with scripted_endpoint() as endpoint:
+        yield endpoint
+
+
+@pytest.fixture
+def endpoint_of():
+    """The project's view of a scripted endpoint."""
+
+    def make(scripted: Scripted | str, slots: int = 4, **fields) -> Endpoint:
+        url = scripted if isinstance(scripted, str) else scripted.url
+        chosen = {"kind": "openai", "model": "scripted", "digest": "1", "api_key": "secret-key"}
+        return Endpoint(base_url=url, slots=slots, **{**chosen, **fields})
+
+    return make

@@ -1,0 +1,225 @@
+"""A chat endpoint that speaks the OpenAI API and answers by a script: the tests' model.
+
+A script is a function of the request's body that returns what the server does:
+  str            an answer with this text
+  int            an error of this HTTP status
+  Raw(...)       these bytes, as they are
+  HANG           nothing, until the endpoint closes
+  CLOSE          the connection closed without a byte
+The same body gets the same answer, whoever else asks: a script has no memory unless a test gives
+it one.
+"""
+
+import json
+import re
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from aiev.digests import of_json
+from aiev.prompts import render
+
+HANG, CLOSE = object(), object()
+ASKED_BY = ("model", "messages", "temperature", "top_p", "max_tokens", "seed")
+
+
+@dataclass(frozen=True)
+class Raw:
+    """A response of any kind."""
+
+    body: bytes
+    content_type: str = "application/json"
+    status: int = 200
+
+
+def completion(text: str | None, **fields: Any) -> dict[str, Any]:
+    """A chat completion as a server sends it; `fields` replace its own."""
+    choice = {"index": 0, "message": {"role": "assistant", "content": text}}
+    return {
+        "id": "x",
+        "object": "chat.completion",
+        "created": 0,
+        "model": "scripted",
+        "choices": [{**choice, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10},
+        **fields,
+    }
+
+
+def key_of(body: dict[str, Any]) -> str:
+    """What decides an answer, as the ledger sees it from the endpoint's side."""
+    return of_json([body.get(name) for name in ASKED_BY])
+
+
+class Scripted:
+    """The endpoint. `answered` counts questions by `key_of`; `bodies` is all that came,
+    `credentials` the headers with the API keys that it came with."""
+
+    def __init__(self, script: Callable[[dict[str, Any]], Any] | None = None, delay: float = 0.0):
+        self.script = script or dialogues
+        self.delay = delay
+        self.lock = threading.Lock()
+        self.closing = threading.Event()
+        self.bodies: list[dict[str, Any]] = []
+        self.answered: Counter[str] = Counter()
+        self.credentials: set[str] = set()
+        self.busy = self.most_busy = 0
+        self.port = 0
+        self.server: ThreadingHTTPServer | None = None
+        self.live()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/v1"
+
+    def live(self) -> None:
+        """Listen, on the same port as before if there was one."""
+        self.closing.clear()
+        self.server = _Server(("127.0.0.1", self.port), _handler(self))
+        self.port = self.server.server_address[1]
+        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
+
+    def die(self) -> None:
+        """Close the port and every open connection."""
+        self.closing.set()
+        if self.server:
+            self.server.shutdown()
+            self.server.server_close()
+            self.server.drop()
+            self.server = None
+
+    def forget(self) -> None:
+        """Count from zero again."""
+        with self.lock:
+            self.bodies.clear()
+            self.answered.clear()
+            self.most_busy = 0
+
+    def play(self, body: dict[str, Any]) -> Any:
+        with self.lock:
+            self.bodies.append(body)
+            self.busy += 1
+            self.most_busy = max(self.most_busy, self.busy)
+        try:
+            if self.delay:
+                time.sleep(self.delay)
+            return self.script(body)
+        finally:
+            with self.lock:
+                self.busy -= 1
+
+
+class _Server(ThreadingHTTPServer):
+    allow_reuse_address = True
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 64
+
+    def __init__(self, *arguments):
+        self.connections = set()
+        super().__init__(*arguments)
+
+    def process_request(self, request, client_address):
+        self.connections.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request):
+        self.connections.discard(request)
+        super().shutdown_request(request)
+
+    def drop(self) -> None:
+        for connection in list(self.connections):
+            with suppress(OSError):
+                connection.shutdown(2)
+
+    def handle_error(self, *_) -> None:
+        """A client that went away in mid-answer is what some tests are about."""
+
+
+def _handler(endpoint: Scripted) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            endpoint.credentials.add(self.headers.get("Authorization", ""))
+            found = endpoint.play(body)
+            if found is HANG:
+                endpoint.closing.wait(60)
+                found = CLOSE
+            if found is CLOSE:
+                self.close_connection = True
+                return
+            if isinstance(found, int):
+                error = {"error": {"message": f"scripted {found}", "type": "scripted"}}
+                found = Raw(json.dumps(error).encode(), status=found)
+            elif not isinstance(found, Raw):
+                found = Raw(json.dumps(completion(found)).encode())
+            self.send_response(found.status)
+            self.send_header("Content-Type", found.content_type)
+            self.send_header("Content-Length", str(len(found.body)))
+            self.end_headers()
+            self.wfile.write(found.body)
+            if found.status == 200:
+                with endpoint.lock:
+                    endpoint.answered[key_of(body)] += 1
+
+        def log_message(self, *_) -> None:
+            """Silence."""
+
+    return Handler
+
+
+@contextmanager
+def scripted_endpoint(script=None, delay: float = 0.0) -> Iterator[Scripted]:
+    endpoint = Scripted(script, delay)
+    try:
+        yield endpoint
+    finally:
+        endpoint.die()
+
+
+# The default script: a teacher for seeds whose function's name says how its dialogue ends.
+
+ENDINGS = ("once", "mended", "never", "nocode", "vacuous")
+"""First word of a seed function's name: verified at once; verified after one round of feedback;
+never right; an answer without code; asserts that hold for anything."""
+
+
+def dialogues(body: dict[str, Any]) -> str:
+    """Answers both roles. Unknown names end as "once"."""
+    messages = body["messages"]
+    last = messages[-1]["content"]
+    if messages[0]["content"] == render("questioner"):
+        if last.startswith(render("describe", code="@", error="@").partition("@")[0]):
+            return "The assert expects one more than the function returns."
+        name = re.findall(r"^def (\w+)", last, re.MULTILINE)[0]
+        return f"Write a function `{name}(x)` that returns `x` plus {len(name)}."
+    asked = [re.findall(r"`(\w+)\(x\)`", m["content"]) for m in messages if m["role"] == "user"]
+    name = [found[0] for found in asked if found][-1]
+    return solution(name, revised=not last.startswith("Write a function"))
+
+
+def solution(name: str, revised: bool) -> str:
+    """The Programmer's answer for the function of that name."""
+    ending, more = name.partition("_")[0], len(name)
+    if ending == "nocode":
+        return "I would add the numbers."
+    wrong = ending == "never" or (ending == "mended" and not revised)
+    tests = [f"assert {name}(1) == {1 + more}", f"assert {name}(10) == {10 + more + wrong}"]
+    if ending == "vacuous":
+        tests = [f"assert {name}(1) != 'a'", f"assert {name}(2) != 'b'"]
+    program = [f"def {name}(x):", f"    return x + {more}", "", "", *tests, "print('passed')"]
+    return "Add the numbers.\n\n```python\n" + "\n".join(program) + "\n```"
+
+
+def seed_source(*names: str) -> str:
+    """A module with one seed function of each name, all different."""
+    body = "    total = {}\n    for item in items:\n        total += item\n    return total\n"
+    parts = [f"def {name}(items):\n" + body.format(n) for n, name in enumerate(names)]
+    return "\n\n".join(parts)

@@ -1,0 +1,233 @@
+"""The action store: a hit gives the bytes back, and whatever happens to it harms no one."""
+
+import errno
+import multiprocessing
+import os
+import shutil
+
+import pytest
+
+from aiev import action as module
+from aiev.action import Action, Store, key_of, place
+from aiev.errors import UserError
+from aiev.records import read_json
+
+
+@pytest.fixture(autouse=True)
+def directory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def store():
+    return Store(module.STORE)
+
+
+def action(directory, **changes) -> Action:
+    """An action with one input file and two outputs, one of them a directory."""
+    source = directory / "in.txt"
+    if not source.exists():
+        source.write_text("input")
+    own = {"rule": "r", "code": "c", "params": {"a": 1}, "inputs": {"source": [source]}}
+    own |= {"outputs": {"text": [directory / "out.txt"], "tree": [directory / "tree"]}}
+    return Action(**{**own, "environment": "e", **changes})
+
+
+def made(directory, text="made") -> dict:
+    """What a job wrote, beside its final places."""
+    part = directory / ".part"
+    shutil.rmtree(part, ignore_errors=True)
+    (part / "tree" / "deep").mkdir(parents=True)
+    (part / "out.txt").write_text(text)
+    (part / "tree" / "deep" / "a.bin").write_bytes(bytes(range(256)))
+    return {"text": [part / "out.txt"], "tree": [part / "tree"]}
+
+
+def saved(store, directory) -> tuple[str, Action]:
+    one = action(directory)
+    key = key_of(one.description())
+    store.save(key, one.description(), made(directory))
+    return key, one
+
+
+def test_a_hit_restores_files_and_directories(store, directory):
+    key, one = saved(store, directory)
+    record = store.restore(key, one.outputs)
+    assert record["rule"] == "r" and record["key"] == key
+    assert (directory / "out.txt").read_text() == "made"
+    assert (directory / "tree/deep/a.bin").read_bytes() == bytes(range(256))
+
+
+def test_a_hit_replaces_what_stands_there(store, directory):
+    key, one = saved(store, directory)
+    (directory / "out.txt").mkdir()
+    (directory / "tree").write_text("a file")
+    assert store.restore(key, one.outputs)
+    assert (directory / "out.txt").read_text() == "made" and (directory / "tree").is_dir()
+
+
+def test_what_is_not_there_is_a_miss(store, directory):
+    assert store.restore("0" * 64, action(directory).outputs) is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"rule": "s"}, {"code": "d"}, {"params": {"a": 2}}, {"params": {}}, {"environment": "f"}],
+    ids=str,
+)
+def test_each_part_decides_the_key(change, directory):
+    assert key_of(action(directory).description()) != key_of(
+        action(directory, **change).description()
+    )
+
+
+def test_contents_of_inputs_decide_the_key_and_names_do_not(directory):
+    before = key_of(action(directory).description())
+    (directory / "moved.txt").write_text("input")
+    moved = action(directory, inputs={"source": [directory / "moved.txt"]})
+    assert key_of(moved.description()) == before
+    (directory / "in.txt").write_text("another")
+    assert key_of(action(directory).description()) != before
+
+
+def test_a_missing_input_is_named(directory):
+    with pytest.raises(UserError, match="does not exist") as caught:
+        action(directory, inputs={"source": [directory / "gone.txt"]})
+    assert "gone.txt" in caught.value.where
+
+
+def damage_byte(entry):
+    (entry / "text.0").write_text("edam")
+
+
+def damage_missing(entry):
+    (entry / "text.0").unlink()
+
+
+def damage_tree(entry):
+    (entry / "tree.0/deep/more").write_text("more")
+
+
+def damage_no_record(entry):
+    (entry / "action.json").unlink()
+
+
+def damage_empty_record(entry):
+    (entry / "action.json").write_text("")
+
+
+def damage_half_record(entry):
+    text = (entry / "action.json").read_text()
+    (entry / "action.json").write_text(text[: len(text) // 2])
+
+
+def damage_other_record(entry):
+    (entry / "action.json").write_text('{"outputs": {}}')
+
+
+def damage_list_record(entry):
+    (entry / "action.json").write_text("[]")
+
+
+DAMAGES = [value for name, value in globals().items() if name.startswith("damage_")]
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=lambda d: d.__name__)
+def test_a_damaged_entry_is_a_miss_and_is_made_again(damage, store, directory):
+    key, one = saved(store, directory)
+    damage(store.entry(key))
+    assert store.restore(key, one.outputs) is None
+    store.save(key, one.description(), made(directory))
+    assert store.restore(key, one.outputs)
+    assert (directory / "out.txt").read_text() == "made"
+
+
+def test_a_crash_while_storing_leaves_no_entry(store, directory, monkeypatch):
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "write_json", killed)
+    one = action(directory)
+    key = key_of(one.description())
+    with pytest.raises(KeyboardInterrupt):
+        store.save(key, one.description(), made(directory))
+    assert store.restore(key, one.outputs) is None
+    assert [p.name for p in (store.root / "actions" / key[:2]).iterdir()] == []
+
+
+@pytest.mark.parametrize("where", ["shutil.copyfile", "os.fsync"])
+def test_a_full_disk_while_storing_is_no_failure(where, store, directory, monkeypatch):
+    """The job is done: its outputs are as good without a copy in the store."""
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    one, parts = action(directory), made(directory)
+    key = key_of(one.description())
+    monkeypatch.setattr(where, full)
+    record = store.save(key, one.description(), parts)
+    monkeypatch.undo()
+    os.chdir(directory)
+    assert set(record["outputs"]) == {"text", "tree"}
+    assert not store.entry(key).exists()
+    assert list(store.entry(key).parent.iterdir()) == []
+
+
+def test_a_full_disk_while_restoring_leaves_the_old_file_and_no_part(directory, monkeypatch):
+    (directory / "new").write_text("new")
+    (directory / "old").write_text("old")
+
+    def full(source, target, **_):
+        target.write_text("n")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("shutil.copyfile", full)
+    with pytest.raises(OSError, match="No space"):
+        place(directory / "new", directory / "old")
+    assert (directory / "old").read_text() == "old"
+    assert sorted(p.name for p in directory.iterdir()) == ["new", "old"]
+
+
+def test_other_bytes_of_the_same_action_are_told_and_not_kept(store, directory, caplog):
+    key, one = saved(store, directory)
+    with caplog.at_level("WARNING", "aiev"):
+        store.save(key, one.description(), made(directory, "other"))
+    assert "not deterministic" in caplog.text
+    store.restore(key, one.outputs)
+    assert (directory / "out.txt").read_text() == "made"
+
+
+def save_in(root, key, description, parts, barrier):
+    barrier.wait()
+    Store(root).save(key, description, parts)
+
+
+def test_savers_at_once_leave_one_whole_entry(store, directory):
+    one, parts = action(directory), made(directory)
+    key = key_of(one.description())
+    fork = multiprocessing.get_context("fork")
+    barrier = fork.Barrier(6)
+    arguments = (store.root, key, one.description(), parts, barrier)
+    savers = [fork.Process(target=save_in, args=arguments) for _ in range(6)]
+    for saver in savers:
+        saver.start()
+    for saver in savers:
+        saver.join(30)
+    assert [saver.exitcode for saver in savers] == [0] * 6
+    assert [p.name for p in store.entry(key).parent.iterdir()] == [key]
+    assert store.restore(key, one.outputs)
+
+
+def test_the_note_says_how_a_file_was_made(store, directory):
+    key, one = saved(store, directory)
+    record = store.restore(key, one.outputs)
+    store.note(record, one.inputs, one.outputs["text"][0].relative_to(directory))
+    noted = read_json(store.root / "made" / "out.txt.json")
+    assert noted["key"] == key and noted["input_paths"]["source"][0].endswith("in.txt")
+    assert "made" not in noted["outputs"] and set(noted["outputs"]) == {"text", "tree"}
+
+
+def test_the_record_holds_no_path(store, directory):
+    key, _ = saved(store, directory)
+    assert str(directory) not in (store.entry(key) / "action.json").read_text()

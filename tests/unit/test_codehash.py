@@ -1,0 +1,207 @@
+"""The meaning of code: what moves the digest and what does not."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from aiev import codehash
+from aiev.codehash import code_digest
+from aiev.errors import UserError
+
+SCRIPTS = Path(__file__).parents[2] / "scripts"
+FILES = {
+    "work.py": '''"""A script."""
+
+import json
+import os
+
+from lib import plain
+from lib.deep.relative import value
+
+
+def main():
+    """Do it."""
+    from lib.lazy import late
+
+    return late() + value + plain.add(1, 2), json, os
+
+
+if __name__ == "__main__":
+    main()
+''',
+    "lib/__init__.py": "",
+    "lib/plain.py": "def add(a, b):\n    return a + b\n",
+    "lib/lazy.py": "def late():\n    return 1\n",
+    "lib/unrelated.py": "x = 1\n",
+    "lib/deep/__init__.py": "from . import sibling\n",
+    "lib/deep/sibling.py": "from ..shared import common\n",
+    "lib/deep/relative.py": "from .prompts import text as value\n",
+    "lib/deep/prompts/__init__.py": "text = 1\n",
+    "lib/deep/prompts/hello.md": "Hello $name\n",
+    "lib/shared.py": "common = 1\n",
+    "lib/started.py": "print(1)\n",
+    "lib/boxed.py": "print(2)\n",
+    "lib/uses.py": 'command = ["-m", "lib.started"]\nsource = "boxed.py"\n',
+    "other.py": "import lib.unrelated\n",
+}
+
+
+@pytest.fixture
+def tree(tmp_path, request):
+    for name, text in FILES.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    codehash._module.cache_clear()
+    return tmp_path
+
+
+def digest(tree, script="work.py") -> str:
+    codehash._module.cache_clear()
+    return code_digest(tree / script)
+
+
+def edit(tree, name, old, new) -> None:
+    text = (tree / name).read_text()
+    assert old in text
+    (tree / name).write_text(text.replace(old, new, 1))
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("work.py", "import json", "# why\nimport json  # because"),
+        ("work.py", '"""A script."""', '"""Another text."""'),
+        ("work.py", '    """Do it."""\n', ""),
+        ("work.py", "import json\nimport os", "import os\nimport json"),
+        ("work.py", "late() + value", "(late()\n        + value)"),
+        ("lib/plain.py", "return a + b", "return (a + b)  # sum"),
+        ("lib/plain.py", "def add(a, b):", "def add(\n    a,\n    b,\n):"),
+        ("lib/unrelated.py", "x = 1", "x = 2"),
+        ("other.py", "import lib.unrelated", "import lib.shared"),
+    ],
+)
+def test_what_has_no_meaning_does_not_move_it(name, old, new, tree):
+    before = digest(tree)
+    edit(tree, name, old, new)
+    assert digest(tree) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("work.py", "plain.add(1, 2)", "plain.add(2, 1)"),
+        ("work.py", "import json\n", ""),
+        ("lib/plain.py", "a + b", "a - b"),
+        ("lib/lazy.py", "return 1", "return 2"),
+        ("lib/deep/relative.py", "text as value", "other as value"),
+        ("lib/deep/sibling.py", "common", "other"),
+        ("lib/shared.py", "common = 1", "common = 1.0"),
+        ("lib/deep/__init__.py", "sibling", "relative"),
+        ("lib/deep/prompts/hello.md", "Hello", "Goodbye"),
+        ("lib/deep/prompts/hello.md", "\n", " \n"),
+        ("lib/__init__.py", "", "import json\n"),
+    ],
+)
+def test_what_has_a_meaning_moves_it(name, old, new, tree):
+    before = digest(tree)
+    edit(tree, name, old, new)
+    assert digest(tree) != before
+
+
+def test_a_new_file_in_a_package_with_data_moves_it(tree):
+    before = digest(tree)
+    (tree / "lib/deep/prompts/more.md").write_text("More\n")
+    assert digest(tree) != before
+
+
+def test_a_docstring_that_is_used_counts(tree):
+    edit(tree, "lib/plain.py", "def add", 'text = "a"\n"b"\n\n\ndef add')
+    before = digest(tree)
+    edit(tree, "lib/plain.py", 'text = "a"', 'text = "c"')
+    assert digest(tree) != before
+
+
+def test_the_place_of_the_tree_and_the_script_s_name_do_not_count(tree, tmp_path_factory):
+    other = tmp_path_factory.mktemp("other") / "copy"
+    shutil.copytree(tree, other)
+    (other / "work.py").rename(other / "works.py")
+    assert digest(other, "works.py") == digest(tree)
+
+
+@pytest.mark.parametrize("name", ["started", "boxed"])
+def test_a_module_that_another_process_runs_is_seen(name, tree):
+    """`python -m lib.started`, or a neighbour's text that is copied into the sandbox."""
+    edit(tree, "work.py", "from lib import plain", "from lib import plain, uses")
+    before = digest(tree)
+    edit(tree, f"lib/{name}.py", "print(", "print('more', ")
+    assert digest(tree) != before
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "importlib.import_module(name)",
+        "__import__('lib.' + name)",
+        "import_module(f'lib.{name}')",
+        "importlib.import_module()",
+    ],
+)
+def test_an_import_that_cannot_be_followed_is_an_error(line, tree):
+    edit(tree, "lib/plain.py", "    return", f"    {line}\n    return")
+    with pytest.raises(UserError, match="computed name") as caught:
+        digest(tree)
+    assert "plain.py, line 2" in caught.value.where and caught.value.todo
+
+
+def test_an_import_by_a_constant_name_is_followed(tree):
+    edit(tree, "lib/plain.py", "    return", "    import_module('lib.unrelated')\n    return")
+    before = digest(tree)
+    edit(tree, "lib/unrelated.py", "x = 1", "x = 2")
+    assert digest(tree) != before
+
+
+def test_circular_imports_end(tree):
+    edit(tree, "lib/shared.py", "common = 1", "from lib.deep import sibling\ncommon = 1")
+    assert digest(tree) == digest(tree)
+
+
+@pytest.mark.parametrize(
+    ("script", "name"),
+    [
+        ("write_dialogues", "aiev/interpreter.py"),
+        ("write_dialogues", "aiev/checks.py"),
+        ("write_dialogues", "aiev/sandbox/inside.py"),
+        ("write_dialogues", "aiev/prompts/revise.md"),
+        ("write_dialogues", "aiev/endpoints/llamacpp_server.py"),
+        ("generate_samples", "aiev/prompts/benchmark.md"),
+        ("score_samples", "aiev/boxed/run_evalplus.py"),
+        ("prepare_benchmark", "aiev/boxed/record_inputs.py"),
+        ("train_model", "aiev/trainer.py"),
+    ],
+)
+def test_this_project_s_rules_see_what_they_run(script, name, tmp_path):
+    shutil.copytree(SCRIPTS, tmp_path / "s", ignore=shutil.ignore_patterns("__pycache__"))
+    before = digest(tmp_path / "s", f"{script}.py")
+    with open(tmp_path / "s" / name, "a", encoding="utf-8") as file:
+        file.write("\nchanged = True\n")
+    assert digest(tmp_path / "s", f"{script}.py") != before
+
+
+@pytest.mark.parametrize(
+    ("script", "name"),
+    [("mine_seeds", "aiev/dialogue.py"), ("tag_dialogues", "aiev/prompts/solve.md")],
+)
+def test_this_project_s_rules_see_no_more(script, name, tmp_path):
+    shutil.copytree(SCRIPTS, tmp_path / "s", ignore=shutil.ignore_patterns("__pycache__"))
+    before = digest(tmp_path / "s", f"{script}.py")
+    with open(tmp_path / "s" / name, "a", encoding="utf-8") as file:
+        file.write("\nchanged = True\n")
+    assert digest(tmp_path / "s", f"{script}.py") == before
+
+
+def test_every_script_has_a_digest():
+    scripts = sorted(SCRIPTS.glob("*.py"))
+    digests = [code_digest(script) for script in scripts]
+    assert len(scripts) > 10 and len(set(digests)) == len(scripts)
