@@ -26,7 +26,7 @@ check: .venv  ## format, lint, schema, code hashes, dry run of every shipped con
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check --compact-diff Snakefile rules
-	$(BIN)/snakemake --lint
+	$(BIN)/python scripts/lint_workflow.py
 	@for config in $$($(BIN)/python scripts/list_configs.py); do \
 	  echo "dry run: $$config"; \
 	  $(BIN)/snakemake --cores 1 --configfile $$config --dry-run --quiet all || exit 1; \

@@ -1,4 +1,4 @@
-"""Loads and checks the config, names the run's files, and hashes the code of each rule.
+"""Loads and checks the config, names the run's files, and hashes the code of each job.
 
 It imports nothing heavy: a dry run works wherever Snakemake does.
 """
@@ -72,15 +72,14 @@ def as_json(value):
 
 
 def code(script):
-    """Digest of the code that a rule runs: its script, and all of the project that it imports."""
+    """Digest of a script and of all of the project that it imports."""
     return code_digest(SCRIPTS / f"{script}.py")
 
 
 def main(script):
-    """Start of a rule's command: the script in this very environment, its parameters and log."""
-    path = shlex.quote(str(Path("scripts") / f"{script}.py"))
-    start = f"{shlex.quote(sys.executable)} {path}"
-    return start + " --log {log} --code {params.code} --params {params.settings:q} "
+    """Start of a job's command: the script in this very environment, its parameters and log."""
+    options = "--log {log} --code {params.code} --params {params.settings:q}"
+    return f"{shlex.quote(sys.executable)} scripts/{script}.py {options} "
 
 
 def resource_file(name):
@@ -91,3 +90,44 @@ def resource_file(name):
 def weights_of(model):
     """Files that a job needs to serve `model`; none for a model behind a URL."""
     return [resource_file(model["resource"])] if model["resource"] else []
+
+
+def seed_files(_):
+    """Files of the seed sources, in their order; hub data sets have none."""
+    return [
+        (
+            resource_file(source["resource"])
+            if source["kind"] == "wheel"
+            else source["path"]
+        )
+        for source in config["seeds"]["sources"]
+        if source["kind"] != "hub"
+    ]
+
+
+def benchmark(w):
+    """The config of the wildcards' benchmark."""
+    return config["evaluation"]["benchmarks"][w.benchmark]
+
+
+def evaluated(w):
+    """The checkpoint or weights behind base, student and teacher."""
+    if w.model == "teacher":
+        return weights_of(TEACHER)
+    if w.model == "base":
+        return f"resources/students/{STUDENT['name']}"
+    return f"results/{w.run}/model"
+
+
+def evaluated_settings(w):
+    model = TEACHER if w.model == "teacher" else STUDENT
+    name = model["name"] if w.model == "teacher" else f"{w.model}-{model['name']}"
+    own = chosen("evaluation.max_tokens", "ledger")
+    return as_json({**own, "model": {**model, "name": name}})
+
+
+def scoring_settings(w, **own):
+    shared = {"scoring": config["evaluation"]["scoring"], **chosen("sandbox.backend")}
+    return as_json(
+        {**shared, "benchmark": {**benchmark(w), "name": w.benchmark}, **own}
+    )

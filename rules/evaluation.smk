@@ -8,33 +8,6 @@ makes: resources/benchmarks/{benchmark}.jsonl           all problems, in EvalPlu
 """
 
 
-def benchmark(w):
-    return config["evaluation"]["benchmarks"][w.benchmark]
-
-
-def evaluated(w):
-    """The checkpoint or weights behind base, student and teacher."""
-    if w.model == "teacher":
-        return weights_of(TEACHER)
-    if w.model == "base":
-        return rules.prepare_student.output
-    return f"results/{w.run}/model"
-
-
-def evaluated_settings(w):
-    model = TEACHER if w.model == "teacher" else STUDENT
-    name = model["name"] if w.model == "teacher" else f"{w.model}-{model['name']}"
-    own = chosen("evaluation.max_tokens", "ledger")
-    return as_json({**own, "model": {**model, "name": name}})
-
-
-def scoring_settings(w, **own):
-    shared = {"scoring": config["evaluation"]["scoring"], **chosen("sandbox.backend")}
-    return as_json(
-        {**shared, "benchmark": {**benchmark(w), "name": w.benchmark}, **own}
-    )
-
-
 rule prepare_benchmark:
     input:
         source=lambda w: resource_file(benchmark(w)["resource"]),

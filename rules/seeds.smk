@@ -5,19 +5,6 @@ makes: results/{run}/seeds/{shard}.jsonl  report.json
 """
 
 
-def seed_files(_):
-    """Files of the seed sources, in their order; hub data sets have none."""
-    return [
-        (
-            resource_file(source["resource"])
-            if source["kind"] == "wheel"
-            else source["path"]
-        )
-        for source in config["seeds"]["sources"]
-        if source["kind"] != "hub"
-    ]
-
-
 rule mine_seeds:
     input:
         sources=seed_files,

@@ -1,17 +1,21 @@
 """The meaning of code, as a digest: what must change for a job to be stale.
 
 The digest of a script covers its normalised syntax tree and that of every project module that it
-reaches, through absolute, relative and lazy imports. Comments, docstrings, layout and the order of
-neighbouring imports do not count. Data files in a reached package (prompt templates) count by
-their bytes.
+reaches: through absolute, relative and lazy imports, and where a string names a module or a
+neighbouring file, which is how a server or a program for the sandbox is started. Comments,
+docstrings, layout and the order of neighbouring imports do not count. Data files in a reached
+package (prompt templates) count by their bytes.
 """
 
 import ast
+import re
 from functools import cache
 from pathlib import Path
 
 from aiev.digests import of_bytes, of_json
 from aiev.errors import UserError
+
+_DOTTED = re.compile(r"[A-Za-z_]\w*(\.\w+)+")
 
 
 def code_digest(script: Path) -> str:
@@ -55,6 +59,11 @@ def _imports(tree: ast.AST, path: Path):
             yield base
             glue = "" if base.endswith(".") else "."
             yield from (f"{base}{glue}{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            # A module that another process runs: by its name, or a neighbour by its file's name.
+            if _DOTTED.fullmatch(node.value):
+                yield node.value
+                yield f".{node.value.removesuffix('.py')}"
         elif isinstance(node, ast.Call) and _called(node.func) in ("import_module", "__import__"):
             first = node.args[0] if node.args else None
             if not (isinstance(first, ast.Constant) and isinstance(first.value, str)):

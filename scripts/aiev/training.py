@@ -56,11 +56,15 @@ def train(
             where=str(data),
             todo="raise training.max_tokens, or make more dialogues",
         )
-    spec = _specification(student, deepspeed, model, scratch.resolve(), dict(params))
-    spec |= {"vocabulary": max(len(tokenizer), _vocabulary(student))}
+    scratch = scratch.resolve()
+    scratch.mkdir(parents=True, exist_ok=True)
+    spec = _specification(student, deepspeed, model, scratch, dict(params))
+    # Some students have more rows in their embedding than their tokenizer has tokens.
+    rows_before = read_json(student / "config.json").get("vocab_size", 0)
+    spec |= {"vocabulary": max(len(tokenizer), rows_before)}
     spec |= {"padding": tokenizer.pad_token_id or 0}
     write_jsonl(Path(spec["examples"]), (vars(example) for example in examples))
-    _launch(spec, scratch.resolve(), log_path)
+    _launch(spec, scratch, log_path)
     tokenizer.save_pretrained(model)
     scrub(model, **_kept_config(student))
     counts = _counts(examples) | {"dialogues": len(rows), "dropped": dropped}
@@ -74,11 +78,6 @@ def _tokenizer(student: Path):
         return AutoTokenizer.from_pretrained(student, local_files_only=True)
     except (OSError, ValueError) as error:
         raise UserError(f"cannot load the tokenizer: {error}", where=str(student)) from error
-
-
-def _vocabulary(student: Path) -> int:
-    """Rows of the student's embedding; some have more than their tokenizer has tokens."""
-    return read_json(student / "config.json").get("vocab_size", 0)
 
 
 def _kept_config(student: Path) -> dict[str, Any]:

@@ -126,7 +126,6 @@ def command(student, data, folder, **changes):
 @pytest.fixture(scope="module")
 def trained(student, data, tmp_path_factory):
     folder = tmp_path_factory.mktemp("first")
-    folder.joinpath("scratch").mkdir()
     return folder, run(student, data, folder)
 
 
@@ -188,7 +187,6 @@ def test_zero_3_saves_whole_weights_and_follows_the_same_losses(trained, student
     from safetensors import safe_open
 
     folder, report = trained
-    tmp_path.joinpath("scratch").mkdir()
     other = run(student, data, tmp_path, zero="zero3")
     for one, two in zip(report["steps"], other["steps"], strict=True):
         assert two["loss"] == pytest.approx(one["loss"], abs=0.05)
@@ -274,7 +272,6 @@ def test_nothing_to_train_on_is_the_users_to_mend(student, data, tmp_path):
 
 
 def test_a_worker_that_fails_is_shown_with_its_last_lines(student, data, tmp_path):
-    tmp_path.joinpath("scratch").mkdir()
     broken = tmp_path / "student"
     shutil.copytree(student, broken)
     (broken / "model.safetensors").write_bytes(b"nothing")

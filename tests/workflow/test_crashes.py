@@ -1,0 +1,148 @@
+"""Servers that die and runs that are killed: the same command goes on, and asks nothing twice."""
+
+import os
+import random
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from conftest import DIALOGUES, TRAIN, end_group
+
+from aiev.processes import identity
+
+pytestmark = pytest.mark.workflow
+
+
+def wait_for(condition, process=None, seconds=60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert process is None or process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def check_complete(project, scripted, undisturbed) -> None:
+    """The run is as if nothing had happened; only a question cut off in mid-answer, whose answer
+    never was on record, may have been put again."""
+    dialogues, asked = undisturbed
+    assert project.file(DIALOGUES) == dialogues
+    assert set(project.entries()) == asked
+
+
+def test_a_server_that_dies_in_mid_run(project, scripted, undisturbed):
+    scripted.delay = 0.02
+    scripted.script, script = (
+        lambda body: 500 if len(scripted.answered) >= 8 else script(body),
+        scripted.script,
+    )
+    code, said = project.run()
+    assert code != 0 and "Traceback" not in said
+    assert "the model scripted does not answer" in said and "run the same command" in said
+    assert scripted.url in said and not (project.root / DIALOGUES).exists()
+    assert (project.root / "results/tiny/seeds/000.jsonl").exists()
+
+    scripted.die()
+    code, said = project.run()
+    assert code != 0 and "Connection error" in said and "Traceback" not in said
+
+    scripted.live()
+    scripted.script = script
+    code, said = project.run()
+    assert code == 0, said
+    check_complete(project, scripted, undisturbed)
+    assert set(scripted.answered.values()) == {1}, "an answered question was asked again"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_kills_at_any_moment(number, project, scripted, undisturbed):
+    """The whole run, Snakemake and its jobs, at three moments of its course; then once in peace."""
+    scripted.delay = 0.05
+    moments = random.Random(1)
+    recorded: set[str] = set()
+    for least in (1, 4, 9):
+        # Some answers more than before, and then at any moment of the next ones.
+        process = project.start()
+        try:
+            wait_for(lambda least=least: len(scripted.bodies) >= least, process)
+            time.sleep(moments.uniform(0, 0.2))
+            before = set(project.entries())
+            os.killpg(process.pid, number)
+            said, _ = process.communicate(timeout=30)
+        finally:
+            end_group(process)
+        assert process.returncode != 0
+        assert number is signal.SIGKILL or "Traceback" not in said, said
+        recorded |= before
+        assert recorded <= set(project.entries()), "an answer on record is never lost"
+        wait_for(lambda: scripted.busy == 0)
+        answered = scripted.answered.copy()
+        recorded |= set(project.entries())
+    code, said = project.run()
+    assert code == 0, said
+    check_complete(project, scripted, undisturbed)
+    for key in recorded:
+        assert scripted.answered[key] == answered[key], "what was on record was asked again"
+
+
+def test_a_killed_snakemake_takes_its_jobs_along(project, scripted, undisturbed):
+    scripted.delay = 0.3
+    process = project.start()
+    try:
+        wait_for(lambda: scripted.bodies, process)
+        jobs = job_processes(project.root)
+        assert jobs
+        process.kill()
+        process.wait()
+        start = time.monotonic()
+        wait_for(lambda: not any(map(identity, jobs)), seconds=10)
+        assert time.monotonic() - start < 2
+    finally:
+        if process.poll() is None:
+            end_group(process)
+        process.stdout.close()
+    scripted.delay = 0
+    code, said = project.run()
+    assert code == 0, said
+    check_complete(project, scripted, undisturbed)
+
+
+def job_processes(root: Path) -> list[int]:
+    """Processes that work in `root` and run one of its scripts."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (place / "cmdline").read_bytes()
+            if b"scripts/write_dialogues.py" in command and (place / "cwd").resolve() == root:
+                found.append(int(place.name))
+        except OSError:
+            continue
+    return found
+
+
+def test_two_runs_in_one_directory(project, scripted, undisturbed):
+    release = threading.Event()
+    script = scripted.script
+
+    def held(body):
+        release.wait(60)
+        return script(body)
+
+    scripted.script = held
+    process = project.start()
+    try:
+        wait_for(lambda: scripted.bodies, process)
+        code, said = project.run()
+        assert code != 0 and "another run works in this directory" in said
+        assert str(process.pid) in said and "Traceback" not in said
+        code, said = project.run("--dry-run", TRAIN)
+        assert code == 0, said
+        release.set()
+        said, _ = process.communicate(timeout=60)
+        assert process.returncode == 0, said
+    finally:
+        release.set()
+        end_group(process)
+    check_complete(project, scripted, undisturbed)
+    assert set(scripted.answered.values()) == {1}

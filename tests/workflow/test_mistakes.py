@@ -1,0 +1,85 @@
+"""Mistakes of a user: told by name, without a traceback, and nothing that was made is lost."""
+
+import os
+import stat
+import subprocess
+
+import pytest
+from conftest import DIALOGUES, ROOT, TRAIN
+
+pytestmark = pytest.mark.workflow
+
+
+@pytest.mark.parametrize(
+    ("place", "key", "value", "told"),
+    [
+        ((), "dialogs", {}, ["unknown key", "dialogs", "did you mean 'dialogues'"]),
+        (("dialogues",), "feedback_round", 1, ["dialogues.feedback_round", "feedback_rounds"]),
+        (("seeds",), "shards", "many", ["seeds.shards", "'many'", "integer"]),
+    ],
+)
+def test_a_bad_config(place, key, value, told, project, scripted):
+    part = project.config
+    for name in place:
+        part = part[name]
+    part[key] = value
+    code, said = project.run()
+    assert code != 0 and "Traceback" not in said
+    assert all(word in said for word in told), said
+    assert scripted.bodies == [] and not (project.root / ".aiev").exists()
+
+
+def test_bad_seeds_keep_what_was_made(project, scripted):
+    """A source that is missing, empty, not UTF-8, without a function: one after the other."""
+    assert project.run()[0] == 0
+    kept = {name: project.digest(name) for name in (TRAIN, DIALOGUES)}
+    scripted.forget()
+    source = project.root / "code/functions.py"
+    good = source.read_bytes()
+
+    def missing():
+        source.unlink()
+        source.parent.rmdir()
+
+    def empty():
+        source.parent.mkdir()
+
+    mistakes = [
+        (missing, ["code"]),
+        (empty, ["is empty", "code"]),
+        (lambda: source.write_bytes(b"x = '\xff'\n"), ["not UTF-8", "functions.py", "0xff"]),
+        (lambda: source.write_bytes(b"x = 1\n"), ["seed source", "code"]),
+    ]
+    for make, told in mistakes:
+        make()
+        code, said = project.run()
+        assert code != 0 and "Traceback" not in said, said
+        assert all(word in said for word in told), said
+        assert {name: project.digest(name) for name in kept} == kept, make
+    source.write_bytes(good)
+    code, said = project.run()
+    assert code == 0, said
+    assert {name: project.digest(name) for name in kept} == kept and scripted.bodies == []
+
+
+@pytest.mark.parametrize(
+    ("version", "told"), [((3, 9), "Python 3.11 or newer is needed"), (None, "no python-not-here")]
+)
+def test_a_python_that_is_too_old(version, told, tmp_path):
+    """A Python of another version, as far as the Makefile can see."""
+    for name in ("Makefile", "envs"):
+        os.symlink(ROOT / name, tmp_path / name)
+    python = "python-not-here"
+    if version:
+        (tmp_path / "old").write_text(
+            '#!/bin/sh\n[ "$1" = -c ] || exit 9\n'
+            f'exec python3 -c "import sys; sys.version_info = {(*version, 1)}; $2"\n'
+        )
+        (tmp_path / "old").chmod(stat.S_IRWXU)
+        python = tmp_path / "old"
+    done = subprocess.run(
+        ["make", "run", f"PYTHON={python}"], cwd=tmp_path, capture_output=True, text=True
+    )
+    said = done.stdout + done.stderr
+    assert done.returncode != 0 and told in said and "PYTHON=" in said
+    assert "Traceback" not in said and not (tmp_path / ".venv").exists()
