@@ -160,14 +160,14 @@ def _handler(endpoint: Scripted) -> type[BaseHTTPRequestHandler]:
                 found = Raw(json.dumps(error).encode(), status=found)
             elif not isinstance(found, Raw):
                 found = Raw(json.dumps(completion(found)).encode())
+            if found.status == 200:
+                with endpoint.lock:
+                    endpoint.answered[key_of(body)] += 1
             self.send_response(found.status)
             self.send_header("Content-Type", found.content_type)
             self.send_header("Content-Length", str(len(found.body)))
             self.end_headers()
             self.wfile.write(found.body)
-            if found.status == 200:
-                with endpoint.lock:
-                    endpoint.answered[key_of(body)] += 1
 
         def log_message(self, *_) -> None:
             """Silence."""

@@ -103,9 +103,12 @@ class _Talk:
         return result
 
     async def verify(self, passed: Result) -> None:
-        reason = await asyncio.to_thread(
-            flaw, self.code, take_apart(self.code), passed, self.sandbox, self.settings.limits
-        )
+        try:
+            program, limits = take_apart(self.code), self.settings.limits
+            reason = await asyncio.to_thread(flaw, self.code, program, passed, self.sandbox, limits)
+        except SyntaxError:
+            # It ran, but nests too deeply to be taken apart or stubbed.
+            reason = "unparsable"
         if reason:
             raise Rejected(reason)
 
@@ -150,7 +153,7 @@ async def write_dialogue(
     try:
         program = take_apart(talk.code)
         parts = program.solution, program.tests, program.entry_point
-    except (SyntaxError, ValueError, RecursionError):
+    except SyntaxError:
         parts = talk.code, "", ""
     return {
         "id": talk.id,

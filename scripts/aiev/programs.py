@@ -3,7 +3,11 @@
 import ast
 import re
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+
+from aiev.functions import BROKEN, parse
 
 _BLOCK = re.compile(r"```(?:python|py)?[ \t]*\n(.*?)(?:\n```|\Z)", re.DOTALL)
 
@@ -31,10 +35,20 @@ class Program:
     asserts: int
 
 
+@contextmanager
+def _broken_is_syntax_error() -> Iterator[None]:
+    """Null bytes and nesting that the parser cannot hold are the program's fault as well."""
+    try:
+        yield
+    except BROKEN as error:
+        raise SyntaxError(str(error) or type(error).__name__) from error
+
+
+@_broken_is_syntax_error()
 def take_apart(code: str) -> Program:
     """Split a program into its solution (imports, definitions and what stands between them) and its
     tests (what follows the last definition, and functions named test*). Raises SyntaxError."""
-    tree = ast.parse(code)
+    tree = parse(code)
     definitions = [n for n in tree.body if isinstance(n, _DEFINITIONS) and not _is_test(n)]
     last = tree.body.index(definitions[-1]) if definitions else -1
     solution, tests = [], []
@@ -79,9 +93,10 @@ def _text(code: str, nodes: list[ast.stmt]) -> str:
     return "\n".join(parts)
 
 
+@_broken_is_syntax_error()
 def stub(solution: str) -> str:
     """The solution with every function's body replaced by `return None`. Raises SyntaxError."""
-    tree = ast.parse(solution)
+    tree = parse(solution)
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             node.body = [ast.Return(ast.Constant(None))]

@@ -141,6 +141,8 @@ def test_a_mended_dialogue_in_full(write):
             "print(list({'a', 'b', 'c', 'd', 'e', 'f', 'g'}))",
             "flaky",
         ),
+        # It runs, and nests too deeply for the syntax tree to be written out again.
+        (f"def f(x):\n    return {'-' * 900}x\nassert f(1) == 1\nassert f(2) == 2", "unparsable"),
         ("def f(x:\n    return x", "unsolved-failed"),
         ("import os\nos.kill(os.getpid(), 9)", "unsolved-crashed"),
         ("while True: print('x' * 1000)", "unsolved-output-cut"),

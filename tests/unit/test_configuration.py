@@ -1,0 +1,241 @@
+"""The config and its schema: every key described, every mistake named, every shipped file right."""
+
+import copy
+import math
+from pathlib import Path
+
+import pytest
+import yaml
+
+from aiev.configuration import check_config
+from aiev.errors import UserError
+
+CONFIG = Path(__file__).parents[2] / "config"
+SCHEMA = yaml.safe_load((CONFIG / "schema.yaml").read_text("utf-8"))
+RUNS = sorted(CONFIG.glob("*.yaml"))
+RUNS = [path for path in RUNS if path.name not in ("schema.yaml", "resources.yaml")]
+
+
+def default() -> dict:
+    config: dict = {}
+    check_config(config, CONFIG)
+    return config
+
+
+def resolved(part: dict) -> dict:
+    """A part of the schema with its reference followed; its own keys come first."""
+    name = part.get("$ref", "").rpartition("/")[2]
+    return {**SCHEMA["$defs"][name], **part} if name else part
+
+
+def objects(part=None, path=()):
+    """(path in a config, schema) of every object; a list's items and any key's value included."""
+    part = resolved(part or SCHEMA)
+    kinds = part.get("type", [])
+    if "object" in kinds:
+        yield path, part
+    for name, child in part.get("properties", {}).items():
+        yield from objects(child, (*path, name))
+    if isinstance(part.get("additionalProperties"), dict):
+        yield from objects(part["additionalProperties"], (*path, "humaneval"))
+
+
+OBJECTS = dict(objects())
+SOURCES = {
+    shape["properties"]["kind"]["const"]: shape for shape in SCHEMA["$defs"]["source"]["oneOf"]
+}
+
+
+def at(config: dict, path) -> dict:
+    for name in path:
+        config = config[name]
+    return config
+
+
+def mistake(config: dict) -> UserError:
+    with pytest.raises(UserError) as caught:
+        check_config(config, CONFIG)
+    return caught.value
+
+
+def source(kind: str) -> dict:
+    """A source of seeds that has what it must have."""
+    values = {"kind": kind, "licence": "MIT", "resource": "seeds-algorithms"}
+    return {name: values.get(name, "x") for name in SOURCES[kind]["required"]}
+
+
+def test_the_walk_sees_the_whole_schema():
+    assert () in OBJECTS and ("dialogues", "sampling") in OBJECTS
+    assert ("models", "teacher") in OBJECTS and ("sandbox", "limits") in OBJECTS
+    assert ("evaluation", "benchmarks", "humaneval") in OBJECTS and len(OBJECTS) > 15
+
+
+@pytest.mark.parametrize("path", OBJECTS, ids=".".join)
+def test_an_unknown_key_is_named_with_what_was_meant(path):
+    known = list(OBJECTS[path].get("properties", {}))
+    if not known:  # free names, such as those of the benchmarks
+        assert isinstance(OBJECTS[path]["additionalProperties"], dict)
+        return
+    name = max(known, key=len)
+    config = default()
+    del config["resources"]
+    at(config, path)[name + "x"] = 1
+    error = mistake(config)
+    assert error.what == "unknown key"
+    assert error.where == f"config: {'.'.join((*path, name + 'x'))}"
+    assert error.todo == f"did you mean {name!r}?"
+
+
+@pytest.mark.parametrize("path", OBJECTS, ids=".".join)
+def test_a_key_like_no_other_is_told_the_known_ones(path):
+    known = list(OBJECTS[path].get("properties", {}))
+    config = default()
+    del config["resources"]
+    at(config, path)["qqqqqqqq"] = 1
+    error = mistake(config)
+    assert "qqqqqqqq" in str(error) and all(name in error.todo for name in known)
+
+
+LEAVES = {
+    (*path, name): child
+    for path, part in OBJECTS.items()
+    for name, child in part.get("properties", {}).items()
+}
+
+
+@pytest.mark.parametrize("path", LEAVES, ids=".".join)
+def test_every_key_has_a_description_and_a_default_or_is_required(path):
+    child, parent = LEAVES[path], OBJECTS[path[:-1]]
+    assert child.get("description", "").rstrip().endswith("."), "a sentence"
+    assert "default" in child or path[-1] in parent.get("required", [])
+    part = resolved(child)
+    assert "type" in part or "enum" in part
+    if "object" in part.get("type", []):
+        assert "additionalProperties" in part, "unknown keys are refused, or any name is meant"
+
+
+@pytest.mark.parametrize("path", LEAVES, ids=".".join)
+def test_a_value_of_the_wrong_type_is_named(path):
+    config = default()
+    del config["resources"]
+    at(config, path[:-1])[path[-1]] = {"a": ["wrong"]} if "object" not in resolved(
+        LEAVES[path]
+    ).get("type", []) else "wrong"  # fmt: skip
+    error = mistake(config)
+    assert error.where == f"config: {'.'.join(path)}" and "wrong" in error.what
+    assert error.todo == LEAVES[path]["description"] or path[-1] in error.todo
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("seeds", "shards"), 2.0),
+        (("seeds", "shards"), True),
+        (("seeds", "shards"), 0),
+        (("seeds", "shards"), None),
+        (("seeds", "shards"), "2"),
+        (("tags", "untagged_share"), 1.5),
+        (("tags", "untagged_share"), math.nan),
+        (("training", "learning_rate"), "5e-5"),
+        (("training", "learning_rate"), math.inf),
+        (("decontamination", "threshold"), 0),
+        (("name",), "../elsewhere"),
+        (("name",), ""),
+        (("name",), "a b"),
+        (("name",), "a\n"),
+        (("models", "teacher", "kind"), "vllm"),
+        (("models", "teacher"), {}),
+        (("models", "teacher"), None),
+        (("seeds", "sources"), []),
+        (("seeds", "sources"), [{}]),
+        (("seeds", "sources"), ["wheel"]),
+    ],
+    ids=repr,
+)
+def test_a_bad_value_is_named(path, value):
+    config = default()
+    del config["resources"]
+    at(config, path[:-1])[path[-1]] = value
+    assert mistake(config).where.startswith(f"config: {'.'.join(path)}")
+
+
+@pytest.mark.parametrize("kind", SOURCES)
+def test_a_source_s_mistakes_are_those_of_its_kind(kind):
+    good = source(kind)
+    check_config({"seeds": {"sources": [copy.deepcopy(good)]}}, CONFIG)
+    error = mistake({"seeds": {"sources": [{**good, "licnce": "MIT"}]}})
+    assert error.what == "unknown key" and error.where == "config: seeds.sources.0.licnce"
+    assert error.todo == "did you mean 'licence'?"
+    for name in SOURCES[kind]["required"]:
+        if name != "kind":
+            without = {key: value for key, value in good.items() if key != name}
+            error = mistake({"seeds": {"sources": [without]}})
+            assert repr(name) in error.what and error.where == "config: seeds.sources.0"
+            error = mistake({"seeds": {"sources": [{**good, name: 5}]}})
+            assert error.where == f"config: seeds.sources.0.{name}"
+
+
+def test_a_source_of_an_unknown_kind_is_told_the_known_ones():
+    error = mistake({"seeds": {"sources": [{"kind": "wheels", "licence": "MIT"}]}})
+    assert error.where == "config: seeds.sources.0.kind" and "'wheels'" in error.what
+    assert all(kind in str(error) for kind in SOURCES)
+
+
+@pytest.mark.parametrize(
+    ("config", "where"),
+    [
+        ({"models": {"teacher": {"name": "x", "resource": "smollm2-135"}}},
+         "models.teacher.resource"),
+        ({"seeds": {"sources": [{"kind": "wheel", "resource": "seeds-bolton", "licence": "MIT"}]}},
+         "seeds.sources.0.resource"),
+        ({"evaluation": {"benchmarks": {"h": {"resource": "humanevl"}}}},
+         "evaluation.benchmarks.h.resource"),
+    ],
+)  # fmt: skip
+def test_a_resource_that_is_not_declared(config, where):
+    error = mistake(config)
+    assert error.where == f"config: {where}" and "did you mean" in error.todo
+
+
+def test_a_local_model_without_weights():
+    assert "weights" in mistake({"models": {"teacher": {"name": "x"}}}).what
+
+
+def test_more_shards_than_there_are():
+    error = mistake({"rounds": {"count": 2, "shards": 2}, "seeds": {"shards": 3}})
+    assert error.where == "config: seeds.shards" and "4 shards" in error.what
+
+
+def test_defaults_fill_every_key():
+    config = default()
+    for path, part in OBJECTS.items():
+        assert set(part.get("properties", {})) <= set(at(config, path)), path
+
+
+def test_the_defaults_are_the_same_each_time():
+    first = default()
+    first["seeds"]["sources"].append("changed")
+    first["models"]["teacher"]["slots"] = 99
+    assert default() != first and default() == default()
+
+
+@pytest.mark.parametrize("path", RUNS, ids=lambda path: path.name)
+def test_every_shipped_run_passes(path):
+    config = yaml.safe_load(path.read_text("utf-8"))
+    check_config(config, CONFIG)
+    assert config["resources"]
+
+
+def test_the_laptop_run_has_only_keys_of_the_schema():
+    """check_config says so too; this one is independent of it."""
+
+    def check(config, path):
+        part = OBJECTS.get(path)
+        if part is None or not isinstance(config, dict):
+            return
+        for name, value in config.items():
+            if part.get("properties"):
+                assert name in part["properties"], (*path, name)
+            check(value, (*path, name))
+
+    check(yaml.safe_load((CONFIG / "config.yaml").read_text("utf-8")), ())

@@ -1,0 +1,108 @@
+"""One run in a directory: the lock lives as long as its process and not longer."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPTS = Path(__file__).parents[2] / "scripts"
+RUN = """
+import os, sys, time
+from aiev.errors import UserError
+from aiev.guard import guard_directory
+try:
+    guard_directory(os.environ.get("MAIN", "1") == "1")
+except UserError as error:
+    print(str(error).replace(chr(10), " "), flush=True)
+    sys.exit(2)
+print("guards", os.environ["AIEV_WORKFLOW"], flush=True)
+if "wait" in sys.argv:
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Start a run in one directory; the first line that it says is `.said`."""
+    started = []
+
+    def run(*arguments: str, directory: Path = tmp_path, main: str = "1"):
+        process = subprocess.Popen(
+            [sys.executable, "-c", RUN, *arguments],
+            cwd=directory,
+            env={**os.environ, "PYTHONPATH": str(SCRIPTS), "MAIN": main},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        process.said = process.stdout.readline()
+        return process
+
+    yield run
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def test_the_second_run_is_refused_while_the_first_lives(start):
+    first = start("wait")
+    assert first.said.startswith("guards")
+    for _ in range(2):
+        second = start()
+        assert f"another run works in this directory (process {first.pid})" in second.said
+        assert ".aiev/lock" in second.said and "wait for it" in second.said
+        assert second.wait() == 2
+    first.send_signal(signal.SIGTERM)
+    first.wait()
+    assert start().said.startswith("guards")
+
+
+def test_a_killed_run_is_no_obstacle(start, tmp_path):
+    first = start("wait")
+    first.kill()
+    first.wait()
+    locks = tmp_path / ".snakemake/locks"
+    locks.mkdir(parents=True)
+    (locks / "0.input.lock").touch()
+    assert start().said.startswith("guards")
+    assert list(locks.iterdir()) == [], "Snakemake's own lock of the killed run is stale"
+
+
+def test_a_living_run_s_locks_are_left_alone(start, tmp_path):
+    start("wait")
+    locks = tmp_path / ".snakemake/locks"
+    locks.mkdir(parents=True)
+    (locks / "0.input.lock").touch()
+    start()
+    assert len(list(locks.iterdir())) == 1
+
+
+@pytest.mark.parametrize("option", ["-n", "--dry-run", "-np", "-nq", "--lint", "--summary"])
+def test_whoever_only_looks_may(option, start):
+    start("wait")
+    assert start(option).said.startswith("guards")
+
+
+def test_who_looks_takes_no_lock(start, tmp_path):
+    start("-n", "wait")
+    assert not (tmp_path / ".aiev").exists()
+    assert start().said.startswith("guards")
+
+
+def test_jobs_of_a_run_are_no_second_run(start):
+    start("wait")
+    assert start(main="0").said.startswith("guards")
+
+
+def test_another_directory_is_another_matter(start, tmp_path):
+    start("wait")
+    (tmp_path / "other").mkdir()
+    assert start(directory=tmp_path / "other").said.startswith("guards")
+
+
+def test_jobs_are_told_who_started_them(start):
+    run = start("wait")
+    assert run.said.split()[1].startswith(f"{run.pid}:")
