@@ -1,6 +1,7 @@
 """The config, checked against its schema: every key known, every default filled in."""
 
 import difflib
+import math
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ def check_config(config: dict[str, Any], directory: Path) -> None:
     directory: holds schema.yaml and resources.yaml. Raises UserError that names the first bad key.
     """
     schema = yaml.safe_load((directory / "schema.yaml").read_text("utf-8"))
-    errors = sorted(_Filling(schema).iter_errors(config), key=lambda e: list(map(str, e.path)))
+    errors = sorted(_Filling(schema).iter_errors(config), key=_order)
     if errors:
         raise _mistake(errors[0], schema)
     resources = yaml.safe_load((directory / "resources.yaml").read_text("utf-8"))
@@ -27,8 +28,12 @@ def check_config(config: dict[str, Any], directory: Path) -> None:
 
 
 def _filling(validator, properties, instance, schema):
-    """The `properties` keyword, putting defaults in first, so that they are checked as well."""
-    if isinstance(instance, dict):
+    """The `properties` keyword, putting defaults in first, so that they are checked as well.
+
+    Of a choice between shapes, only the one that the instance names is filled in.
+    """
+    constants = {name: part["const"] for name, part in properties.items() if "const" in part}
+    if isinstance(instance, dict) and constants.items() <= instance.items():
         for name, part in properties.items():
             if "default" in part:
                 instance.setdefault(name, _fresh(part["default"]))
@@ -42,13 +47,44 @@ def _fresh(value: Any) -> Any:
     return yaml.safe_load(yaml.safe_dump(value))
 
 
-_Filling = extend(Draft202012Validator, {"properties": _filling})
+def _is_integer(_, value: Any) -> bool:
+    """JSON Schema's integers include 2.0, which counts nothing in Python."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(checker, value: Any) -> bool:
+    return _is_integer(checker, value) or (isinstance(value, float) and math.isfinite(value))
+
+
+_Filling = extend(
+    Draft202012Validator,
+    {"properties": _filling},
+    type_checker=Draft202012Validator.TYPE_CHECKER.redefine_many(
+        {"integer": _is_integer, "number": _is_number}
+    ),
+)
+
+
+def _order(error: ValidationError) -> tuple[list[str], bool]:
+    """By place; a mistyped key before the required one that it should have been."""
+    return list(map(str, error.path)), error.validator == "required"
+
+
+def _meant(error: ValidationError) -> ValidationError:
+    """Of a choice between shapes that `kind` tells apart, the error about the one it names."""
+    others = [e for e in error.context if e.validator == "const"]
+    numbers = {e.relative_schema_path[0] for e in others}
+    rest = [e for e in error.context if e.relative_schema_path[0] not in numbers]
+    if rest:
+        return min(rest, key=_order)
+    known = ", ".join(repr(e.validator_value) for e in others)
+    others[0].message = f"{others[0].instance!r} is not one of {known}"
+    return others[0]
 
 
 def _mistake(error: ValidationError, schema: dict[str, Any]) -> UserError:
-    # Of a choice between several shapes, the deepest error is about the shape that was meant.
     while error.context:
-        error = max(error.context, key=lambda e: len(e.absolute_path))
+        error = _meant(error)
     key = ".".join(str(part) for part in error.absolute_path)
     if error.validator == "additionalProperties":
         known = list(error.schema.get("properties", {}))

@@ -6,6 +6,7 @@ holds it knows that Snakemake's is stale. It stands on the ground floor and impo
 
 import fcntl
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from aiev.processes import WORKFLOW, identity
 LOCK = Path(".aiev/lock")
 LOOKS_ONLY = {"-n", "--dry-run", "--dryrun", "--lint", "--unlock", "--summary"}
 LOOKS_ONLY |= {"--dag", "--rulegraph", "--filegraph", "--list-rules", "-l", "--report", "-h"}
+_LOOKS_SHORT = re.compile(r"-[Ffkp]*n[Ffkpq]*")
+"""Short options in one word, as in `-np`."""
 _held = []
 
 
@@ -26,7 +29,8 @@ def guard_directory(is_main: bool) -> None:
     Raises UserError when another run lives here.
     """
     os.environ[WORKFLOW] = identity(os.getpid()) or ""
-    if not is_main or _held or LOOKS_ONLY & set(sys.argv):
+    looks = LOOKS_ONLY & set(sys.argv) or any(map(_LOOKS_SHORT.fullmatch, sys.argv))
+    if not is_main or _held or looks:
         return
     LOCK.parent.mkdir(exist_ok=True)
     # Opened for ever: the lock is released when this process ends, however it ends.

@@ -34,7 +34,7 @@ def explain(error: AssertionError, tree: ast.Module) -> None:
     code = compile(ast.Expression(test.left), NAME, "eval")
     try:
         value = repr(eval(code, frame.f_globals, frame.f_locals))
-    except Exception:
+    except BaseException:  # sys.exit() too: the assert that failed has the last word
         return
     value = value if len(value) <= LONGEST else value[:LONGEST] + "..."
     error.add_note(f"{ast.unparse(test.left)} is {value}")

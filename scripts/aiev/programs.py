@@ -17,7 +17,7 @@ def code_block(answer: str) -> str | None:
 
     A block that the token limit cut off counts: running it will tell.
     """
-    blocks = [block.strip("\n") for block in _BLOCK.findall(answer)]
+    blocks = [block.strip("\n") for block in _BLOCK.findall(_unix(answer))]
     return max(blocks, key=len) if any(b.strip() for b in blocks) else None
 
 
@@ -35,6 +35,11 @@ class Program:
     asserts: int
 
 
+def _unix(text: str) -> str:
+    """The same lines as Python's parser counts them, each ended by one newline character."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
 @contextmanager
 def _broken_is_syntax_error() -> Iterator[None]:
     """Null bytes and nesting that the parser cannot hold are the program's fault as well."""
@@ -48,6 +53,7 @@ def _broken_is_syntax_error() -> Iterator[None]:
 def take_apart(code: str) -> Program:
     """Split a program into its solution (imports, definitions and what stands between them) and its
     tests (what follows the last definition, and functions named test*). Raises SyntaxError."""
+    code = _unix(code)
     tree = parse(code)
     definitions = [n for n in tree.body if isinstance(n, _DEFINITIONS) and not _is_test(n)]
     last = tree.body.index(definitions[-1]) if definitions else -1
@@ -88,7 +94,9 @@ def _text(code: str, nodes: list[ast.stmt]) -> str:
         decorators = getattr(node, "decorator_list", [])
         first = min([node.lineno, *(d.lineno for d in decorators)])
         # Two statements on one line cannot be cut by lines; unparse() writes them anew.
-        whole = lines[first - 1][: node.col_offset].strip() == ""
+        before = lines[first - 1][: node.col_offset].strip()
+        after = lines[node.end_lineno - 1].encode()[node.end_col_offset :].strip()
+        whole = not before and after[:1] in (b"", b"#")
         parts.append("\n".join(lines[first - 1 : node.end_lineno]) if whole else ast.unparse(node))
     return "\n".join(parts)
 

@@ -69,16 +69,15 @@ def test_tests_that_hold_for_anything(code, judge):
     [
         "print(hash('a'))",
         "print(list({'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'}))",
-        "assert list({'a', 'b', 'c', 'd', 'e', 'f'})[0] == {first!r}",
+        "assert list({'a', 'b', 'c', 'd', 'e', 'f'}) == {order}",
     ],
 )
 def test_what_changes_with_the_hash_seed(line, judge):
-    if "{first!r}" in line:
-        # What comes first under hash seed 0 is asked of the sandbox itself.
+    if "{order}" in line:
+        # The order under hash seed 0 is asked of the sandbox itself.
         with open_sandbox("bubblewrap") as sandbox:
-            look = "print(list({'a', 'b', 'c', 'd', 'e', 'f'})[0], end='')"
-            first = sandbox.run(program_request(look, LIMITS)).stdout
-        line = line.replace("{first!r}", repr(first))
+            look = "print(list({'a', 'b', 'c', 'd', 'e', 'f'}), end='')"
+            line = line.replace("{order}", sandbox.run(program_request(look, LIMITS)).stdout)
     assert judge(ADD + TESTS + line) == "flaky"
 
 

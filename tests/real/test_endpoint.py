@@ -1,0 +1,147 @@
+"""A real llama.cpp server: started, asked, killed, and refused a port."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from aiev import chat as chat_module
+from aiev.chat import Chat, ContextFull
+from aiev.endpoints import serve
+from aiev.errors import EndpointError
+from aiev.ledger import Ledger
+
+pytestmark = pytest.mark.real
+ROOT = Path(__file__).parents[2]
+SETTINGS = {
+    "kind": "llamacpp",
+    "name": "smollm2",
+    "slots": 2,
+    "context_tokens": 512,
+    "threads": 2,
+    "gpu_layers": 0,
+    "cache_mib": 64,
+}
+HELLO = [{"role": "user", "content": "Say hello."}]
+
+
+@pytest.fixture
+def weights(resource):
+    return resource("smollm2-135m")
+
+
+def ask(endpoint, ledger, *conversations, **sampling):
+    """All conversations at once; their answers, and how many the server was asked."""
+
+    async def run():
+        chat = Chat(endpoint, ledger, timeout=60)
+        try:
+            answers = await asyncio.gather(*(chat.ask(c, **sampling) for c in conversations))
+        finally:
+            await chat.close()
+        return answers, chat.asked
+
+    return asyncio.run(run())
+
+
+def test_a_real_model_answers_once_and_the_ledger_after_that(weights, tmp_path):
+    ledger = Ledger(tmp_path / "ledger")
+    with serve(SETTINGS, weights, tmp_path, tmp_path / "job.log") as endpoint:
+        first, asked = ask(endpoint, ledger, HELLO, max_tokens=16)
+        again, asked_again = ask(endpoint, ledger, HELLO, max_tokens=16)
+    assert (asked, asked_again) == (1, 0)
+    assert first == again
+    assert first[0].text.strip()
+    assert 0 < first[0].completion_tokens <= 16
+
+
+def test_one_slot_and_a_seed_give_the_same_answer(weights, tmp_path):
+    answers = []
+    for name in ("one", "two"):
+        with serve({**SETTINGS, "slots": 1}, weights, tmp_path, tmp_path / "job.log") as endpoint:
+            found, _ = ask(
+                endpoint, Ledger(tmp_path / name), HELLO, temperature=0.9, seed=3, max_tokens=24
+            )
+        answers.append(found[0].text)
+    assert answers[0] == answers[1]
+
+
+def test_a_conversation_longer_than_the_context_is_told_apart(weights, tmp_path):
+    long = [{"role": "user", "content": "word " * 2000}]
+    with (
+        serve(SETTINGS, weights, tmp_path, tmp_path / "job.log") as endpoint,
+        pytest.raises(ContextFull),
+    ):
+        ask(endpoint, Ledger(tmp_path / "ledger"), long)
+
+
+def test_a_server_that_dies_in_mid_run_is_reported_and_its_answers_stay(
+    weights, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(chat_module, "FIRST_PAUSE", 0.01)
+    ledger = Ledger(tmp_path / "ledger")
+    with serve(SETTINGS, weights, tmp_path, tmp_path / "job.log") as endpoint:
+        ask(endpoint, ledger, HELLO, max_tokens=8)
+        os.kill(endpoint.process.pid, signal.SIGKILL)
+        endpoint.process.wait()
+        with pytest.raises(EndpointError, match="ended with exit code -9"):
+            ask(endpoint, ledger, [{"role": "user", "content": "Say goodbye."}])
+        kept, asked = ask(endpoint, ledger, HELLO, max_tokens=8)
+    assert kept[0].text
+    assert asked == 0
+
+
+def test_the_server_ends_with_the_block(weights, tmp_path):
+    with serve(SETTINGS, weights, tmp_path, tmp_path / "job.log") as endpoint:
+        process = endpoint.process
+        assert process.poll() is None
+    assert process.poll() is not None
+
+
+def test_a_file_that_is_no_model_is_an_error_that_names_the_log(tmp_path):
+    bad = tmp_path / "bad.gguf"
+    bad.write_bytes(b"GGUF" + bytes(64))
+    with (
+        pytest.raises(EndpointError, match="did not start") as caught,
+        serve(SETTINGS, bad, tmp_path, tmp_path / "job.log"),
+    ):
+        pass
+    assert "job.server.log" in str(caught.value)
+
+
+def test_no_free_port_is_an_error(weights, tmp_path):
+    # In a network of its own, where the system may hand out one port only, and that one is taken.
+    script = tmp_path / "crowded.py"
+    script.write_text(
+        textwrap.dedent(
+            f"""
+            import fcntl, socket, struct, sys
+            from pathlib import Path
+            sys.path.insert(0, {str(ROOT / "scripts")!r})
+            from aiev.endpoints import serve
+            from aiev.errors import EndpointError
+
+            taken = socket.socket()
+            fcntl.ioctl(taken, 0x8914, struct.pack("16sh", b"lo", 0x1 | 0x40))  # lo: up, running
+            Path("/proc/sys/net/ipv4/ip_local_port_range").write_text("40000 40000")
+            taken.bind(("127.0.0.1", 40000))
+            taken.listen()
+            work = Path({str(tmp_path)!r})
+            try:
+                with serve({SETTINGS!r}, Path({str(weights)!r}), work, work / "job.log"):
+                    sys.exit("it started")
+            except EndpointError as error:
+                print(error)
+            """
+        )
+    )
+    command = ["unshare", "--user", "--map-root-user", "--net", sys.executable, str(script)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert "did not start" in done.stdout
+    assert "free a loopback port" in done.stdout
