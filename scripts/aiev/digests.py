@@ -35,9 +35,13 @@ def of_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+BOOKKEEPING = ".snakemake_timestamp"
+"""Left inside a directory by the workflow engine once its job is done: no part of the contents."""
+
+
 def of_directory(path: Path) -> str:
     """Digest over the relative names and contents of all files below `path`; modes do not count."""
-    files = sorted(p for p in Path(path).rglob("*") if p.is_file())
+    files = sorted(p for p in Path(path).rglob("*") if p.is_file() and p.name != BOOKKEEPING)
     return of_json([[p.relative_to(path).as_posix(), of_file(p)] for p in files])
 
 
