@@ -8,6 +8,7 @@ makes: results/{run}/seeds/{shard}.jsonl  report.json
 rule mine_seeds:
     input:
         sources=seed_files,
+        watched=seed_directory_files,
     output:
         shards=expand("results/{{run}}/seeds/{shard}.jsonl", shard=SHARDS),
         report="results/{run}/seeds/report.json",

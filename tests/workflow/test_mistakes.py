@@ -5,7 +5,7 @@ import stat
 import subprocess
 
 import pytest
-from conftest import DIALOGUES, ROOT, TRAIN
+from project import DIALOGUES, ROOT, TRAIN
 
 pytestmark = pytest.mark.workflow
 
@@ -37,25 +37,19 @@ def test_bad_seeds_keep_what_was_made(project, scripted):
     source = project.root / "code/functions.py"
     good = source.read_bytes()
 
-    def missing():
-        source.unlink()
-        source.parent.rmdir()
-
-    def empty():
-        source.parent.mkdir()
-
     mistakes = [
-        (missing, ["code"]),
-        (empty, ["is empty", "code"]),
         (lambda: source.write_bytes(b"x = '\xff'\n"), ["not UTF-8", "functions.py", "0xff"]),
         (lambda: source.write_bytes(b"x = 1\n"), ["seed source", "code"]),
+        (source.unlink, ["is empty", "code"]),
+        (lambda: project.config["seeds"]["sources"][0].update(path="cod"), ["Missing", "cod"]),
     ]
     for make, told in mistakes:
         make()
-        code, said = project.run()
+        code, said = project.run("results/tiny/seeds/report.json", TRAIN)
         assert code != 0 and "Traceback" not in said, said
         assert all(word in said for word in told), said
-        assert {name: project.digest(name) for name in kept} == kept, make
+        assert {name: project.digest(name) for name in kept} == kept, told
+    project.config["seeds"]["sources"][0]["path"] = "code"
     source.write_bytes(good)
     code, said = project.run()
     assert code == 0, said

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from conftest import DIALOGUES, KEY, NAMES, TRAIN
+from project import DIALOGUES, KEY, NAMES, TRAIN
 
 pytestmark = pytest.mark.workflow
 
@@ -54,7 +54,7 @@ def test_what_makes_jobs_run_again(project, scripted):
 
     # A lost file comes back from the store, and nothing is asked.
     (project.root / DIALOGUES).unlink()
-    code, said = project.run()
+    code, said = project.run(DIALOGUES)
     assert code == 0 and scripted.bodies == [] and project.file(DIALOGUES) == before
     assert "restored" in project.file("logs/tiny/rounds/0/dialogues/000.log").decode()
 
