@@ -29,7 +29,8 @@ check: .venv  ## format, lint, schema, code hashes, dry run of every shipped con
 	$(BIN)/python scripts/lint_workflow.py
 	@for config in $$($(BIN)/python scripts/list_configs.py); do \
 	  echo "dry run: $$config"; \
-	  $(BIN)/snakemake --cores 1 --configfile $$config --dry-run --quiet all || exit 1; \
+	  $(BIN)/snakemake --cores 1 --configfile $$config --dry-run >.dry-run.log 2>&1 || \
+	    { tail -n 20 .dry-run.log; exit 1; }; \
 	done
 
 bench: .venv  ## benchmarks, one JSON object a line; ONLY=name for one
