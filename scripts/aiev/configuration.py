@@ -1,5 +1,6 @@
 """The config, checked against its schema: every key known, every default filled in."""
 
+import copy
 import difflib
 import math
 from pathlib import Path
@@ -36,15 +37,10 @@ def _filling(validator, properties, instance, schema):
     if isinstance(instance, dict) and constants.items() <= instance.items():
         for name, part in properties.items():
             if "default" in part:
-                instance.setdefault(name, _fresh(part["default"]))
+                instance.setdefault(name, copy.deepcopy(part["default"]))
     yield from Draft202012Validator.VALIDATORS["properties"](
         validator, properties, instance, schema
     )
-
-
-def _fresh(value: Any) -> Any:
-    """A copy, so that filling a default in place does not change the schema."""
-    return yaml.safe_load(yaml.safe_dump(value))
 
 
 def _is_integer(_, value: Any) -> bool:

@@ -16,10 +16,16 @@ RUNS = sorted(CONFIG.glob("*.yaml"))
 RUNS = [path for path in RUNS if path.name not in ("schema.yaml", "resources.yaml")]
 
 
-def default() -> dict:
-    config: dict = {}
+def checked(config: dict) -> dict:
     check_config(config, CONFIG)
     return config
+
+
+DEFAULT = checked({})
+
+
+def default() -> dict:
+    return copy.deepcopy(DEFAULT)
 
 
 def resolved(part: dict) -> dict:
@@ -224,10 +230,10 @@ def test_checking_twice_changes_nothing(kind):
 
 
 def test_the_defaults_are_the_same_each_time():
-    first = default()
+    first = checked({})
     first["seeds"]["sources"].append("changed")
     first["models"]["teacher"]["slots"] = 99
-    assert default() != first and default() == default()
+    assert checked({}) == DEFAULT != first
 
 
 @pytest.mark.parametrize("path", RUNS, ids=lambda path: path.name)

@@ -245,8 +245,9 @@ def test_the_next_run_clears_what_a_kill_left(project):
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupt_is_short_and_cleans_up(number, code, project):
     project.write(
-        "job.output('made').write_text('half')\nprint('half', flush=True)\n"
-        "try:\n    time.sleep(60)\nfinally:\n    print('cleaned', flush=True)"
+        "job.output('made').write_text('half')\n"
+        "try:\n    print('half', flush=True)\n    time.sleep(60)\n"
+        "finally:\n    print('cleaned', flush=True)"
     )
     process = project.start()
     assert process.stdout.readline() == "half\n"
