@@ -20,9 +20,11 @@ ATTEMPTS = 5
 FIRST_PAUSE = 0.5
 """Seconds before the first retry; doubled each time."""
 
+TIMEOUTS = 2
+"""Attempts that may take their full time: a server that hangs is not waited for five times."""
+
 TRANSIENT = (
     openai.APIConnectionError,
-    openai.APITimeoutError,
     openai.InternalServerError,
     openai.RateLimitError,
 )
@@ -88,6 +90,7 @@ class Chat:
     async def _send(self, request: dict[str, Any]) -> Answer:
         body = {k: v for k, v in request.items() if k not in ("kind", "digest")}
         problem = ""
+        timeouts = 0
         for attempt in range(ATTEMPTS):
             if attempt:
                 await asyncio.sleep(FIRST_PAUSE * 2 ** (attempt - 1))
@@ -109,7 +112,8 @@ class Chat:
             except (ValueError, openai.APIError) as error:
                 problem = f"an answer that is not a chat completion: {error}"
             log.info("attempt %d of %d failed: %s", attempt + 1, ATTEMPTS, problem)
-            if self.endpoint.state():
+            timeouts += problem.startswith("APITimeoutError")
+            if timeouts == TIMEOUTS or self.endpoint.state():
                 break
         raise self._error(problem)
 

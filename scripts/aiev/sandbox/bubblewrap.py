@@ -17,6 +17,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
 from aiev.errors import UserError
+from aiev.progress import log
 from aiev.sandbox import Limits, Request, Result
 from aiev.sandbox.options import (
     USER,
@@ -101,6 +102,14 @@ def _executable(path: Path, stack: ExitStack) -> Path:
     return copy
 
 
+STARTS = 3
+"""A machine that is short of processes or memory for a moment does not end a run."""
+
+
+class NotStarted(Exception):
+    """bwrap ended before the program began; the message is what it said."""
+
+
 class Bubblewrap:
     """Runs each request in a box of its own."""
 
@@ -112,6 +121,17 @@ class Bubblewrap:
     def run(self, request: Request) -> Result:
         """See `Sandbox.run`."""
         payload = payload_of(request, self.from_root)
+        for attempt in range(STARTS):
+            try:
+                return self._run(request, payload)
+            except NotStarted as error:
+                # The program has not run, so that another start repeats nothing.
+                log.info("the sandbox did not start (%d of %d): %s", attempt + 1, STARTS, error)
+                reason = str(error)
+        raise UserError(f"the sandbox could not be started: {reason}", todo=ENABLE)
+
+    def _run(self, request: Request, payload: bytes) -> Result:
+        """One start. Raises NotStarted when bwrap ended before the program began."""
         with ExitStack() as stack:
             stdout, stderr, status, info, go = pipes = [_Pipe(stack) for _ in range(5)]
             process = self._start(request, payload, pipes, stack)
@@ -122,7 +142,7 @@ class Bubblewrap:
                 _map_users(box.init)
             go.writer.close()
             if box is None:
-                raise _start_error(_read_all(stderr.reader))
+                raise NotStarted(_reason(process, _read_all(stderr.reader)))
             folders: list[int] = []
             out, err = follow(
                 box,
@@ -131,7 +151,7 @@ class Bubblewrap:
             )
             process.wait()  # now every process of the box is gone
             if box.started is None:
-                raise _start_error(err)
+                raise NotStarted(_reason(process, err))
             text = err.decode("utf-8", "replace")
             exit_code, outcome = judge(box, text)
             files = _collect(folders[0], request) if folders else {}
@@ -232,9 +252,9 @@ def _read_all(fd: int) -> bytes:
     return b"".join(iter(lambda: os.read(fd, 1 << 16), b""))
 
 
-def _start_error(stderr: bytes) -> UserError:
-    reason = stderr.decode("utf-8", "replace").strip() or "bwrap ended without a word"
-    return UserError(f"the sandbox could not be started: {reason}", todo=ENABLE)
+def _reason(process: subprocess.Popen, stderr: bytes) -> str:
+    said = stderr.decode("utf-8", "replace").strip()
+    return said or f"bwrap ended without a word, with exit code {process.wait()}"
 
 
 def _open_folder(box: Box, request: Request, folders: list[int], stack: ExitStack) -> None:
