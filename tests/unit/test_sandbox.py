@@ -8,6 +8,7 @@ import tempfile
 import textwrap
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import numpy
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 
 from aiev.errors import UserError
 from aiev.sandbox import Limits, Request, bubblewrap, open_sandbox, options
+from aiev.sandbox.sweep import sweep
 
 SCRIPTS = Path(bubblewrap.__file__).parents[2]
 SITE = Path(numpy.__file__).parents[1]
@@ -615,11 +617,57 @@ with open_sandbox("bubblewrap") as s:
 """
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     process = subprocess.Popen([sys.executable, "-c", caller], env=environment)
-    wanted = f"main.py\0{mark}\0".encode()
-    _wait_until(lambda: wanted in commands_on_the_host())
+    # The program itself, not bwrap, whose command line ends with the program's.
+    wanted = f"\n/opt/python/bin/python\0main.py\0{mark}\0".encode()
+    _wait_until(lambda: wanted in b"\n" + commands_on_the_host())
     process.send_signal(signal.SIGKILL)
     process.wait()
-    _wait_until(lambda: wanted not in commands_on_the_host())
+    _wait_until(lambda: mark.encode() not in commands_on_the_host())
+
+
+def test_what_a_caller_killed_at_the_start_left_is_swept():
+    """bwrap is stopped while it builds the box, then killed: its child waits for ever."""
+    caller = """
+import os, signal
+from aiev.sandbox import *
+from aiev.sandbox import bubblewrap
+def stop(process, *_):
+    print(process.pid, flush=True)
+    signal.pause()
+with open_sandbox("bubblewrap") as s:
+    bubblewrap._meet = stop
+    s.run(Request({"main.py": ""}, ("python", "main.py", "half-built")))
+"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", caller]
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE)
+    process.stdout.readline()
+    time.sleep(0.2)
+    process.kill()
+    process.wait()
+    time.sleep(0.2)
+    left = [pid for pid in boxes("half-built") if pid in sweep()]
+    _wait_until(lambda: not boxes("half-built"))
+    # As a root caller's box waits for its map of users; another user's is built at once.
+    assert left or os.geteuid() != 0
+
+
+def boxes(mark):
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            if mark.encode() in path.read_bytes() and path.parent.name != str(os.getpid()):
+                found.append(int(path.parent.name))
+    return found
+
+
+def test_a_sweep_leaves_boxes_that_live(play):
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(play, "import time; time.sleep(0.5); print('lived')")
+        for _ in range(20):
+            sweep()
+            time.sleep(0.02)
+        assert running.result().stdout == "lived\n"
 
 
 def _wait_until(true, seconds=20):

@@ -27,6 +27,7 @@ from aiev.sandbox.options import (
     request_options,
     system_options,
 )
+from aiev.sandbox.sweep import LABEL, sweep
 from aiev.sandbox.watch import MIB, Box, follow, judge
 
 ADDR_NO_RANDOMIZE = 0x0040000
@@ -62,6 +63,8 @@ print("isolated")
 @contextmanager
 def open_bubblewrap() -> Iterator["Bubblewrap"]:
     """A tested backend; raises UserError where there is no bwrap or it does not isolate here."""
+    if swept := sweep():
+        log.info("ended what killed runs left of their sandboxes: %s", swept)
     with ExitStack() as stack:
         sandbox = Bubblewrap(_executable(_find(), stack))
         result = sandbox.run(Request({"main.py": SELF_TEST}, ("python", "main.py")))
@@ -171,7 +174,7 @@ class Bubblewrap:
             options += ["--userns-block-fd", str(go.reader)]
             fds.append(go.reader)
         arguments = _memory_file("\0".join([*options, ""]).encode(), stack)
-        command = ["bwrap", "--args", str(arguments), "--", *command_line(request.command)]
+        command = [LABEL, "--args", str(arguments), "--", *command_line(request.command)]
         process = _spawn(self.program, command, stdout.writer, stderr.writer, (arguments, *fds))
         stack.callback(process.wait)
         stack.callback(process.kill)
