@@ -41,13 +41,14 @@ def dialogue_saturation() -> None:
     teacher = config["models"]["teacher"]
     resource = config["resources"][teacher["resource"]]
     weights = Path("resources") / teacher["resource"] / resource["file"]
+    places = 2 * config["dialogues"]["in_flight"]
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        with serve(teacher, weights, work, work / "stage.log") as endpoint:
+        with serve(teacher, weights, work, work / "stage.log", places) as endpoint:
             chat = Chat(endpoint, Ledger(work / "ledger"), teacher["timeout_seconds"])
             stage = asyncio.run(_stage(chat, seeds, config))
         talks = _conversations(work / "ledger")
-        with serve(teacher, weights, work, work / "endless.log") as endpoint:
+        with serve(teacher, weights, work, work / "endless.log", places) as endpoint:
             chat = Chat(endpoint, Ledger(work / "other"), teacher["timeout_seconds"])
             endless = asyncio.run(_endless(chat, talks, clients=endpoint.slots))
     unit = "completion tokens/s"
@@ -98,14 +99,15 @@ async def _endless(chat: Chat, talks: list[list[dict]], clients: int) -> float:
     waiting, ended = list(talks), asyncio.Event()
     start = time.monotonic()
 
-    async def client() -> None:
+    async def client(number: int) -> None:
         while waiting and not ended.is_set():
             for request in waiting.pop(0):
                 keep = ("temperature", "top_p", "max_tokens", "seed")
-                await chat.ask(request["messages"], **{k: request[k] for k in keep})
+                how = {k: request[k] for k in keep}
+                await chat.ask(request["messages"], conversation=number, **how)
         ended.set()
 
-    tasks = [asyncio.create_task(client()) for _ in range(clients)]
+    tasks = [asyncio.create_task(client(number)) for number in range(clients)]
     await ended.wait()
     rate = chat.completion_tokens / (time.monotonic() - start)
     await asyncio.gather(*tasks)

@@ -18,9 +18,11 @@ from aiev.sandbox import Limits, open_sandbox
 def main(job: Job) -> None:
     seeds = read_jsonl(job.input("seeds"))
     model, ledger = job.params["models"]["teacher"], job.params["ledger"]
+    # Each dialogue has two, the Questioner's and the Programmer's.
+    conversations = 2 * job.params["dialogues"]["in_flight"]
     with (
         open_sandbox(job.params["sandbox"]["backend"]) as sandbox,
-        serve(model, job.weights(), job.scratch(), job.log_path) as endpoint,
+        serve(model, job.weights(), job.scratch(), job.log_path, conversations) as endpoint,
     ):
         answers = Ledger(Path(ledger["path"]), ledger["mode"])
         chat = Chat(endpoint, answers, model["timeout_seconds"])

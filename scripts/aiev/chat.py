@@ -60,8 +60,13 @@ class Chat:
         top_p: float = 1.0,
         max_tokens: int = 512,
         seed: int = 0,
+        conversation: int | None = None,
     ) -> Answer:
         """The model's answer to `messages`, from the ledger if it was given before.
+
+        conversation: its place in the server's memory, where the start of `messages` is still read
+        from last time. Left to itself, llama.cpp gives the place to whoever shares the example at
+        the start of all prompts, and reads each conversation anew at every turn.
 
         Raises ContextFull when the conversation is too long, EndpointError when the server keeps
         failing after retries.
@@ -81,14 +86,16 @@ class Chat:
                 self.recalled += 1
                 return answer
             async with self._places:
-                answer = await self._send(request)
+                answer = await self._send(request, conversation)
             self.asked += 1
             self.prompt_tokens += answer.prompt_tokens
             self.completion_tokens += answer.completion_tokens
             return self.ledger.add(request, answer)
 
-    async def _send(self, request: dict[str, Any]) -> Answer:
+    async def _send(self, request: dict[str, Any], conversation: int | None) -> Answer:
         body = {k: v for k, v in request.items() if k not in ("kind", "digest")}
+        if conversation is not None and self.endpoint.conversations:
+            body["extra_body"] = {"id_slot": conversation % self.endpoint.conversations}
         problem = ""
         timeouts = 0
         for attempt in range(ATTEMPTS):

@@ -48,6 +48,7 @@ class _Talk:
     sandbox: Sandbox
     settings: Settings
     id: str
+    place: int
     messages: list[dict[str, str]] = field(default_factory=list)
     executions: list[dict[str, Any]] = field(default_factory=list)
     code: str = ""
@@ -63,8 +64,8 @@ class _Talk:
 
     async def write(self) -> None:
         """All steps in order. Raises Rejected with the reason where it fails."""
-        questioner = Questioner(self.chat, self.settings.sampling)
-        programmer = Programmer(self.chat, self.settings.sampling)
+        questioner = Questioner(self.chat, self.settings.sampling, self.place)
+        programmer = Programmer(self.chat, self.settings.sampling, self.place)
         problem = await questioner.propose(self.seed["text"], self.next_seed())
         if not problem:
             raise Rejected("empty-problem")
@@ -138,11 +139,18 @@ def error_text(result: Result) -> str:
 
 
 async def write_dialogue(
-    seed: Seed, chat: Chat, sandbox: Sandbox, settings: Settings, round_number: int, stage: str
+    seed: Seed,
+    chat: Chat,
+    sandbox: Sandbox,
+    settings: Settings,
+    round_number: int,
+    stage: str,
+    place: int,
 ) -> Dialogue:
-    """One dialogue from one seed, whatever comes of it. Raises EndpointError only."""
+    """One dialogue from one seed, whatever comes of it; `place` is where the server keeps its two
+    conversations. Raises EndpointError only."""
     model = chat.endpoint
-    talk = _Talk(seed, chat, sandbox, settings, id=f"{round_number}-{seed['id']}")
+    talk = _Talk(seed, chat, sandbox, settings, f"{round_number}-{seed['id']}", place)
     verdict, reason = "verified", ""
     try:
         await talk.write()
@@ -190,11 +198,15 @@ async def write_dialogues(
 
     One failed server ends all: what was answered is in the ledger.
     """
-    places = asyncio.Semaphore(in_flight)
+    # A dialogue keeps its place in the server's memory to its end, and then the next one has it.
+    places: asyncio.Queue[int] = asyncio.Queue()
+    for place in range(in_flight):
+        places.put_nowait(place)
 
     async def one(seed: Seed) -> Dialogue:
-        async with places:
-            dialogue = await write_dialogue(seed, chat, sandbox, settings, round_number, stage)
+        place = await places.get()
+        dialogue = await write_dialogue(seed, chat, sandbox, settings, round_number, stage, place)
+        places.put_nowait(place)
         done(dialogue)
         return dialogue
 

@@ -28,13 +28,13 @@ class _Role:
     all others of the role, so that a server that keeps prompts reads little anew.
 
     example: turns that show the whole exchange, a feedback round and then a second, plain answer:
-    a small model imitates what it saw last."""
+    a small model imitates what it saw last. place: of the conversation in the server's memory."""
 
-    def __init__(self, chat: Chat, sampling: Sampling, system: str, *example: str):
-        self.chat, self.sampling = chat, sampling
+    def __init__(self, chat: Chat, sampling: Sampling, place: int, system: str, *example: str):
+        self.chat, self.sampling, self.place = chat, sampling, place
         self.messages = [{"role": "system", "content": render(system)}]
-        for place, text in enumerate(example):
-            self.messages.append({"role": ("user", "assistant")[place % 2], "content": text})
+        for turn, text in enumerate(example):
+            self.messages.append({"role": ("user", "assistant")[turn % 2], "content": text})
 
     async def say(self, text: str, temperature: float, max_tokens: int, seed: int) -> str:
         """Put `text` to the model and return what it answers, without its thoughts."""
@@ -45,6 +45,7 @@ class _Role:
             top_p=self.sampling.top_p,
             max_tokens=max_tokens,
             seed=seed,
+            conversation=self.place,
         )
         self.messages.append({"role": "assistant", "content": answer.text})
         return _THINKING.sub("", answer.text).strip()
@@ -53,11 +54,12 @@ class _Role:
 class Questioner(_Role):
     """Writes the problem from a seed (OSS-Instruct, arXiv 2312.02120); puts errors into words."""
 
-    def __init__(self, chat: Chat, sampling: Sampling):
+    def __init__(self, chat: Chat, sampling: Sampling, place: int):
         seed = render("propose_example_seed")
         super().__init__(
             chat,
             sampling,
+            2 * place,
             "questioner",
             render("propose", seed=seed),
             render("propose_example"),
@@ -81,11 +83,12 @@ class Questioner(_Role):
 class Programmer(_Role):
     """Solves the problem with unit tests, and revises code and tests after an error."""
 
-    def __init__(self, chat: Chat, sampling: Sampling):
+    def __init__(self, chat: Chat, sampling: Sampling, place: int):
         error, description = render("revise_example_error"), render("describe_example")
         super().__init__(
             chat,
             sampling,
+            2 * place + 1,
             "programmer",
             render("solve", problem=render("propose_example")),
             render("solve_example"),

@@ -25,7 +25,6 @@ SETTINGS = {
     "context_tokens": 512,
     "threads": 2,
     "gpu_layers": 0,
-    "cache_mib": 64,
 }
 HELLO = [{"role": "user", "content": "Say hello."}]
 
@@ -145,3 +144,27 @@ def test_no_free_port_is_an_error(weights, tmp_path):
     assert done.returncode == 0, done.stderr
     assert "did not start" in done.stdout
     assert "free a loopback port" in done.stdout
+
+
+def test_a_conversation_finds_its_prompt_again_among_others_that_begin_alike(weights, tmp_path):
+    shared = {"role": "system", "content": "You are a careful assistant. " * 20}
+    talks = [[shared, {"role": "user", "content": f"{word} " * 40}] for word in ("red", "blue")]
+    with serve(SETTINGS, weights, tmp_path, tmp_path / "job.log", conversations=2) as endpoint:
+
+        async def run():
+            chat = Chat(endpoint, Ledger(tmp_path / "ledger"), timeout=60)
+            for turn in range(3):
+                for place, talk in enumerate(talks):
+                    answer = await chat.ask(talk, max_tokens=4, conversation=place)
+                    talk.append({"role": "assistant", "content": answer.text})
+                    talk.append({"role": "user", "content": f"go on {turn}"})
+            await chat.close()
+
+        asyncio.run(run())
+    read = [
+        int(line.split(" / ")[1].split()[0])
+        for line in (tmp_path / "job.server.log").read_text().splitlines()
+        if "prompt eval time" in line
+    ]
+    assert len(read) == 6
+    assert min(read[:2]) > 100 and max(read[2:]) < 60, read

@@ -242,7 +242,7 @@ def test_each_turn_has_its_own_seed(write, scripted):
 def test_roles_have_their_own_sampling_and_share_their_start(write, scripted):
     write("mended_a", "never_a")
     for role, temperature, most in ((Questioner, 0.7, {128, 48}), (Programmer, 0.5, {320})):
-        fixed = role(None, SETTINGS.sampling).messages
+        fixed = role(None, SETTINGS.sampling, 0).messages
         bodies = [b for b in scripted.bodies if b["messages"][0] == fixed[0]]
         assert {body["temperature"] for body in bodies} == {temperature}
         assert {body["max_tokens"] for body in bodies} == most

@@ -25,6 +25,7 @@ class Endpoint:
 
     model:  the name by which it is asked; digest: of the weights, or a vendor's dated version.
     slots:  requests that it works on at once.
+    conversations: how many it keeps the prompts of, each in a place of its own; 0 if not known.
     """
 
     kind: str
@@ -32,6 +33,7 @@ class Endpoint:
     digest: str
     base_url: str | None
     slots: int
+    conversations: int = 0
     api_key: str = field(default="none", repr=False)
     log_path: Path | None = None
 
@@ -46,12 +48,17 @@ class Endpoint:
 
 @contextmanager
 def serve(
-    settings: dict[str, Any], weights: Path | None, scratch: Path, log: Path | None
+    settings: dict[str, Any],
+    weights: Path | None,
+    scratch: Path,
+    log: Path | None,
+    conversations: int = 0,
 ) -> Iterator[Endpoint]:
     """An endpoint that answers, for the length of the block; a local server is then stopped.
 
     settings: one of the config's `models`. weights: a GGUF file or a checkpoint directory, for the
-    local kinds. scratch: where a converted file may be left for the next start.
+    local kinds. scratch: where a converted file may be left for the next start. conversations: how
+    many are under way at once; a local server keeps a place for each.
     Raises UserError when the server cannot be started.
     """
     if settings["kind"] == "openai":
@@ -61,7 +68,7 @@ def serve(
 
     if weights is None:
         raise UserError("a local model needs its weights", where=f"models: {settings['name']}")
-    with local(settings, weights, scratch, log) as endpoint:
+    with local(settings, weights, scratch, log, conversations) as endpoint:
         yield endpoint
 
 

@@ -35,11 +35,15 @@ class LocalEndpoint(Endpoint):
 
 @contextmanager
 def local(
-    settings: dict[str, Any], weights: Path, scratch: Path, log_path: Path | None
+    settings: dict[str, Any],
+    weights: Path,
+    scratch: Path,
+    log_path: Path | None,
+    conversations: int,
 ) -> Iterator[LocalEndpoint]:
     """Serve `weights` on a free loopback port. Raises EndpointError when the server does not come
     up: no free port, not enough memory, a file that is no model."""
-    digest = of_path(weights)
+    digest, places = of_path(weights), max(conversations, settings["slots"])
     if weights.is_dir():
         weights = converted(weights, digest, scratch)
     server_log = log_path.with_suffix(".server.log") if log_path else Path(os.devnull)
@@ -49,11 +53,10 @@ def local(
             {
                 "model": str(weights),
                 "name": settings["name"],
-                "slots": settings["slots"],
+                "conversations": places,
                 "context": settings["context_tokens"],
                 "threads": settings["threads"],
                 "gpu_layers": settings["gpu_layers"],
-                "cache_mib": settings["cache_mib"],
             }
         ),
     ]
@@ -75,6 +78,7 @@ def local(
             digest=digest,
             base_url=f"{url}/v1",
             slots=settings["slots"],
+            conversations=places,
             process=process,
             log_path=server_log,
         )

@@ -12,19 +12,20 @@ import xllamacpp
 
 
 def parameters(settings: dict) -> xllamacpp.CommonParams:
-    """Server parameters for `settings`: model, name, slots, context (tokens a slot), threads."""
+    """Server parameters for `settings`: model, name, threads, gpu_layers, conversations (whose
+    prompts are kept side by side) and context (tokens of each)."""
     params = xllamacpp.CommonParams()
     params.model.path = settings["model"]
     params.model_alias = {settings["name"]}
     params.hostnames = ["127.0.0.1"]
     params.port = 0
-    params.n_parallel = settings["slots"]
-    params.n_ctx = settings["context"] * settings["slots"]
+    params.n_parallel = settings["conversations"]
+    params.n_ctx = settings["context"] * settings["conversations"]
     params.cpuparams.n_threads = settings["threads"]
     params.cpuparams_batch.n_threads = settings["threads"]
     params.n_gpu_layers = settings["gpu_layers"]
-    # Prompts of idle conversations wait in main memory instead of being read again.
-    params.cache_ram_mib = settings["cache_mib"]
+    # Each conversation has its place: no second store of prompts is needed.
+    params.cache_ram_mib = 0
     return params
 
 
