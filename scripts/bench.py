@@ -65,6 +65,7 @@ async def _stage(chat: Chat, seeds, config) -> float:
         shown_characters=chosen["shown_characters"],
         sampling=Sampling(**chosen["sampling"]),
         limits=Limits(**config["sandbox"]["limits"]),
+        answers=chosen["answers"],
     )
     start, left, rate = time.monotonic(), len(seeds), 0.0
 

@@ -62,6 +62,7 @@ def _settings(params) -> Settings:
         shown_characters=chosen["shown_characters"],
         sampling=Sampling(**chosen["sampling"]),
         limits=Limits(**params["sandbox"]["limits"]),
+        answers=chosen["answers"],
     )
 
 

@@ -5,12 +5,13 @@ settings, and on nothing else: not on its neighbours, the shard or the order of 
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from aiev.chat import Chat, ContextFull
-from aiev.checks import flaw, program_request
+from aiev.checks import flaw, is_testable, program_request
 from aiev.digests import of_json
 from aiev.programs import code_block, take_apart
 from aiev.records import Dialogue, Seed
@@ -21,13 +22,15 @@ from aiev.sandbox import Limits, Result, Sandbox
 @dataclass(frozen=True)
 class Settings:
     """feedback_rounds: most revisions. run_seed: from which all sampling seeds derive.
-    shown_characters: how much of a run's output a message shows."""
+    shown_characters: how much of a run's output a message shows. answers: most answers sampled
+    for a turn of the Programmer until one holds a program with tests."""
 
     run_seed: int
     feedback_rounds: int
     shown_characters: int
     sampling: Sampling
     limits: Limits
+    answers: int = 1
 
 
 class Rejected(Exception):
@@ -70,7 +73,7 @@ class _Talk:
         if not problem:
             raise Rejected("empty-problem")
         self.say("user", "problem", problem)
-        answer = await programmer.solve(problem, self.next_seed())
+        answer = await self.sample(programmer, partial(programmer.solve, problem))
         self.say("assistant", "solution", answer)
         for left in range(self.settings.feedback_rounds, -1, -1):
             result = await self.execute(answer)
@@ -81,10 +84,23 @@ class _Talk:
                 raise Rejected(f"unsolved-{result.outcome}")
             words = await questioner.describe(self.code, error, self.next_seed())
             self.say("user", "description", words)
-            answer = await programmer.revise(error, words, self.next_seed())
+            answer = await self.sample(programmer, partial(programmer.revise, error, words))
             self.say("assistant", "revision", answer)
         await self.verify(result)
         self.say("interpreter", "stdout", self.shown(result.stdout))
+
+    async def sample(self, programmer: Programmer, ask: Callable[[int], Awaitable[str]]) -> str:
+        """An answer that can be run and tells something; the last one, if none can.
+
+        One without a program or without tests gives no error to learn from. It is sampled again,
+        and is no part of the dialogue.
+        """
+        for left in range(self.settings.answers - 1, -1, -1):
+            answer = await ask(self.next_seed())
+            if not left or is_testable(answer):
+                break
+            programmer.forget()
+        return answer
 
     async def execute(self, answer: str) -> Result:
         code = code_block(answer)

@@ -50,6 +50,10 @@ class _Role:
         self.messages.append({"role": "assistant", "content": answer.text})
         return _THINKING.sub("", answer.text).strip()
 
+    def forget(self) -> None:
+        """Take the last question and its answer out of the conversation."""
+        del self.messages[-2:]
+
 
 class Questioner(_Role):
     """Writes the problem from a seed (OSS-Instruct, arXiv 2312.02120); puts errors into words."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 
 import pytest
 from scripted import ENDINGS, Raw, dialogues, seed_source
@@ -320,3 +321,35 @@ def test_a_long_output_keeps_its_ends(write, scripted):
 def test_every_failure_has_words(outcome, stderr, said):
     text = error_text(Result(3, outcome, "", stderr, {}, 0.1))
     assert said in text and text.startswith(stderr.strip())
+
+
+def test_an_answer_without_a_program_is_sampled_again_and_no_part_of_the_dialogue(write, scripted):
+    usual, asked = scripted.script, []
+
+    def script(body):
+        if "Write the function" not in body["messages"][-1]["content"]:
+            return usual(body)
+        asked.append(body)
+        return "I would rather not." if len(asked) < 3 else usual(body)
+
+    scripted.script = script
+    (dialogue,) = write("once_a", settings=replace(SETTINGS, answers=3))
+    assert dialogue["verdict"] == "verified"
+    assert len(asked) == 3 and len({body["seed"] for body in asked}) == 3
+    # The same question each time: what was refused is not in the conversation.
+    assert asked[0]["messages"] == asked[1]["messages"] == asked[2]["messages"]
+    assert "rather not" not in str(dialogue["messages"])
+
+
+def test_a_model_that_never_answers_with_a_program_is_left_after_so_many(write, scripted):
+    usual, asked = scripted.script, []
+
+    def script(body):
+        if "Write the function" not in body["messages"][-1]["content"]:
+            return usual(body)
+        asked.append(body)
+        return "I would rather not."
+
+    scripted.script = script
+    (dialogue,) = write("once_a", settings=replace(SETTINGS, answers=2))
+    assert (dialogue["reason"], len(asked)) == ("no-code", 2)
