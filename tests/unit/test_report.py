@@ -2,6 +2,7 @@
 
 import copy
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -160,9 +161,12 @@ def test_the_summary_fits_a_terminal(tmp_path):
 
 
 def test_the_command_prints_the_summary(tmp_path):
-    (tmp_path / "scores.json").write_text(json.dumps(table(SCORES, TITLES)))
-    (tmp_path / "funnel.json").write_text(json.dumps(funnel(**REPORTS)))
-    command = [sys.executable, SCRIPTS / "print_summary.py", "--page", "scores.md"]
-    command += ["--scores", tmp_path / "scores.json", "--funnel", tmp_path / "funnel.json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert done.stdout == summary(table(SCORES, TITLES), funnel(**REPORTS), "scores.md")
+    shutil.copytree(SCRIPTS.parent / "config", tmp_path / "config")
+    results = tmp_path / "results" / "laptop"
+    results.mkdir(parents=True)
+    (results / "scores.json").write_text(json.dumps(table(SCORES, TITLES)))
+    (results / "funnel.json").write_text(json.dumps(funnel(**REPORTS)))
+    command = [sys.executable, SCRIPTS / "print_summary.py", "config/config.yaml"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
+    expected = summary(table(SCORES, TITLES), funnel(**REPORTS), "results/laptop/scores.md")
+    assert done.stdout == expected

@@ -641,12 +641,14 @@ with open_sandbox("bubblewrap") as s:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-c", caller]
     process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE)
-    process.stdout.readline()
+    bwrap = int(process.stdout.readline())
     time.sleep(0.2)
+    # bwrap first: it reads the caller's end as the word to go on, if it lives long enough.
+    os.kill(bwrap, signal.SIGKILL)
     process.kill()
     process.wait()
     time.sleep(0.2)
-    left = [pid for pid in boxes("half-built") if pid in sweep()]
+    left = set(boxes("half-built")) & set(sweep())
     _wait_until(lambda: not boxes("half-built"))
     # As a root caller's box waits for its map of users; another user's is built at once.
     assert left or os.geteuid() != 0
