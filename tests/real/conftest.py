@@ -5,17 +5,13 @@ from pathlib import Path
 
 import pytest
 import yaml
+from needs import unavailable
 
 from aiev.digests import of_file
 from aiev.errors import UserError
 from aiev.resources import declared, fetch
 
 ROOT = Path(__file__).parents[2]
-
-
-def unavailable(reason: str) -> None:
-    """Skip with the reason; where nothing may be skipped (AUTOCODER_REQUIRE_ALL), fail with it."""
-    (pytest.fail if os.environ.get("AUTOCODER_REQUIRE_ALL") else pytest.skip)(reason)
 
 
 @pytest.fixture(scope="session")

@@ -31,13 +31,18 @@ Why RLIMIT_DATA and not RLIMIT_AS: BLAS, threads and allocators reserve address 
 never write to, so that RLIMIT_AS breaks NumPy; RLIMIT_DATA counts private writable memory only.
 """
 
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from types import MappingProxyType
+from typing import Any, Protocol
 
 from aiev.errors import UserError
+
+SITE_PACKAGES = "/opt/python/lib/python{}.{}/site-packages".format(*sys.version_info)
+"""Where a layer of packages is mounted: after the standard library on every interpreter's path."""
 
 
 @dataclass(frozen=True)
@@ -114,16 +119,25 @@ class Sandbox(Protocol):
 
 
 @contextmanager
-def open_sandbox(backend: str) -> Iterator[Sandbox]:
+def open_sandbox(
+    backend: str, docker: Mapping[str, Any] = MappingProxyType({})
+) -> Iterator[Sandbox]:
     """Open the backend of that name, after a test that it isolates on this machine.
 
+    docker: the config's `sandbox.docker`, for the backend of that name.
     Raises UserError with what to install or enable; there is no other way to run the code.
     """
-    if backend != "bubblewrap":
-        raise UserError(
-            f"there is no sandbox named {backend!r}", todo="use 'bubblewrap' as the sandbox"
-        )
-    from aiev.sandbox.bubblewrap import open_bubblewrap
+    if backend == "bubblewrap":
+        from aiev.sandbox.bubblewrap import open_bubblewrap
 
-    with open_bubblewrap() as sandbox:
+        opened = open_bubblewrap()
+    elif backend == "docker":
+        from aiev.sandbox.docker import open_docker
+
+        opened = open_docker(**docker)
+    else:
+        raise UserError(
+            f"there is no sandbox named {backend!r}", todo="use 'bubblewrap' or 'docker'"
+        )
+    with opened as sandbox:
         yield sandbox
