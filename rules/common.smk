@@ -62,6 +62,14 @@ def chosen(*keys):
     return picked
 
 
+def sandbox(*more):
+    """Where untrusted code runs, and `more` keys of the config's `sandbox` section; the engine's
+    settings count only where there is one."""
+    backend = config["sandbox"]["backend"]
+    own = ["docker"] if backend == "docker" else []
+    return chosen(*(f"sandbox.{key}" for key in ["backend", *own, *more]))
+
+
 def settings(*keys):
     """All that a job may know of the config: the values at `keys`, as JSON."""
     return as_json(chosen(*keys))
@@ -139,7 +147,7 @@ def evaluated_settings(w):
 
 
 def scoring_settings(w, **own):
-    shared = {"scoring": config["evaluation"]["scoring"], **chosen("sandbox.backend")}
+    shared = {"scoring": config["evaluation"]["scoring"], **sandbox()}
     return as_json(
         {**shared, "benchmark": {**benchmark(w), "name": w.benchmark}, **own}
     )

@@ -23,7 +23,7 @@ rule prepare_benchmark:
             {
                 "most_inputs": config["evaluation"]["most_inputs"],
                 "limits": config["evaluation"]["scoring"]["limits"],
-                **chosen("sandbox.backend"),
+                **sandbox(),
             }
         ),
         code=code("prepare_benchmark"),

@@ -22,7 +22,8 @@ rule write_dialogues:
     params:
         settings=lambda w: as_json(
             {
-                **chosen("seed", "models.teacher", "dialogues", "sandbox", "ledger"),
+                **chosen("seed", "models.teacher", "dialogues", "ledger"),
+                **sandbox("limits", "packages"),
                 "round": int(w.round),
             }
         ),

@@ -10,7 +10,7 @@ from aiev.scoring import Rules, prove
 def main(job: Job) -> None:
     problems = read_problems(job.input("problems"))
     known = job.params["benchmark"]["known_exceptions"]
-    with open_sandbox(job.params["sandbox"]["backend"]) as sandbox:
+    with open_sandbox(**job.params["sandbox"]) as sandbox:
         proof = prove(problems, sandbox, Rules.of(job.params["scoring"]), known)
     write_json(job.output("proof"), proof)
 

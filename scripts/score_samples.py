@@ -12,7 +12,7 @@ def main(job: Job) -> None:
     check_proof(proof, problems, str(job.input("proof")))
     samples = job.input("samples")
     solutions = solutions_of(read_jsonl(samples), problems, str(samples))
-    with open_sandbox(job.params["sandbox"]["backend"]) as sandbox:
+    with open_sandbox(**job.params["sandbox"]) as sandbox:
         result = evaluate(problems, solutions, sandbox, Rules.of(job.params["scoring"]))
     names = {"model": job.params["model"], "benchmark": job.params["benchmark"]["name"]}
     write_json(job.output("results"), result)

@@ -7,12 +7,11 @@ from pathlib import Path
 from aiev.chat import Chat
 from aiev.dialogue import Settings, write_dialogues
 from aiev.endpoints import serve
+from aiev.execution import Interpreter, open_interpreter
 from aiev.job import Job, run_job
 from aiev.ledger import Ledger
 from aiev.progress import Progress, log
 from aiev.records import read_jsonl, write_jsonl
-from aiev.roles import Sampling
-from aiev.sandbox import Limits, open_sandbox
 
 
 def main(job: Job) -> None:
@@ -21,16 +20,16 @@ def main(job: Job) -> None:
     # Each dialogue has two, the Questioner's and the Programmer's.
     conversations = 2 * job.params["dialogues"]["in_flight"]
     with (
-        open_sandbox(job.params["sandbox"]["backend"]) as sandbox,
+        open_interpreter(job.params["sandbox"], ledger) as interpreter,
         serve(model, job.weights(), job.scratch(), job.log_path, conversations) as endpoint,
     ):
         answers = Ledger(Path(ledger["path"]), ledger["mode"])
         chat = Chat(endpoint, answers, model["timeout_seconds"])
-        dialogues = asyncio.run(_write(job, seeds, chat, sandbox))
+        dialogues = asyncio.run(_write(job, seeds, chat, interpreter))
     write_jsonl(job.output("dialogues"), dialogues)
 
 
-async def _write(job: Job, seeds, chat: Chat, sandbox):
+async def _write(job: Job, seeds, chat: Chat, interpreter: Interpreter):
     verdicts = Counter()
     with Progress("dialogues", len(seeds), "dialogue") as progress:
 
@@ -42,8 +41,8 @@ async def _write(job: Job, seeds, chat: Chat, sandbox):
         dialogues = await write_dialogues(
             seeds,
             chat,
-            sandbox,
-            _settings(job.params),
+            interpreter,
+            Settings.of(job.params),
             round_number=job.params["round"],
             stage="teaching",
             in_flight=job.params["dialogues"]["in_flight"],
@@ -52,18 +51,6 @@ async def _write(job: Job, seeds, chat: Chat, sandbox):
     await chat.close()
     log.info("verdicts: %s", dict(sorted(verdicts.items())))
     return dialogues
-
-
-def _settings(params) -> Settings:
-    chosen = params["dialogues"]
-    return Settings(
-        run_seed=params["seed"],
-        feedback_rounds=chosen["feedback_rounds"],
-        shown_characters=chosen["shown_characters"],
-        sampling=Sampling(**chosen["sampling"]),
-        limits=Limits(**params["sandbox"]["limits"]),
-        answers=chosen["answers"],
-    )
 
 
 if __name__ == "__main__":

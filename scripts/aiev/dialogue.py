@@ -5,32 +5,49 @@ settings, and on nothing else: not on its neighbours, the shard or the order of 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from aiev.chat import Chat, ContextFull
-from aiev.checks import flaw, is_testable, program_request
+from aiev.checks import flaw, is_testable
 from aiev.digests import of_json
-from aiev.programs import code_block, take_apart
+from aiev.execution import Interpreter, Script, script_of
+from aiev.programs import take_apart
 from aiev.records import Dialogue, Seed
 from aiev.roles import Programmer, Questioner, Sampling
-from aiev.sandbox import Limits, Result, Sandbox
+from aiev.sandbox import Result
+
+EMPTY = Script("")
 
 
 @dataclass(frozen=True)
 class Settings:
     """feedback_rounds: most revisions. run_seed: from which all sampling seeds derive.
     shown_characters: how much of a run's output a message shows. answers: most answers sampled
-    for a turn of the Programmer until one holds a program with tests."""
+    for a turn of the Programmer until one holds a program with tests. packages: whether the
+    Programmer may have packages installed."""
 
     run_seed: int
     feedback_rounds: int
     shown_characters: int
     sampling: Sampling
-    limits: Limits
     answers: int = 1
+    packages: bool = False
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any]) -> "Settings":
+        """From the config's keys `seed`, `dialogues` and `sandbox.packages`."""
+        chosen = config["dialogues"]
+        return cls(
+            run_seed=config["seed"],
+            feedback_rounds=chosen["feedback_rounds"],
+            shown_characters=chosen["shown_characters"],
+            sampling=Sampling(**chosen["sampling"]),
+            answers=chosen["answers"],
+            packages=bool(config["sandbox"]["packages"]["allow"]),
+        )
 
 
 class Rejected(Exception):
@@ -48,13 +65,14 @@ class _Talk:
 
     seed: Seed
     chat: Chat
-    sandbox: Sandbox
+    interpreter: Interpreter
     settings: Settings
     id: str
     place: int
     messages: list[dict[str, str]] = field(default_factory=list)
     executions: list[dict[str, Any]] = field(default_factory=list)
-    code: str = ""
+    script: Script = EMPTY
+    installed: tuple[str, ...] = ()
     turn: int = 0
 
     def next_seed(self) -> int:
@@ -68,7 +86,8 @@ class _Talk:
     async def write(self) -> None:
         """All steps in order. Raises Rejected with the reason where it fails."""
         questioner = Questioner(self.chat, self.settings.sampling, self.place)
-        programmer = Programmer(self.chat, self.settings.sampling, self.place)
+        told = self.settings.packages
+        programmer = Programmer(self.chat, self.settings.sampling, self.place, told)
         problem = await questioner.propose(self.seed["text"], self.next_seed())
         if not problem:
             raise Rejected("empty-problem")
@@ -82,7 +101,7 @@ class _Talk:
             error = self.say("interpreter", "stderr", self.shown(error_text(result)))
             if not left:
                 raise Rejected(f"unsolved-{result.outcome}")
-            words = await questioner.describe(self.code, error, self.next_seed())
+            words = await questioner.describe(self.script.code, error, self.next_seed())
             self.say("user", "description", words)
             answer = await self.sample(programmer, partial(programmer.revise, error, words))
             self.say("assistant", "revision", answer)
@@ -103,12 +122,13 @@ class _Talk:
         return answer
 
     async def execute(self, answer: str) -> Result:
-        code = code_block(answer)
-        if code is None:
+        script = script_of(answer, self.installed)
+        if script is None:
             raise Rejected("no-code" if answer else "empty-answer")
-        self.code = code
-        request = program_request(code, self.settings.limits)
-        result = await asyncio.to_thread(self.sandbox.run, request)
+        self.script = script
+        result = await asyncio.to_thread(self.interpreter.run, script)
+        if result.outcome != "install-failed":
+            self.installed = script.requirements
         self.executions.append(
             {
                 "exit_code": result.exit_code,
@@ -121,13 +141,18 @@ class _Talk:
 
     async def verify(self, passed: Result) -> None:
         try:
-            program, limits = take_apart(self.code), self.settings.limits
-            reason = await asyncio.to_thread(flaw, self.code, program, passed, self.sandbox, limits)
+            program = take_apart(self.script.code)
+            reason = await asyncio.to_thread(flaw, self.script, program, passed, self.interpreter)
         except SyntaxError:
             # It ran, but nests too deeply to be taken apart or stubbed.
             reason = "unparsable"
         if reason:
             raise Rejected(reason)
+
+    def packages(self) -> list[dict[str, str]]:
+        """What was installed in the end: name, version, sha256 of each."""
+        layer = self.interpreter.layer(self.installed)
+        return layer.packages if layer else []
 
     def shown(self, text: str) -> str:
         """The ends of a long output: a traceback says where at its end, what ran at its start."""
@@ -143,6 +168,7 @@ _SAYS = {
     "out-of-memory": "The program was stopped: it used more memory than the limit.",
     "crashed": "The program was killed by a signal.",
     "output-cut": "The program was stopped: it printed more than the limit.",
+    "install-failed": "The packages could not be installed, and the program did not run.",
 }
 
 
@@ -157,7 +183,7 @@ def error_text(result: Result) -> str:
 async def write_dialogue(
     seed: Seed,
     chat: Chat,
-    sandbox: Sandbox,
+    interpreter: Interpreter,
     settings: Settings,
     round_number: int,
     stage: str,
@@ -166,7 +192,7 @@ async def write_dialogue(
     """One dialogue from one seed, whatever comes of it; `place` is where the server keeps its two
     conversations. Raises EndpointError only."""
     model = chat.endpoint
-    talk = _Talk(seed, chat, sandbox, settings, f"{round_number}-{seed['id']}", place)
+    talk = _Talk(seed, chat, interpreter, settings, f"{round_number}-{seed['id']}", place)
     verdict, reason = "verified", ""
     try:
         await talk.write()
@@ -175,10 +201,10 @@ async def write_dialogue(
     except ContextFull:
         verdict, reason = "rejected", "context-full"
     try:
-        program = take_apart(talk.code)
+        program = take_apart(talk.script.code)
         parts = program.solution, program.tests, program.entry_point
     except SyntaxError:
-        parts = talk.code, "", ""
+        parts = talk.script.code, "", ""
     return {
         "id": talk.id,
         "seed": {
@@ -193,7 +219,7 @@ async def write_dialogue(
         "solution": parts[0],
         "tests": parts[1],
         "entry_point": parts[2],
-        "packages": [],
+        "packages": await asyncio.to_thread(talk.packages),
         "executions": talk.executions,
         "verdict": verdict,
         "reason": reason,
@@ -203,7 +229,7 @@ async def write_dialogue(
 async def write_dialogues(
     seeds: Sequence[Seed],
     chat: Chat,
-    sandbox: Sandbox,
+    interpreter: Interpreter,
     settings: Settings,
     round_number: int,
     stage: str,
@@ -221,7 +247,9 @@ async def write_dialogues(
 
     async def one(seed: Seed) -> Dialogue:
         place = await places.get()
-        dialogue = await write_dialogue(seed, chat, sandbox, settings, round_number, stage, place)
+        dialogue = await write_dialogue(
+            seed, chat, interpreter, settings, round_number, stage, place
+        )
         places.put_nowait(place)
         done(dialogue)
         return dialogue

@@ -1,15 +1,16 @@
 """Programs that a model wrote: found in its answer, taken apart, stubbed. Nothing is run here."""
 
 import ast
-import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from aiev.functions import BROKEN, parse
+from aiev.sandbox.shell import fenced
 
-_BLOCK = re.compile(r"```(?:python|py)?[ \t]*\n(.*?)(?:\n```|\Z)", re.DOTALL)
+PYTHON = ("", "python", "py")
+"""Languages of the fenced blocks that are Python."""
 
 
 def code_block(answer: str) -> str | None:
@@ -17,7 +18,7 @@ def code_block(answer: str) -> str | None:
 
     A block that the token limit cut off counts: running it will tell.
     """
-    blocks = [block.strip("\n") for block in _BLOCK.findall(_unix(answer))]
+    blocks = [text.strip("\n") for language, text in fenced(answer) if language in PYTHON]
     return max(blocks, key=len) if any(b.strip() for b in blocks) else None
 
 

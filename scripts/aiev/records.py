@@ -57,7 +57,7 @@ class Dialogue(TypedDict):
 
     verdict: "verified" or "rejected"; reason: "" when verified, else why it was rejected.
     solution and tests: the last version of each; `entry_point` is the function that tests call.
-    seed: {"id", "source", "licence"}.
+    seed: {"id", "source", "licence"}. packages: {"name", "version", "sha256"} of each installed.
     """
 
     id: str
@@ -69,7 +69,7 @@ class Dialogue(TypedDict):
     entry_point: str
     solution: str
     tests: str
-    packages: list[str]
+    packages: list[dict[str, str]]
     executions: list[Execution]
     verdict: Literal["verified", "rejected"]
     reason: str

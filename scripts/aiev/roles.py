@@ -85,15 +85,17 @@ class Questioner(_Role):
 
 
 class Programmer(_Role):
-    """Solves the problem with unit tests, and revises code and tests after an error."""
+    """Solves the problem with unit tests, and revises code and tests after an error.
 
-    def __init__(self, chat: Chat, sampling: Sampling, place: int):
+    packages: whether it is told that it may have packages installed."""
+
+    def __init__(self, chat: Chat, sampling: Sampling, place: int, packages: bool = False):
         error, description = render("revise_example_error"), render("describe_example")
         super().__init__(
             chat,
             sampling,
             2 * place + 1,
-            "programmer",
+            "programmer_packages" if packages else "programmer",
             render("solve", problem=render("propose_example")),
             render("solve_example"),
             render("revise", error=error, description=description),

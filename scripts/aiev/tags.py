@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, TypedDict
 
 from aiev.digests import of_text
+from aiev.sandbox.shell import SHELLS
 
 RUN_START, RUN_STOP = "<API_RUN_START>", "<API_RUN_STOP>"
 RES_START, RES_STOP = "<API_RES_START>", "<API_RES_STOP>"
@@ -24,11 +25,6 @@ REQUESTS = (
     "{problem}\n\nTest it with the code interpreter before you answer.",
     "I need this solved, tested and executed:\n\n{problem}",
 )
-INSTALLS = (
-    "First I install the packages that the code needs.",
-    "The code needs these packages, so I install them.",
-    "Before the code can run, its packages have to be there.",
-)
 AFTER_INSTALL = ("Now the code.", "Then the solution with its tests.", "With that in place:")
 CLOSINGS = (
     "The code ran without an error and all tests pass.",
@@ -38,7 +34,9 @@ CLOSINGS = (
 )
 
 _PYTHON_BLOCK = re.compile(r"^```python[ \t]*\n(.*?)^```[ \t]*$", re.MULTILINE | re.DOTALL)
-_REQUIREMENT = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?(==[A-Za-z0-9.+!_-]+)?")
+_SHELL_BLOCK = re.compile(
+    rf"^```(?:{'|'.join(SHELLS)})[ \t]*\n(.*?)^```[ \t]*$", re.MULTILINE | re.DOTALL
+)
 _TURNS = (("user", "problem"), ("assistant", "solution"))
 _ROUND = (("interpreter", "stderr"), ("user", "description"), ("assistant", "revision"))
 _END = (("interpreter", "stdout"),)
@@ -93,16 +91,14 @@ def tag_dialogue(
     """One training conversation. Raises Dropped with the reason when there can be none."""
     if dialogue["verdict"] != "verified":
         raise Dropped("not-verified")
-    messages, packages = dialogue["messages"], dialogue["packages"]
+    messages = dialogue["messages"]
     _check_order(messages)
     # A token that a model or a program wrote would move the border between what is learnt and
     # what is not. Taking it out would change code that was verified as it stands: so drop.
-    if any(token in text for text in _texts(dialogue) for token in TOKENS):
+    if any(token in message["content"] for message in messages for token in TOKENS):
         raise Dropped("token-in-text")
-    if not all(_REQUIREMENT.fullmatch(package) for package in packages):
-        raise Dropped("package-name")
     plain = is_untagged(dialogue["id"], untagged_share)
-    turns = _plain(messages) if plain else _tagged(dialogue["id"], messages, packages, result_chars)
+    turns = _plain(messages) if plain else _tagged(dialogue["id"], messages, result_chars)
     return {"id": dialogue["id"], "tagged": not plain, "messages": turns}
 
 
@@ -122,7 +118,7 @@ def _plain(messages: Sequence[Mapping[str, str]]) -> list[TaggedMessage]:
 
 
 def _tagged(
-    id: str, messages: Sequence[Mapping[str, str]], packages: Sequence[str], result_chars: int
+    id: str, messages: Sequence[Mapping[str, str]], result_chars: int
 ) -> list[TaggedMessage]:
     problem = messages[0]["content"].strip()
     request = _phrase(REQUESTS, "request", id).replace("{problem}", problem)
@@ -132,11 +128,10 @@ def _tagged(
         user, answer, result = messages[position - 1 : position + 2]
         if position > 1:
             turns.append({"role": "user", "content": user["content"].strip()})
-        words, code = _split_code(answer["content"])
+        words, shell, code = _split_code(answer["content"])
         parts = [words] if words else []
-        if position == 1 and packages:
-            parts.append(_phrase(INSTALLS, "install", id))
-            parts.append(_block("sh", "pip install " + " ".join(packages)))
+        parts += [_block("sh", commands) for commands in shell]
+        if shell:
             parts.append(_phrase(AFTER_INSTALL, "after-install", id))
         parts.append(_block("python", code) + _result(result["content"], result_chars))
         if position == len(messages) - 2:
@@ -157,16 +152,20 @@ def _result(text: str, limit: int) -> str:
     return f"{RES_START}{text}{RES_STOP}"
 
 
-def _split_code(content: str) -> tuple[str, str]:
-    """Words and code of an answer with one fenced Python block.
+def _split_code(content: str) -> tuple[str, list[str], str]:
+    """Words, shell blocks and code of an answer with one fenced Python block.
 
-    Words after the block go before it: in a tagged answer the run comes last.
+    Words after the block go before it: in a tagged answer the run comes last. Shell blocks before
+    it were run; later ones, such as how to call a script, are words.
     """
     blocks = list(_PYTHON_BLOCK.finditer(content))
     if len(blocks) != 1:
         raise Dropped("no-code-block" if not blocks else "several-code-blocks")
-    words = (content[: blocks[0].start()].strip(), content[blocks[0].end() :].strip())
-    return "\n\n".join(w for w in words if w), blocks[0].group(1).rstrip("\n")
+    before, after = content[: blocks[0].start()], content[blocks[0].end() :]
+    shell = [text.rstrip("\n") for text in _SHELL_BLOCK.findall(before) if text.strip()]
+    words = (_SHELL_BLOCK.sub("", before).strip(), after.strip())
+    code = blocks[0].group(1).rstrip("\n")
+    return "\n\n".join(w for w in words if w), shell, code
 
 
 def _check_order(messages: Sequence[Mapping[str, str]]) -> None:
@@ -176,11 +175,6 @@ def _check_order(messages: Sequence[Mapping[str, str]]) -> None:
         raise Dropped("not-in-order")
     if not messages[0]["content"].strip():
         raise Dropped("empty-problem")
-
-
-def _texts(dialogue: Mapping[str, Any]) -> Iterable[str]:
-    yield from (message["content"] for message in dialogue["messages"])
-    yield from dialogue["packages"]
 
 
 def _phrase(choices: Sequence[str], purpose: str, id: str) -> str:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from aiev.checks import flaw, program_request
+from aiev.checks import flaw
+from aiev.execution import Interpreter, Script
 from aiev.programs import take_apart
 from aiev.sandbox import Limits, open_sandbox
 
@@ -17,9 +18,10 @@ def judge():
     with open_sandbox("bubblewrap") as sandbox:
 
         def run(code, limits=LIMITS):
-            first = sandbox.run(program_request(code, limits))
+            interpreter, script = Interpreter(sandbox, limits, None), Script(code)
+            first = interpreter.run(script)
             assert first.outcome == "passed", first.stderr
-            return flaw(code, take_apart(code), first, sandbox, limits)
+            return flaw(script, take_apart(code), first, interpreter)
 
         yield run
 
@@ -77,7 +79,8 @@ def test_what_changes_with_the_hash_seed(line, judge):
         # The order under hash seed 0 is asked of the sandbox itself.
         with open_sandbox("bubblewrap") as sandbox:
             look = "print(list({'a', 'b', 'c', 'd', 'e', 'f'}), end='')"
-            line = line.replace("{order}", sandbox.run(program_request(look, LIMITS)).stdout)
+            said = Interpreter(sandbox, LIMITS, None).run(Script(look)).stdout
+            line = line.replace("{order}", said)
     assert judge(ADD + TESTS + line) == "flaky"
 
 

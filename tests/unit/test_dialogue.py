@@ -12,19 +12,21 @@ from aiev.chat import Chat
 from aiev.dialogue import Settings, error_text, turn_seed, write_dialogues
 from aiev.digests import of_text
 from aiev.errors import EndpointError
+from aiev.execution import Interpreter
 from aiev.ledger import Ledger
 from aiev.prompts import render
 from aiev.records import dump_line
 from aiev.roles import Programmer, Questioner, Sampling
 from aiev.sandbox import Limits, Result, open_sandbox
+from aiev.sandbox.packages import Packages
 
 SETTINGS = Settings(
     run_seed=1,
     feedback_rounds=2,
     shown_characters=600,
     sampling=Sampling(0.7, 0.5, 0.95, 128, 320, 48),
-    limits=Limits(wall_seconds=10, memory_mib=256, processes=16),
 )
+LIMITS = Limits(wall_seconds=10, memory_mib=256, processes=16)
 
 
 @pytest.fixture(scope="module")
@@ -39,8 +41,11 @@ def write(scripted, endpoint_of, sandbox, tmp_path, monkeypatch):
     monkeypatch.setattr(chat_module, "FIRST_PAUSE", 0.001)
     ledgers = iter(range(100))
 
-    def run(*names, in_flight=4, slots=4, settings=SETTINGS, ledger=None, round_number=0):
+    def run(
+        *names, in_flight=4, slots=4, settings=SETTINGS, limits=LIMITS, ledger=None, round_number=0
+    ):
         root = tmp_path / (ledger or f"ledger-{next(ledgers)}")
+        interpreter = Interpreter(sandbox, limits, Packages(root / "packages", tmp_path / "layers"))
 
         async def all_of_them():
             chat = Chat(endpoint_of(scripted, slots), Ledger(root), timeout=20)
@@ -48,7 +53,7 @@ def write(scripted, endpoint_of, sandbox, tmp_path, monkeypatch):
                 return await write_dialogues(
                     [seed(name) for name in names],
                     chat,
-                    sandbox,
+                    interpreter,
                     settings,
                     round_number,
                     "teaching",
@@ -161,13 +166,13 @@ def test_each_reason_of_a_program(program, reason, write, scripted):
 
 def test_time_and_memory_are_told_to_the_model(write, scripted):
     limits = Limits(wall_seconds=0.5, memory_mib=128, processes=16)
-    settings = Settings(1, 0, 600, SETTINGS.sampling, limits)
+    settings = replace(SETTINGS, feedback_rounds=0)
     for program, outcome, said in (
         ("while True: pass", "timed-out", "longer than the time limit"),
         ("x = bytearray(1 << 30)", "out-of-memory", "MemoryError"),
     ):
         scripted.script = answer_with(program)
-        (dialogue,) = write("once_a", settings=settings)
+        (dialogue,) = write("once_a", settings=settings, limits=limits)
         assert dialogue["reason"] == f"unsolved-{outcome}"
         assert said in dialogue["messages"][-1]["content"]
 
@@ -200,7 +205,7 @@ def test_a_full_context_ends_one_dialogue_and_not_the_others(write, scripted):
 
 
 def test_no_feedback_at_all(write):
-    settings = Settings(1, 0, 600, SETTINGS.sampling, SETTINGS.limits)
+    settings = replace(SETTINGS, feedback_rounds=0)
     once, mended = write("once_a", "mended_a", settings=settings)
     assert once["verdict"] == "verified" and mended["reason"] == "unsolved-failed"
     assert kinds(mended) == ["problem", "solution", "stderr"]
@@ -316,6 +321,7 @@ def test_a_long_output_keeps_its_ends(write, scripted):
         ("out-of-memory", "MemoryError\n", "more memory"),
         ("crashed", "", "signal"),
         ("output-cut", "", "printed more"),
+        ("install-failed", "No matching distribution.\n", "could not be installed"),
     ],
 )
 def test_every_failure_has_words(outcome, stderr, said):

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiev.tags import (
+    AFTER_INSTALL,
     CLOSINGS,
-    INSTALLS,
     REQUESTS,
     TOKENS,
     Dropped,
@@ -35,22 +35,23 @@ def dialogue(rounds=0, **changes):
             message("assistant", "revision", f"Changed {number}.\n\n{FENCED}"),
         ]
     messages.append(message("interpreter", "stdout", "fine\n"))
-    record = {"id": "d1", "verdict": "verified", "packages": [], "messages": messages}
+    record = {"id": "d1", "verdict": "verified", "messages": messages}
     return record | changes
 
 
+INSTALL = "```sh\npip install numpy attrs==23.1\n```"
+
+
 def test_a_dialogue_with_one_round_and_a_package_has_the_shape_of_the_method():
-    row = tag_dialogue(dialogue(rounds=1, packages=["numpy", "attrs==23.1"]), 0, 100)
+    record = dialogue(rounds=1)
+    record["messages"][1]["content"] = f"Here it is.\n\n{INSTALL}\n\n{FENCED}\n\nIt returns {{1}}."
+    row = tag_dialogue(record, 0, 100)
     assert row["id"] == "d1" and row["tagged"]
     user, first, error, second = row["messages"]
     assert user["content"] in [r.replace("{problem}", "Write one().") for r in REQUESTS]
-    words, install, blank = first["content"].partition("<API_RUN_START>```sh\n")
-    assert words.startswith("Here it is.\n\nIt returns {1}.\n\n")
-    assert words.strip().endswith(INSTALLS)
-    assert blank.startswith("pip install numpy attrs==23.1\n```<API_RUN_STOP>\n\n")
-    assert install and first["content"].endswith(
-        f"\n\n<API_RUN_START>{FENCED}<API_RUN_STOP><API_RES_START>AssertionError 0<API_RES_STOP>"
-    )
+    start = f"Here it is.\n\nIt returns {{1}}.\n\n<API_RUN_START>{INSTALL}<API_RUN_STOP>\n\n"
+    run = f"<API_RUN_START>{FENCED}<API_RUN_STOP><API_RES_START>AssertionError 0<API_RES_STOP>"
+    assert first["content"] in [f"{start}{words}\n\n{run}" for words in AFTER_INSTALL]
     assert error == {"role": "user", "content": "It fails 0."}
     head = (
         f"Changed 0.\n\n<API_RUN_START>{FENCED}<API_RUN_STOP><API_RES_START>fine<API_RES_STOP>\n\n"
@@ -59,8 +60,16 @@ def test_a_dialogue_with_one_round_and_a_package_has_the_shape_of_the_method():
     assert [m["role"] for m in row["messages"]] == ["user", "assistant", "user", "assistant"]
 
 
-def test_without_packages_nothing_is_installed():
-    assert "```sh" not in str(tag_dialogue(dialogue(), 0, 100))
+@pytest.mark.parametrize("language", ["sh", "bash", "shell"])
+def test_a_shell_block_is_run_only_before_the_program(language):
+    block = f"```{language}\npython main.py\n```"
+    record = dialogue()
+    record["messages"][1]["content"] = f"{FENCED}\n\nCall it so:\n\n{block}"
+    content = tag_dialogue(record, 0, 100)["messages"][1]["content"]
+    assert content.startswith(f"Call it so:\n\n{block}\n\n<API_RUN_START>```python")
+    record["messages"][1]["content"] = f"{block}\n{FENCED}"
+    content = tag_dialogue(record, 0, 100)["messages"][1]["content"]
+    assert content.startswith("<API_RUN_START>```sh\npython main.py\n```<API_RUN_STOP>\n\n")
 
 
 def test_an_untagged_dialogue_is_the_problem_and_the_final_answer():
@@ -143,10 +152,6 @@ def rejected(record):
     record["verdict"] = "rejected"
 
 
-def with_shell_in_package(record):
-    record["packages"] = ["numpy; rm -rf ~"]
-
-
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
@@ -156,7 +161,6 @@ def with_shell_in_package(record):
         (without_messages, "not-in-order"),
         (with_empty_problem, "empty-problem"),
         (rejected, "not-verified"),
-        (with_shell_in_package, "package-name"),
     ],
 )
 def test_what_cannot_be_tagged_is_counted_under_its_reason(change, reason):
