@@ -9,11 +9,13 @@ import importlib.util
 import json
 import os
 import shutil
+import signal
 import stat
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from aiev.errors import UserError
@@ -27,6 +29,7 @@ from aiev.sandbox.options import (
     request_options,
     system_options,
 )
+from aiev.sandbox.seccomp import bpf_program
 from aiev.sandbox.sweep import LABEL, sweep
 from aiev.sandbox.watch import MIB, Box, follow, judge
 
@@ -120,6 +123,7 @@ class Bubblewrap:
         self.program = program
         self.from_root = os.geteuid() == 0
         self.system = system_options(self.from_root)
+        self.filter = bpf_program()
 
     def run(self, request: Request) -> Result:
         """See `Sandbox.run`."""
@@ -142,7 +146,7 @@ class Bubblewrap:
                 pipe.writer.close()
             box = _meet(process, info.reader, request.limits, stack)
             if box and self.from_root:
-                _map_users(box.init)
+                _map_users(Path(box.root).parent)
             go.writer.close()
             if box is None:
                 raise NotStarted(_reason(process, _read_all(stderr.reader)))
@@ -170,6 +174,8 @@ class Bubblewrap:
         fds = [request_fd, status.writer.fileno(), info.writer.fileno(), *etc.values()]
         options = [*self.system, *request_options(request, etc), "--info-fd", str(fds[2])]
         options += ["--setenv", "AIEV_BOX", f"{request_fd},{fds[1]}"]
+        fds.append(_memory_file(self.filter, stack))
+        options += ["--seccomp", str(fds[-1])]
         if self.from_root:
             options += ["--userns-block-fd", str(go.reader)]
             fds.append(go.reader)
@@ -234,10 +240,18 @@ def _meet(process, info: int, limits: Limits, stack: ExitStack) -> Box | None:
         parent = Path(f"/proc/{init}/stat").read_text("utf-8").rpartition(")")[2].split()[1]
     except (OSError, ValueError):
         return None
-    return Box(init, pidfd, limits) if int(parent) == process.pid else None
+    if int(parent) != process.pid:
+        return None
+    return Box(f"/proc/{init}/root", partial(_end, pidfd), limits)
 
 
-def _map_users(init: int) -> None:
+def _end(pidfd: int) -> None:
+    """The kernel ends every process of a box when its process 1 dies."""
+    with suppress(ProcessLookupError):
+        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+
+
+def _map_users(process: Path) -> None:
     """Give the box of a root user its root, to be built as, and an ordinary user, to run as.
 
     An ordinary host user has one mapping only, which bwrap writes. A root that stayed root in
@@ -245,7 +259,7 @@ def _map_users(init: int) -> None:
     """
     for kind in ("uid_map", "gid_map"):
         try:
-            Path(f"/proc/{init}/{kind}").write_text(f"0 0 1\n{USER} {USER} 1\n", "ascii")
+            (process / kind).write_text(f"0 0 1\n{USER} {USER} 1\n", "ascii")
         except OSError as error:
             reason = f"cannot map users for the sandbox: {error.strerror}"
             raise UserError(reason, todo=ENABLE) from error
@@ -265,7 +279,7 @@ def _open_folder(box: Box, request: Request, folders: list[int], stack: ExitStac
     if request.collect:
         with suppress(OSError):
             flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
-            fd = os.open(f"/proc/{box.init}/root/box", flags)
+            fd = os.open(f"{box.root}/box", flags)
             stack.callback(os.close, fd)
             folders.append(fd)
 

@@ -4,6 +4,9 @@ It is mounted in the box as `sitecustomize`, so that Python runs it on its way u
 then goes on in the same interpreter, in a forked child: a second start would cost 10 ms. Another
 command is started by running this file as a script. Nothing untrusted has run before this point:
 the request's own PYTHONPATH counts from the fork on. Knows nothing of the project.
+
+Every interpreter in the box reads it, on either backend, and gets what does not vary: directory
+listings are sorted, and names of temporary files are counted and not drawn.
 """
 
 import marshal
@@ -28,9 +31,10 @@ def enter() -> None:
     os.write(status_fd, b"ready\n")
     child = os.fork()
     if not child:
-        os.close(status_fd)
         if request["from_root"]:
             _own_process()
+        for fd in map(int, os.listdir("/proc/self/fd")):  # the reports, and what bwrap left open
+            os.closerange(max(fd, 3), fd + 1)
         os.setsid()  # so that a signal to the program's own group does not reach the parent
         _set_python_path(request["python_path"])
         return
@@ -86,20 +90,95 @@ def _set_limits(limits: dict[str, tuple[int, int]]) -> None:
 
 
 def _set_python_path(python_path: str) -> None:
-    """Make all look as if Python had been started with the request's own PYTHONPATH."""
-    here = os.path.dirname(__file__)
-    sys.path[:] = [p for p in python_path.split(":") if p] + [p for p in sys.path if p != here]
-    os.environ.pop("PYTHONPATH", None)
-    if python_path:
-        os.environ["PYTHONPATH"] = python_path
+    """Put the request's own PYTHONPATH first. This file's folder stays in the environment, for the
+    interpreters that the program may start."""
+    own = [path for path in python_path.split(":") if path]
+    sys.path[:] = own + sys.path
+    os.environ["PYTHONPATH"] = ":".join([os.path.dirname(__file__), *own])
+
+
+class _Listing:
+    """What os.scandir gives, sorted by name."""
+
+    def __init__(self, entries):
+        with entries:
+            self._rest = iter(sorted(entries, key=lambda entry: entry.name))
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        return next(self._rest)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        self._rest = iter(())
+
+
+def _sort_listings() -> None:
+    listdir, scandir = os.listdir, os.scandir
+
+    def sorted_listdir(path=None):
+        return sorted(listdir(path))
+
+    def sorted_scandir(path=None):
+        return _Listing(scandir(path))
+
+    sorted_listdir.__name__, sorted_scandir.__name__ = "listdir", "scandir"
+    os.listdir, os.scandir = sorted_listdir, sorted_scandir
+
+
+class _CountedNames:
+    """In the place of tempfile's random names; a name that is taken is passed over there."""
+
+    def __init__(self):
+        self._count = 0
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        self._count += 1
+        return f"{self._count:08d}"
+
+
+class _TempfileFinder:
+    """Changes tempfile once it is imported: to import it here would cost every start 5 ms."""
+
+    def find_spec(self, name, path=None, target=None):
+        if name != "tempfile":
+            return None
+        sys.meta_path.remove(self)
+        spec = sys.modules["_frozen_importlib_external"].PathFinder.find_spec(name)
+        execute = spec.loader.exec_module
+
+        def exec_module(module):
+            execute(module)
+            module._RandomNameSequence = _CountedNames
+
+        spec.loader.exec_module = exec_module
+        return spec
 
 
 if "AIEV_BOX" in os.environ:
     try:
         enter()
         if __name__ == "__main__":
+            import _signal
+
+            for number in (_signal.SIGPIPE, _signal.SIGXFSZ):  # which Python ignores
+                _signal.signal(number, _signal.SIG_DFL)
             os.execvp(sys.argv[1], sys.argv[1:])
     except BaseException as error:  # Python would go on, and run the program without limits
-        os.write(2, f"{sys.argv[1:2]}: {error}\n".encode("utf-8", "replace"))
+        reason = getattr(error, "strerror", None) or error
+        os.write(2, f"{sys.argv[1:2]}: {reason}\n".encode("utf-8", "replace"))
         os._exit(127)
     sys.modules.pop("resource", None)
+sys.path[:] = [path for path in sys.path if path != os.path.dirname(__file__)]
+_sort_listings()
+sys.meta_path.insert(0, _TempfileFinder())

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path, PurePosixPath
 
 from aiev.errors import UserError
-from aiev.sandbox import Limits, Request
+from aiev.sandbox import SITE_PACKAGES, Limits, Request
 from aiev.sandbox.watch import MIB
 
 PYTHON = "/opt/python"
@@ -23,7 +23,7 @@ SHARED_MEMORY = 16 * MIB  # /dev/shm, where multiprocessing keeps its semaphores
 ENVIRONMENT = {
     "HOME": "/box",
     "LANG": "C.UTF-8",
-    "PATH": f"{PYTHON}/bin:/usr/bin:/bin",
+    "PATH": f"{PYTHON}/bin:{SITE_PACKAGES}/bin:/usr/bin:/bin",
     "TZ": "UTC",
     "USER": "box",
     "PYTHONDONTWRITEBYTECODE": "1",
@@ -45,13 +45,13 @@ def system_options(from_root: bool) -> list[str]:
         options += ["--disable-userns", "--uid", str(USER), "--gid", str(USER)]
     for folder in ("/opt", HOOK, PYTHON, f"{PYTHON}/bin", "/usr", "/usr/share", "/etc"):
         options += _folder(folder)
-    for folder in ("/usr/lib", "/usr/lib64", "/lib", "/lib64"):
+    for folder in ("/usr/bin", "/usr/lib", "/usr/lib64", "/bin", "/lib", "/lib64"):
         if os.path.islink(folder):
             options += ["--symlink", os.readlink(folder), folder]
         elif os.path.isdir(folder):
             options += ["--ro-bind", folder, folder]
-    options += ["--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache"]
-    options += ["--ro-bind-try", "/usr/share/zoneinfo", "/usr/share/zoneinfo"]
+    for path in ("/etc/ld.so.cache", "/etc/alternatives", "/usr/share/zoneinfo"):
+        options += ["--ro-bind-try", path, path]
     options += ["--ro-bind", str(Path(__file__).with_name("inside.py")), f"{HOOK}/sitecustomize.py"]
     return options + _python_options(Path(sys.base_prefix))
 
@@ -95,7 +95,7 @@ def request_options(request: Request, etc: dict[str, int]) -> list[str]:
     options += ["--perms", "0777", "--size", disk, "--tmpfs", "/box"]
     options += ["--remount-ro", "/", "--chdir", "/box"]
     environment = {**ENVIRONMENT, "PYTHONHASHSEED": str(request.hash_seed), **request.environment}
-    environment["PYTHONPATH"] = HOOK  # the request's own is set by inside.py
+    environment["PYTHONPATH"] = HOOK  # the request's own is added by inside.py
     for name, value in environment.items():
         options += ["--setenv", name, value]
     return options
@@ -135,6 +135,11 @@ def payload_of(request: Request, from_root: bool) -> bytes:
         if from_root and not os.stat(outside).st_mode & stat.S_IROTH:
             raise UserError(
                 f"{outside} is closed to the sandbox's user", todo=f"chmod -R a+rX {outside}"
+            )
+        if inside == SITE_PACKAGES and any(Path(outside).glob("*.pth")):
+            raise UserError(
+                f"{outside} holds a .pth file, which Python would run before `inside.py`",
+                todo="leave it out: a layer of packages has none",
             )
     python_path = request.environment.get("PYTHONPATH", "")
     values = {"files": files, "python_path": python_path, "from_root": from_root, "user": USER}
