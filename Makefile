@@ -1,6 +1,6 @@
 # The commands of this project. `make run` and `make test` set up all that they need.
 .DEFAULT_GOAL := help
-.PHONY: help run test check plan clean bench
+.PHONY: help run test check plan clean bench sandbox-image
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3.11
@@ -10,7 +10,7 @@ ONLY ?=
 BIN := .venv/bin
 
 help:  ## this list
-	@grep -hE '^[a-z.]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z.]+):.*## /  make \1\t/' | expand -t 16
+	@grep -hE '^[a-z.-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z.]+):.*## /  make \1\t/' | expand -t 16
 
 run: .venv  ## the whole pipeline with CONFIG (default config/config.yaml); then its scores
 	@$(BIN)/snakemake --cores $(CORES) --configfile $(CONFIG) --quiet rules progress host reason
@@ -35,6 +35,9 @@ check: .venv  ## format, lint, schema, code hashes, dry run of every shipped con
 
 bench: .venv  ## benchmarks, one JSON object a line; ONLY=name for one
 	@$(BIN)/python scripts/bench.py $(ONLY)
+
+sandbox-image: .venv  ## the image of the docker sandbox, in the engine that DOCKER_HOST names
+	@$(BIN)/python scripts/build_sandbox_image.py
 
 # The stamp is the last thing written, so that an interrupted set-up is made again.
 .venv: .venv/ready

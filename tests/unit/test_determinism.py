@@ -62,6 +62,16 @@ def test_a_listing_behaves_as_the_systems_own(play):
     )
 
 
+def test_a_listing_can_be_given_to_a_pool_and_to_shutil(play):
+    code = (
+        "import os, multiprocessing, shutil\n"
+        "os.makedirs('a/b')\n"
+        "with multiprocessing.Pool(1) as pool: print(pool.map(os.listdir, ['a']))\n"
+        "print(shutil.rmtree.avoids_symlink_attacks, os.listdir)\n"
+    )
+    assert play(code).startswith("[['b']]\nTrue <function listdir at ")
+
+
 def test_names_of_temporary_files_do_not_vary(play):
     code = (
         "import subprocess, sys, tempfile\n"
@@ -79,6 +89,15 @@ def test_the_hook_shows_nowhere(play):
     code = "import sys, tempfile\nprint('/opt/box' in sys.path, list(map(str, sys.meta_path)))"
     said = play(code)
     assert said.startswith("False [") and "sitecustomize" not in said and "inside" not in said
+
+
+def test_no_start_compiles_the_hook(play):
+    code = (
+        "import subprocess, sys\n"
+        "command = [sys.executable, '-v', '-c', '']\n"
+        "print(subprocess.run(command, capture_output=True, text=True).stderr)"
+    )
+    assert "code object from '/opt/box/__pycache__/sitecustomize." in play(code)
 
 
 def test_the_world_is_the_same_everywhere(play):

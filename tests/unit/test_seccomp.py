@@ -1,5 +1,7 @@
 """The system call filter, run by a small machine of its own and by the kernel."""
 
+import json
+import os
 import struct
 
 import pytest
@@ -7,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiev.errors import UserError
+from aiev.sandbox import Request, open_sandbox
 from aiev.sandbox.seccomp import (
     DENIED,
     FAMILIES,
@@ -107,3 +110,26 @@ def test_no_number_is_there_twice():
         column = list(MACHINES).index(machine)
         numbers = [*denied(machine).values(), *(n[column] for n in NUMBERS.values())]
         assert len(numbers) == len(set(numbers))
+
+
+def test_the_kernel_says_the_same():
+    """In a box, where a call that went through would find nothing to do harm to."""
+    machine = os.uname().machine
+    column = list(MACHINES).index(machine)
+    number = {name: numbers[column] for name, numbers in NUMBERS.items()}
+    calls = [[nr] for nr in denied(machine).values()]
+    calls += [[number["clone3"]], [LAST_KNOWN + 1], [0x40000027], [number["socket"], 38, 5, 0]]
+    calls += [[number["socket"], 1, 99, 0], [number["ioctl"], 99, 0x5412, 0]]
+    calls += [[number["ioctl"], 99, 0x5401, 0], [number["clone"], 0x10000011, 0, 0, 0, 0]]
+    code = (
+        "import ctypes, json\n"
+        "libc = ctypes.CDLL(None, use_errno=True)\n"
+        "def call(*words): return libc.syscall(*map(ctypes.c_long, words)), ctypes.get_errno()\n"
+        f"print(json.dumps([call(*words) for words in {calls}]))"
+    )
+    with open_sandbox("bubblewrap") as sandbox:
+        result = sandbox.run(Request({"main.py": code}, ("python", "main.py")))
+    eperm, enosys, einval, ebadf = ([-1, number] for number in (1, 38, 22, 9))
+    looked_into = [enosys, enosys, enosys, eperm, einval, eperm, ebadf, eperm]
+    expected = [eperm] * len(denied(machine)) + looked_into
+    assert json.loads(result.stdout) == expected, result.stderr

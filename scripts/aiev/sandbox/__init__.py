@@ -3,32 +3,9 @@
     with open_sandbox("bubblewrap") as sandbox:
         result = sandbox.run(Request({"main.py": code}, ("python", "main.py")))
 
-What the box stops (one hostile test for each line in tests/unit/test_sandbox.py):
-- network: no address answers, no name resolves; there is only an own loopback
-- host files: no home directory, project or /etc/shadow; nothing to write outside /box and /tmp
-- host processes: the box sees and can signal its own only
-- host secrets: the environment is empty but for fixed values and the request's own
-- privileges: an ordinary user without capabilities, who can gain none nor make a namespace
-- time: the wall clock ends every process in the box, daemons and those that ignore signals too;
-  CPU seconds count for each process
-- memory: RLIMIT_DATA for each process, and their sum (shared memory too) by a watcher
-- processes: RLIMIT_NPROC, counted in the box's own user namespace, threads included
-- files: size and number of open ones, sizes of /box and of /tmp (each `disk_mib`), no core dumps
-- output: each stream is kept up to `output_kib`; who writes more is stopped at once
-- tricks on what is handed back: only regular files of /box, followed through no symbolic link
-- leftovers: a box leaves nothing behind, neither a process nor a file, and each starts fresh
-
-What it does not stop:
-- bugs of the kernel: there is no system call filter, only namespaces and no new privileges
-- memory that no process maps (files in /box, /tmp and memfds, each up to `file_mib`; System V
-  segments; inodes): it is bounded by the limits on disk, files and time, not by `memory_mib`
-- reading the system's libraries (/usr/lib), the host's kernel version, load and clocks; where a
-  directory of the box lies on the host can be read in /proc/self/mountinfo
-- taking all CPU cores for as long as the limits allow
-- a program that lies about itself: it may exit with 0 without having done anything
-
-Why RLIMIT_DATA and not RLIMIT_AS: BLAS, threads and allocators reserve address space that they
-never write to, so that RLIMIT_AS breaks NumPy; RLIMIT_DATA counts private writable memory only.
+The program has no network, no view of the host, no privileges, and limits on all that it may use;
+a filter keeps the kernel's rarer calls from it. What is stopped and what is not, how each backend
+does it and how that is tested: docs/sandbox.md.
 """
 
 import sys

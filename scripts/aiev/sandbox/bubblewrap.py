@@ -10,28 +10,28 @@ import json
 import os
 import shutil
 import signal
-import stat
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from aiev.errors import UserError
 from aiev.progress import log
 from aiev.sandbox import Limits, Request, Result
+from aiev.sandbox.collect import collect, hold_folder, read_all
 from aiev.sandbox.options import (
     USER,
     command_line,
+    compiled_hook,
     payload_of,
-    relative,
     request_options,
     system_options,
 )
 from aiev.sandbox.seccomp import bpf_program
 from aiev.sandbox.sweep import LABEL, sweep
-from aiev.sandbox.watch import MIB, Box, follow, judge
+from aiev.sandbox.watch import Box, follow, judge
 
 ADDR_NO_RANDOMIZE = 0x0040000
 ETC = {
@@ -46,9 +46,10 @@ ENABLE = (
     " `sysctl kernel.apparmor_restrict_unprivileged_userns=0`; in a container, start it so that"
     " it may make user namespaces. Linux 5.14 or newer is needed"
 )
-SELF_TEST = """
+SELF_TEST = r"""
 import os, socket
 assert os.getuid() == 65534 and not os.path.exists("/root") and not os.path.exists("/home")
+assert "Seccomp:\t2\n" in open("/proc/self/status").read(), "there is no system call filter"
 assert [name for _, name in socket.if_nameindex()] == ["lo"], "there is a network interface"
 try:
     socket.create_connection(("192.0.2.1", 9), 1)
@@ -124,6 +125,7 @@ class Bubblewrap:
         self.from_root = os.geteuid() == 0
         self.system = system_options(self.from_root)
         self.filter = bpf_program()
+        self.files = dict([*ETC.items(), compiled_hook()])
 
     def run(self, request: Request) -> Result:
         """See `Sandbox.run`."""
@@ -149,19 +151,19 @@ class Bubblewrap:
                 _map_users(Path(box.root).parent)
             go.writer.close()
             if box is None:
-                raise NotStarted(_reason(process, _read_all(stderr.reader)))
+                raise NotStarted(_reason(process, read_all(stderr.reader)))
             folders: list[int] = []
             out, err = follow(
                 box,
                 (stdout.reader, stderr.reader, status.reader),
-                lambda: _open_folder(box, request, folders, stack),
+                lambda: hold_folder(box, request, folders, stack),
             )
             process.wait()  # now every process of the box is gone
             if box.started is None:
                 raise NotStarted(_reason(process, err))
             text = err.decode("utf-8", "replace")
             exit_code, outcome = judge(box, text)
-            files = _collect(folders[0], request) if folders else {}
+            files = collect(folders[0], request) if folders else {}
             return Result(
                 exit_code, outcome, out.decode("utf-8", "replace"), text, files, box.seconds
             )
@@ -170,9 +172,9 @@ class Bubblewrap:
         """The bwrap process, which ends with the stack at the latest, and with it the box."""
         stdout, stderr, status, info, go = pipes
         request_fd = _memory_file(payload, stack)
-        etc = {name: _memory_file(content, stack) for name, content in ETC.items()}
-        fds = [request_fd, status.writer.fileno(), info.writer.fileno(), *etc.values()]
-        options = [*self.system, *request_options(request, etc), "--info-fd", str(fds[2])]
+        files = {name: _memory_file(content, stack) for name, content in self.files.items()}
+        fds = [request_fd, status.writer.fileno(), info.writer.fileno(), *files.values()]
+        options = [*self.system, *request_options(request, files), "--info-fd", str(fds[2])]
         options += ["--setenv", "AIEV_BOX", f"{request_fd},{fds[1]}"]
         fds.append(_memory_file(self.filter, stack))
         options += ["--seccomp", str(fds[-1])]
@@ -234,7 +236,7 @@ def _spawn(program: Path, command: list[str], stdout, stderr, inherited: tuple[i
 def _meet(process, info: int, limits: Limits, stack: ExitStack) -> Box | None:
     """The box that bwrap has begun to build; None where it could not begin."""
     try:
-        init = json.loads(_read_all(info))["child-pid"]
+        init = json.loads(read_all(info))["child-pid"]
         pidfd = os.pidfd_open(init)
         stack.callback(os.close, pidfd)
         parent = Path(f"/proc/{init}/stat").read_text("utf-8").rpartition(")")[2].split()[1]
@@ -265,45 +267,6 @@ def _map_users(process: Path) -> None:
             raise UserError(reason, todo=ENABLE) from error
 
 
-def _read_all(fd: int) -> bytes:
-    return b"".join(iter(lambda: os.read(fd, 1 << 16), b""))
-
-
 def _reason(process: subprocess.Popen, stderr: bytes) -> str:
     said = stderr.decode("utf-8", "replace").strip()
     return said or f"bwrap ended without a word, with exit code {process.wait()}"
-
-
-def _open_folder(box: Box, request: Request, folders: list[int], stack: ExitStack) -> None:
-    """Hold on to /box, which can then be read when every process of the box is dead."""
-    if request.collect:
-        with suppress(OSError):
-            flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
-            fd = os.open(f"{box.root}/box", flags)
-            stack.callback(os.close, fd)
-            folders.append(fd)
-
-
-def _collect(folder: int, request: Request) -> dict[str, bytes]:
-    files = {}
-    for name in request.collect:
-        with suppress(OSError):
-            content = _read_regular(folder, relative(name), request.limits.file_mib * MIB)
-            if content is not None:
-                files[name] = content
-    return files
-
-
-def _read_regular(folder: int, name: str, most: int) -> bytes | None:
-    """The content of a regular file of at most `most` bytes, through no symbolic link."""
-    with ExitStack() as stack:
-        *parents, last = PurePosixPath(name).parts
-        for parent in parents:
-            folder = os.open(parent, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
-            stack.callback(os.close, folder)
-        fd = os.open(last, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
-        stack.callback(os.close, fd)
-        about = os.fstat(fd)
-        if not stat.S_ISREG(about.st_mode) or about.st_size > most:
-            return None
-        return _read_all(fd)

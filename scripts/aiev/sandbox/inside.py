@@ -129,8 +129,11 @@ def _sort_listings() -> None:
     def sorted_scandir(path=None):
         return _Listing(scandir(path))
 
-    sorted_listdir.__name__, sorted_scandir.__name__ = "listdir", "scandir"
-    os.listdir, os.scandir = sorted_listdir, sorted_scandir
+    for name, function in (("listdir", sorted_listdir), ("scandir", sorted_scandir)):
+        function.__name__ = function.__qualname__ = name
+        function.__module__ = "os"  # so that it can be pickled, for a pool of processes
+        os.supports_fd.add(function)  # shutil looks there
+        setattr(os, name, function)
 
 
 class _CountedNames:

@@ -1,4 +1,8 @@
-"""The host's eye on one running box: output, clock, memory, and the last word."""
+"""The eye on one running box: output, clock, memory, inodes, and the last word.
+
+Used on the host by bubblewrap, and in a container by its worker, which has the standard library
+only: nothing of the project is imported here when this runs.
+"""
 
 import os
 import re
@@ -7,13 +11,18 @@ import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from aiev.sandbox import Limits
+if TYPE_CHECKING:
+    from aiev.sandbox import Limits
 
 TICK = 0.025  # seconds between two looks; in that time a box may go past a summed limit
 START_SECONDS = 60.0  # for the box to be made, on a machine that is busy with other things
 PAGE = os.sysconf("SC_PAGESIZE")
 MIB = 1 << 20
+SHARED_MIB = 16  # /dev/shm, where multiprocessing keeps its semaphores
+SPARE_PROCESSES = 8
+INODES_PER_MIB = 256  # of disk: an empty file costs the kernel memory that no size limit counts
 ALLOCATION_FAILED = re.compile(
     r"^(?:(?:\w+\.)*_?(?:Array)?MemoryError\b|OSError: \[Errno 12\]"
     r"|terminate called after throwing an instance of 'std::bad_alloc'"
@@ -24,24 +33,27 @@ ALLOCATION_FAILED = re.compile(
 
 @dataclass
 class Box:
-    """A box from outside: its first process, its pipes, and what came out of them."""
+    """A box from outside: where its processes are seen, how they end, and what came of it.
 
-    init: int  # process id on the host of the box's process 1
-    pidfd: int
-    limits: Limits
+    root:  its root directory as it is seen from here; the box's own /proc lies in it.
+    end:   ends every process in the box at once; may be called again.
+    apart: processes of that /proc that are ours and count for nothing.
+    """
+
+    root: str
+    end: Callable[[], None]
+    limits: "Limits"
+    apart: frozenset[str] = frozenset()
     started: float | None = None
     seconds: float = 0.0
     stopped: str | None = None  # the outcome, where it was we who ended it
     status: bytes = b""
 
     def kill(self, outcome: str | None = None) -> None:
-        """End every process in the box: the kernel does so when its process 1 dies."""
+        """End every process in the box."""
         if outcome and not self.stopped:
             self.stopped = outcome
-        try:
-            signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
-        except ProcessLookupError:
-            return
+        self.end()
 
     def read_status(self) -> list[str]:
         """The last report as words (`exit 0 0.01`), none where there is no sound one.
@@ -54,12 +66,16 @@ class Box:
 
 
 def follow(
-    box: Box, readers: tuple[int, int, int], last_look: Callable[[], None]
+    box: Box,
+    readers: tuple[int, int, int],
+    last_look: Callable[[], None] = lambda: None,
+    caller: int | None = None,
 ) -> tuple[bytes, bytes]:
     """Read the pipes until the box is gone; stop it where it passes a limit.
 
     readers: the pipes from the box's stdout, its stderr and `inside.py`.
     last_look() is called once, when the program has ended and the box still stands.
+    caller: a pipe that is silent for as long as somebody waits for the result.
     Returns what came from stdout and stderr, each at most `output_kib`.
     """
     stdout, stderr, status = readers
@@ -67,15 +83,21 @@ def follow(
     kept = {stdout: bytearray(), stderr: bytearray()}
     deadline = time.monotonic() + START_SECONDS
     tick = time.monotonic() + TICK
+    unread = {stdout, stderr, status}
     with selectors.DefaultSelector() as pipes:
-        for fd in (stdout, stderr, status):
+        for fd in unread if caller is None else {*unread, caller}:
             pipes.register(fd, selectors.EVENT_READ)
-        while pipes.get_map():
+        while unread:
             now = time.monotonic()
             for key, _ in pipes.select(max(0.0, min(tick, deadline) - now)):
+                if key.fd == caller:
+                    pipes.unregister(caller)
+                    box.kill("timed-out")
+                    continue
                 data = os.read(key.fd, 1 << 16)
                 if not data:
                     pipes.unregister(key.fd)
+                    unread.discard(key.fd)
                 elif key.fd == status:
                     deadline = _take_status(box, data, deadline, last_look)
                 else:
@@ -110,17 +132,32 @@ def _take_status(box: Box, data: bytes, deadline: float, last_look: Callable) ->
 
 
 def look(box: Box) -> None:
-    """Stop the box where all its processes together have too much memory."""
-    proc = f"/proc/{box.init}/root/proc"
+    """Stop the box where all its processes together have too much memory, or its files too many
+    inodes."""
+    proc, disk = f"{box.root}/proc", box.limits.disk_mib
     try:
-        inside = [f"{proc}/{name}" for name in os.listdir(proc) if name.isdigit()]
+        names = [name for name in os.listdir(proc) if name.isdigit() and name not in box.apart]
+        full = any(_full(f"{box.root}{folder}", disk) for folder in ("/box", "/tmp"))
+        full = full or _full(f"{box.root}/dev/shm", SHARED_MIB)
     except OSError:  # it is gone
         return
+    inside = [f"{proc}/{name}" for name in names]
     most = box.limits.memory_mib * MIB
     # Forked processes share pages, which the first sum counts for each: cheap, but only a hint.
     # The slack keeps one process under RLIMIT_DATA alone, which gives it a MemoryError.
     if sum(map(_resident, inside)) > most and sum(map(_memory, inside)) > most + 32 * MIB:
         box.kill("out-of-memory")
+    if full:
+        box.kill("out-of-memory")
+    # The kernel's own limit refuses a fork long before; this one is for where it does not hold.
+    if len(names) > box.limits.processes + SPARE_PROCESSES:
+        box.kill("crashed")
+
+
+def _full(folder: str, mib: int) -> bool:
+    """Whether the file system there has more inodes in use than so many MiB allow."""
+    about = os.statvfs(folder)
+    return about.f_files - about.f_ffree > mib * INODES_PER_MIB
 
 
 def _resident(process: str) -> int:

@@ -1,0 +1,111 @@
+"""What a run leaves in a warm container: files to hand back, and then everything, to be removed.
+
+Part of the container's worker, which has the standard library only. What belongs to the program's
+user is read and removed by a child that is that user: root without capabilities may not.
+"""
+
+import ctypes
+import os
+import resource
+import shutil
+import stat
+import struct
+from contextlib import suppress
+
+LIBC = ctypes.CDLL(None, use_errno=True)
+USER = 65534
+ADDR_NO_RANDOMIZE = 0x0040000
+WRITABLE = {"/box": 0o777, "/tmp": 0o1777, "/dev/shm": 0o1777}
+
+
+def leave_root() -> None:
+    """An ordinary user for ever: with root go all capabilities. Addresses are not randomised, so
+    that what a program prints of them does not vary."""
+    os.setgroups([])
+    os.setresgid(USER, USER, USER)
+    os.setresuid(USER, USER, USER)
+    LIBC.personality(ADDR_NO_RANDOMIZE)
+
+
+def collect(names: list[str], most: int) -> dict[int, bytes]:
+    """The regular files of /box of at most `most` bytes, through no symbolic link, by their place
+    among the names.
+
+    Read as the program's user, by a child: this process could be kept out by a file's mode.
+    """
+    if not names:
+        return {}
+    reader, writer = os.pipe()
+    child = os.fork()
+    if not child:
+        with suppress(BaseException), open(writer, "wb") as stream:
+            leave_root()
+            for number, name in enumerate(names):
+                with suppress(OSError):
+                    content = _read_regular(name, most)
+                    if content is not None:
+                        stream.write(struct.pack("!II", number, len(content)) + content)
+        os._exit(0)
+    os.close(writer)
+    with open(reader, "rb") as stream:
+        data = stream.read()
+    os.waitpid(child, 0)
+    found, at = {}, 0
+    while at < len(data):
+        number, size = struct.unpack_from("!II", data, at)
+        found[number] = data[at + 8 : at + 8 + size]
+        at += 8 + size
+    return found
+
+
+def _read_regular(name: str, most: int) -> bytes | None:
+    folder = os.open("/box", os.O_RDONLY | os.O_DIRECTORY)
+    *parents, last = name.split("/")
+    for parent in parents:
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+        folder = os.open(parent, flags, dir_fd=folder)
+    fd = os.open(last, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+    with open(fd, "rb") as stream:
+        about = os.fstat(fd)
+        if not stat.S_ISREG(about.st_mode) or about.st_size > most:
+            return None
+        return stream.read()
+
+
+def clean() -> None:
+    """Remove all that a run left. Raises OSError where something stays."""
+    if not all(map(_emptied, WRITABLE)):
+        child = os.fork()
+        if not child:
+            with suppress(BaseException):
+                leave_root()
+                resource.setrlimit(resource.RLIMIT_CPU, (30, 30))
+                for folder in WRITABLE:
+                    _remove_tree(folder)
+            os._exit(0)
+        os.waitpid(child, 0)
+    for folder in WRITABLE:
+        if not _emptied(folder):
+            raise OSError(f"{folder} cannot be emptied")
+        with suppress(OSError):  # where the file system keeps no attributes
+            for name in os.listxattr(folder):
+                os.removexattr(folder, name)
+
+
+def _emptied(folder: str) -> bool:
+    """Remove what root may, as the folder's owner: files, and folders that are empty."""
+    for entry in os.scandir(folder):
+        with suppress(OSError):
+            remove = os.rmdir if entry.is_dir(follow_symlinks=False) else os.unlink
+            remove(entry.path)
+    return not os.listdir(folder)
+
+
+def _remove_tree(folder: str) -> None:
+    """Empty it, whatever the modes; nothing else runs here that could swap a folder for a link."""
+    for path, folders, _ in os.walk(folder):
+        for name in folders:
+            if not os.path.islink(f"{path}/{name}"):
+                os.chmod(f"{path}/{name}", 0o700)
+    for name in os.listdir(folder):
+        shutil.rmtree(f"{folder}/{name}", ignore_errors=True)

@@ -1,0 +1,104 @@
+"""How busy the dialogue stage keeps the model server."""
+
+import asyncio
+import tempfile
+import time
+from collections import defaultdict
+from pathlib import Path
+
+import yaml
+
+from aiev.chat import Chat
+from aiev.configuration import check_config
+from aiev.dialogue import Settings, write_dialogues
+from aiev.endpoints import serve
+from aiev.execution import open_interpreter
+from aiev.ledger import Ledger
+from aiev.records import read_json, read_jsonl
+from benches import report
+
+SEEDS = 12
+"""Dialogues of the saturation benchmark: enough for several full loads of four slots."""
+
+
+def dialogue_saturation() -> None:
+    """The dialogue stage's completion tokens per second, against four clients that put the same
+    questions to the same server without ever pausing."""
+    config = _config()
+    seeds = read_jsonl(Path("results") / config["name"] / "seeds" / "000.jsonl")[:SEEDS]
+    teacher = config["models"]["teacher"]
+    resource = config["resources"][teacher["resource"]]
+    weights = Path("resources") / teacher["resource"] / resource["file"]
+    places = 2 * config["dialogues"]["in_flight"]
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        with serve(teacher, weights, work, work / "stage.log", places) as endpoint:
+            chat = Chat(endpoint, Ledger(work / "ledger"), teacher["timeout_seconds"])
+            stage = asyncio.run(_stage(chat, seeds, config))
+        talks = _conversations(work / "ledger")
+        with serve(teacher, weights, work, work / "endless.log", places) as endpoint:
+            chat = Chat(endpoint, Ledger(work / "other"), teacher["timeout_seconds"])
+            endless = asyncio.run(_endless(chat, talks, clients=endpoint.slots))
+    unit = "completion tokens/s"
+    report("dialogue_saturation", stage, unit, "four endless clients", endless, stage / endless)
+
+
+async def _stage(chat: Chat, seeds, config) -> float:
+    """Tokens per second while at least as many dialogues are left as the server has slots: the
+    last ones of a shard leave slots idle whatever the stage does; a longer shard has no more."""
+    chosen = config["dialogues"]
+    settings = Settings.of(config)
+    start, left, rate = time.monotonic(), len(seeds), 0.0
+
+    def done(_) -> None:
+        nonlocal left, rate
+        left -= 1
+        if left == chat.endpoint.slots:
+            rate = chat.completion_tokens / (time.monotonic() - start)
+
+    with open_interpreter(config["sandbox"], config["ledger"]) as interpreter:
+        await write_dialogues(
+            seeds, chat, interpreter, settings, 0, "teaching", chosen["in_flight"], done
+        )
+    await chat.close()
+    return rate
+
+
+def _conversations(ledger: Path) -> list[list[dict]]:
+    """The requests on record by conversation, each in its order."""
+    talks = defaultdict(list)
+    requests = [read_json(path)["request"] for path in sorted(ledger.rglob("*.json"))]
+    # All of both roles start with an example; the first message after it tells them apart.
+    example = min(len(request["messages"]) for request in requests) - 1
+    for request in requests:
+        system, first = request["messages"][0], request["messages"][example]
+        talks[system["content"], first["content"]].append(request)
+    return [sorted(talk, key=lambda r: len(r["messages"])) for _, talk in sorted(talks.items())]
+
+
+async def _endless(chat: Chat, talks: list[list[dict]], clients: int) -> float:
+    """Tokens per second of clients that take one conversation after another, until one finds none:
+    all of them are busy all the time."""
+    waiting, ended = list(talks), asyncio.Event()
+    start = time.monotonic()
+
+    async def client(number: int) -> None:
+        while waiting and not ended.is_set():
+            for request in waiting.pop(0):
+                keep = ("temperature", "top_p", "max_tokens", "seed")
+                how = {k: request[k] for k in keep}
+                await chat.ask(request["messages"], conversation=number, **how)
+        ended.set()
+
+    tasks = [asyncio.create_task(client(number)) for number in range(clients)]
+    await ended.wait()
+    rate = chat.completion_tokens / (time.monotonic() - start)
+    await asyncio.gather(*tasks)
+    await chat.close()
+    return rate
+
+
+def _config() -> dict:
+    config = yaml.safe_load(Path("config/config.yaml").read_text("utf-8"))
+    check_config(config, Path("config"))
+    return config
