@@ -219,8 +219,10 @@ def test_only_regular_files_are_handed_back(play):
     open("secret", "w").close()
     os.chmod("secret", 0)
     os.link("main.py", "hard")
+    open("closed", "w").close()
+    os.chmod("closed", 0)
     """
-    names = ("link", "folder/passwd", "near", "pipe", "directory", "directory/none")
+    names = ("closed", "link", "folder/passwd", "near", "pipe", "directory", "directory/none")
     result = play(code, collect=(*names, "hard", "missing"))
     assert result.outcome == "passed", result
     assert set(result.files) == {"hard"}

@@ -1,12 +1,11 @@
 """The files that a request wants back from a box on this host, whatever a program made of them."""
 
 import os
-import stat
 from contextlib import ExitStack, suppress
-from pathlib import PurePosixPath
 
 from aiev.sandbox import Request
 from aiev.sandbox.options import relative
+from aiev.sandbox.remains import read_regular
 from aiev.sandbox.watch import MIB, Box
 
 
@@ -25,25 +24,10 @@ def collect(folder: int, request: Request) -> dict[str, bytes]:
     files = {}
     for name in request.collect:
         with suppress(OSError):
-            content = _read_regular(folder, relative(name), request.limits.file_mib * MIB)
+            content = read_regular(folder, relative(name), request.limits.file_mib * MIB)
             if content is not None:
                 files[name] = content
     return files
-
-
-def _read_regular(folder: int, name: str, most: int) -> bytes | None:
-    """The content of a regular file of at most `most` bytes, through no symbolic link."""
-    with ExitStack() as stack:
-        *parents, last = PurePosixPath(name).parts
-        for parent in parents:
-            folder = os.open(parent, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
-            stack.callback(os.close, folder)
-        fd = os.open(last, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
-        stack.callback(os.close, fd)
-        about = os.fstat(fd)
-        if not stat.S_ISREG(about.st_mode) or about.st_size > most:
-            return None
-        return read_all(fd)
 
 
 def read_all(fd: int) -> bytes:

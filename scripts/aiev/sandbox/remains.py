@@ -10,7 +10,7 @@ import resource
 import shutil
 import stat
 import struct
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 USER = 65534
@@ -40,9 +40,10 @@ def collect(names: list[str], most: int) -> dict[int, bytes]:
     if not child:
         with suppress(BaseException), open(writer, "wb") as stream:
             leave_root()
+            folder = os.open("/box", os.O_RDONLY | os.O_DIRECTORY)
             for number, name in enumerate(names):
                 with suppress(OSError):
-                    content = _read_regular(name, most)
+                    content = read_regular(folder, name, most)
                     if content is not None:
                         stream.write(struct.pack("!II", number, len(content)) + content)
         os._exit(0)
@@ -58,18 +59,19 @@ def collect(names: list[str], most: int) -> dict[int, bytes]:
     return found
 
 
-def _read_regular(name: str, most: int) -> bytes | None:
-    folder = os.open("/box", os.O_RDONLY | os.O_DIRECTORY)
-    *parents, last = name.split("/")
-    for parent in parents:
-        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
-        folder = os.open(parent, flags, dir_fd=folder)
-    fd = os.open(last, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
-    with open(fd, "rb") as stream:
+def read_regular(folder: int, name: str, most: int) -> bytes | None:
+    """The content of a regular file of at most `most` bytes that its owner may read, reached from
+    the open folder through no symbolic link; None for another. Raises OSError."""
+    with ExitStack() as stack:
+        *parents, last = name.split("/")
+        for parent in parents:
+            folder = os.open(parent, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
+            stack.callback(os.close, folder)
+        fd = os.open(last, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+        stream = stack.enter_context(open(fd, "rb"))
         about = os.fstat(fd)
-        if not stat.S_ISREG(about.st_mode) or about.st_size > most:
-            return None
-        return stream.read()
+        fits = stat.S_ISREG(about.st_mode) and about.st_size <= most
+        return stream.read() if fits and about.st_mode & stat.S_IRUSR else None
 
 
 def clean() -> None:

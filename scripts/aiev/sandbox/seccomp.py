@@ -3,8 +3,9 @@
 bubblewrap takes the filter as a program for the kernel's classic BPF machine (`bpf_program`), a
 container engine as a JSON profile (`docker_profile`). All that is not in the table is allowed:
 namespaces, an ordinary user and limits do the rest. The table holds what gives a hostile program
-more of the kernel than it can need (tracing, namespaces, mounts, keys, BPF, io_uring), and what
-would outlive it in a warm container (System V and POSIX message queues).
+more of the kernel than it can need (tracing, namespaces, mounts, keys, BPF, io_uring), memory that
+no limit counts (memfd), and what would outlive it in a warm container (System V and POSIX message
+queues).
 
 Numbers: Linux 6.12, arch/x86/entry/syscalls/syscall_64.tbl and include/uapi/asm-generic/unistd.h.
 The filter's form: Documentation/userspace-api/seccomp_filter.rst.
@@ -46,6 +47,8 @@ DENIED = {  # name: number on x86_64, on aarch64; None where there is no such ca
     "kexec_load": (246, 104),
     "keyctl": (250, 219),
     "lookup_dcookie": (212, 18),
+    "memfd_create": (319, 279),
+    "memfd_secret": (447, 447),
     "modify_ldt": (154, None),
     "mount": (165, 40),
     "mount_setattr": (442, 442),
