@@ -58,7 +58,7 @@ def key_of(body: dict[str, Any]) -> str:
 
 class Scripted:
     """The endpoint. `answered` counts questions by `key_of`; `bodies` is all that came,
-    `credentials` the headers with the API keys that it came with."""
+    `credentials` counts them by the header with the API key that they came with."""
 
     def __init__(self, script: Callable[[dict[str, Any]], Any] | None = None, delay: float = 0.0):
         self.script = script or dialogues
@@ -67,7 +67,7 @@ class Scripted:
         self.closing = threading.Event()
         self.bodies: list[dict[str, Any]] = []
         self.answered: Counter[str] = Counter()
-        self.credentials: set[str] = set()
+        self.credentials: Counter[str] = Counter()
         self.busy = self.most_busy = 0
         self.port = 0
         self.server: ThreadingHTTPServer | None = None
@@ -147,7 +147,8 @@ def _handler(endpoint: Scripted) -> type[BaseHTTPRequestHandler]:
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            endpoint.credentials.add(self.headers.get("Authorization", ""))
+            with endpoint.lock:
+                endpoint.credentials[self.headers.get("Authorization", "")] += 1
             found = endpoint.play(body)
             if found is HANG:
                 endpoint.closing.wait(60)

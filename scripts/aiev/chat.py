@@ -1,10 +1,14 @@
-"""One client for every model: ledger first, then the endpoint, with retries.
+"""One client for every model: ledger first, then the budget, then the endpoint, with retries.
 
-No model call goes around `Chat.ask`. An answer is on record before its caller sees it.
+No model call goes around `Chat.ask`. An answer is on record before its caller sees it, and a call
+that was sent is waited for even where its caller has given up: it is paid for.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -13,8 +17,9 @@ import openai
 from aiev.digests import of_json
 from aiev.endpoints import API_KEY, Endpoint
 from aiev.errors import EndpointError, UserError
-from aiev.ledger import Answer, Ledger
+from aiev.ledger import TURN, Answer, Ledger
 from aiev.progress import log
+from aiev.spending import Spending, most_tokens
 
 ATTEMPTS = 5
 FIRST_PAUSE = 0.5
@@ -30,6 +35,10 @@ TRANSIENT = (
 )
 
 
+FULL = "context-full"
+"""Instead of a reason to finish, in the entry of a question that the model could not take."""
+
+
 class ContextFull(Exception):
     """The conversation no longer fits the model's context."""
 
@@ -37,20 +46,57 @@ class ContextFull(Exception):
 class Chat:
     """Asks one endpoint; as many requests are under way at once as it has slots.
 
-    timeout: seconds that one request may take.
+    used: keys of the answers that were needed, recalled or not.
+    timeout: seconds that one request may take. spending: where calls are noted, and what of them
+    may be spent; None: nowhere, and no limit.
     """
 
-    def __init__(self, endpoint: Endpoint, ledger: Ledger, timeout: float = 300.0):
-        self.endpoint, self.ledger = endpoint, ledger
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        ledger: Ledger,
+        timeout: float = 300.0,
+        spending: Spending | None = None,
+    ):
+        self.endpoint, self.ledger, self.spending = endpoint, ledger, spending
         self.asked = self.recalled = self.prompt_tokens = self.completion_tokens = 0
         self._places = asyncio.Semaphore(endpoint.slots)
         self._same: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        self._client = openai.AsyncOpenAI(
-            base_url=endpoint.base_url, api_key=endpoint.api_key, timeout=timeout, max_retries=0
+        self.used: set[str] = set()
+        self._sent: set[asyncio.Task] = set()
+        self._closed = False
+        self._timeout = timeout
+
+    @cached_property
+    def _client(self) -> openai.AsyncOpenAI:
+        """Made, and a local server started, for the first question that is not on record: who
+        replays needs neither a server nor a key. It holds up the others for the time of the start;
+        from a thread, the server would end with that thread."""
+        endpoint = self.endpoint
+        endpoint.start()
+        return openai.AsyncOpenAI(
+            base_url=endpoint.base_url,
+            api_key=endpoint.api_key,
+            timeout=self._timeout,
+            max_retries=0,
         )
 
+    async def __aenter__(self) -> "Chat":
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_) -> None:
+        # After a mistake the calls under way are waited for. A user who interrupts wants out.
+        if kind and not issubclass(kind, Exception):
+            for task in self._sent:
+                task.cancel()
+        await self.close()
+
     async def close(self) -> None:
-        await self._client.close()
+        """Take no question any more, wait for the calls under way, and keep their answers."""
+        self._closed = True
+        await asyncio.gather(*self._sent, return_exceptions=True)
+        if "_client" in vars(self):
+            await self._client.close()
 
     async def ask(
         self,
@@ -69,7 +115,7 @@ class Chat:
         the start of all prompts, and reads each conversation anew at every turn.
 
         Raises ContextFull when the conversation is too long, EndpointError when the server keeps
-        failing after retries.
+        failing after retries, BudgetError before a call that could pass the budget.
         """
         request = {
             **self.endpoint.identity(),
@@ -80,17 +126,69 @@ class Chat:
             "seed": seed,
         }
         # Who asks the same at the same time waits, and finds the answer on record.
-        async with self._same.setdefault(of_json(request), asyncio.Lock()):
-            answer = self.ledger.find(request)
+        key = of_json(request)
+        self.used.add(key)
+        async with self._same.setdefault(key, asyncio.Lock()):
+            answer = self._recall(request)
             if answer:
-                self.recalled += 1
                 return answer
             async with self._places:
-                answer = await self._send(request, conversation)
-            self.asked += 1
-            self.prompt_tokens += answer.prompt_tokens
-            self.completion_tokens += answer.completion_tokens
-            return self.ledger.add(request, answer)
+                if self._closed:
+                    raise asyncio.CancelledError
+                call = asyncio.create_task(self._call(key, request, conversation))
+                self._sent.add(call)
+                call.add_done_callback(self._sent.discard)
+                return await asyncio.shield(call)
+
+    def _recall(self, request: dict[str, Any]) -> Answer | None:
+        """The answer on record. That the context was full is on record for who replays; else it is
+        asked again, which costs nothing: the context may be larger now."""
+        answer = self.ledger.find(request)
+        if answer and answer.finish_reason == FULL:
+            if self.ledger.mode == "replay":
+                raise ContextFull("the ledger says so")
+            return None
+        self.recalled += answer is not None
+        return answer
+
+    async def _call(self, key: str, request: dict[str, Any], conversation: int | None) -> Answer:
+        """Ask the model, once for all processes that share the ledger, and keep the answer."""
+        async with self.ledger.alone(key):
+            answer = self._recall(request)
+            if answer:
+                return answer
+            async with self._noted(key, request) as bill:
+                try:
+                    answer = await self._send(request, conversation)
+                except ContextFull:
+                    self.ledger.add(request, Answer("", FULL, 0, 0))
+                    raise
+                bill.append(answer)
+                answer = self.ledger.add(request, answer)
+        self.asked += 1
+        self.prompt_tokens += answer.prompt_tokens
+        self.completion_tokens += answer.completion_tokens
+        return answer
+
+    @asynccontextmanager
+    async def _noted(self, key: str, request: dict[str, Any]) -> AsyncIterator[list[Answer]]:
+        """Note the call before it is made, and then what it took: of the answer put in the list."""
+        bill: list[Answer] = []
+        if not self.spending:
+            yield bill
+            return
+        model, most = request["model"], most_tokens(request)
+        while not self.spending.ask(key, model, most):
+            await asyncio.sleep(TURN)
+        try:
+            yield bill
+        except Exception:
+            if not bill:
+                self.spending.drop(key)
+            raise
+        finally:
+            if bill:
+                self.spending.paid(key, model, _tokens(bill[0], most))
 
     async def _send(self, request: dict[str, Any], conversation: int | None) -> Answer:
         body = {k: v for k, v in request.items() if k not in ("kind", "digest")}
@@ -132,6 +230,20 @@ class Chat:
             where=f"{place}, log {endpoint.log_path}" if endpoint.log_path else place,
             todo=todo or "mend the server, then run the same command: every answer so far is kept",
         )
+
+
+def open_chat(endpoint: Endpoint, aside: Mapping[str, Any], stage: str, timeout: float) -> Chat:
+    """A client for a job. aside: the config's `ledger`, `prices` and `budget`. stage: a word by
+    which its calls are summed up."""
+    ledger = Ledger(Path(aside["ledger"]["path"]), aside["ledger"]["mode"])
+    spending = Spending(ledger.root, stage, aside["prices"], aside["budget"])
+    return Chat(endpoint, ledger, timeout, spending)
+
+
+def _tokens(answer: Answer, most: tuple[int, int]) -> tuple[int, int]:
+    """As the server counted them; as many as there can be, where it does not count."""
+    written = min(most[1], len(answer.text.encode("utf-8")))
+    return answer.prompt_tokens or most[0], answer.completion_tokens or written
 
 
 def _answer(completion: Any) -> Answer:

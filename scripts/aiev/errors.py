@@ -30,3 +30,9 @@ class EndpointError(UserError):
     """A model server failed, after retries; the answers that it gave are kept."""
 
     exit_code = 3
+
+
+class BudgetError(UserError):
+    """The next call to a model could pass the run's budget; the answers so far are kept."""
+
+    exit_code = 4

@@ -5,7 +5,12 @@ many writers on a shared file system never show half an entry. Keys hold no addr
 the same question to the same model is the same entry wherever the model is served.
 """
 
-from dataclasses import asdict, dataclass
+import asyncio
+import fcntl
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,6 +20,9 @@ from aiev.progress import log
 from aiev.records import dump_line, read_json, write_text
 
 Mode = Literal["record", "replay"]
+
+TURN = 0.1
+"""Seconds between two looks whether another process has done with a question."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +34,10 @@ class Answer:
     prompt_tokens: int
     completion_tokens: int
     key: str = ""
+
+
+TYPES = {"text": str, "finish_reason": str, "prompt_tokens": int, "completion_tokens": int}
+"""What of an answer is in its entry."""
 
 
 class Ledger:
@@ -45,11 +57,11 @@ class Ledger:
         """
         key = of_json(request)
         path = self.path(key)
+        answer = self._read(path, request, key)
+        if answer:
+            return answer
         problem = "no answer on record for this question"
         if path.exists():
-            answer = self._read(path, request, key)
-            if answer:
-                return answer
             problem = "this ledger entry is damaged"
             log.warning("ledger entry %s is damaged: asked again", path)
         if self.mode == "replay":
@@ -63,18 +75,82 @@ class Ledger:
     @staticmethod
     def _read(path: Path, request: dict[str, Any], key: str) -> Answer | None:
         try:
-            entry = read_json(path)
-            answer = entry["answer"]
-            sound = entry["digest"] == of_json([request, answer]) and entry["request"] == request
-            return Answer(**answer, key=key) if sound else None
-        except (UserError, KeyError, TypeError, ValueError):
+            found, answer = check_entry(read_json(path))
+        except (UserError, ValueError):
             return None
+        return replace(answer, key=key) if found == request else None
 
     def add(self, request: dict[str, Any], answer: Answer) -> Answer:
         """Put an answer on record, before anything is done with it."""
         key = of_json(request)
-        body = asdict(answer)
-        del body["key"]
+        body = {name: getattr(answer, name) for name in TYPES}
         entry = {"request": request, "answer": body, "digest": of_json([request, body])}
         write_text(self.path(key), dump_line(entry) + "\n")
         return Answer(**body, key=key)
+
+    @asynccontextmanager
+    async def alone(self, key: str) -> AsyncIterator[None]:
+        """Let no other process ask the same for the length of the block: it is paid for once.
+
+        The kernel releases the lock of a process that is killed. Raises UserError where there is no
+        place to write, or no locks.
+        """
+        path = self.root / ".asking" / key
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            while (descriptor := _lock(path)) is None:
+                await asyncio.sleep(TURN)
+        except OSError as error:
+            raise UserError(f"cannot write: {error.strerror}", where=str(path)) from error
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+            os.close(descriptor)
+
+
+def is_asked(root: Path, key: str) -> bool:
+    """Whether a process that lives is inside of `alone` with this key."""
+    path = root / ".asking" / key
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return False
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+
+
+def check_entry(entry: Any) -> tuple[dict[str, Any], Answer]:
+    """Request and answer of an entry. Raises ValueError unless it is whole and its digest holds."""
+    try:
+        request, answer = entry["request"], Answer(**entry["answer"])
+        if entry["digest"] != of_json([request, entry["answer"]]):
+            raise ValueError("its digest is another")
+    except (KeyError, TypeError, RecursionError) as error:
+        raise ValueError(f"not an entry of a ledger: {error}") from error
+    known = all(type(getattr(answer, name)) is kind for name, kind in TYPES.items())
+    if not isinstance(request, dict) or not known or answer.key:
+        raise ValueError("not an entry of a ledger: a field of another type")
+    return request, answer
+
+
+def _lock(path: Path) -> int | None:
+    """Descriptor of the locked file; None when another holds it, or has just removed it."""
+    descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # The holder before removes its file: a lock on that one keeps nobody out.
+        if path.exists() and os.path.samestat(os.fstat(descriptor), os.stat(path)):
+            return descriptor
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    except OSError:
+        os.close(descriptor)
+        raise
+    os.close(descriptor)
+    return None

@@ -1,0 +1,29 @@
+"""Print what the answers in a run's ledger were paid with: by stage and model, over all runs."""
+
+import argparse
+import sys
+from pathlib import Path
+
+import yaml
+
+from aiev.configuration import check_config
+from aiev.errors import UserError
+from aiev.report import columns
+from aiev.spending import Spending, rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("config", type=Path, help="the run's config")
+    config = yaml.safe_load(parser.parse_args().config.read_text("utf-8"))
+    check_config(config, Path("config"))
+    spending = Spending(Path(config["ledger"]["path"]), prices=config["prices"])
+    print("\n".join(columns(rows(spending), names=2)))
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except UserError as error:
+        print(f"costs: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
