@@ -1,5 +1,6 @@
 """A small project to run: the true DAG, a scripted teacher, the real sandbox."""
 
+import copy
 import hashlib
 import os
 import shutil
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import yaml
 from scripted import key_of, seed_source
+from tiny import declaration, write_benchmark, write_student
 
 from aiev.records import read_json
 
@@ -19,13 +21,16 @@ KEY = "a-secret-of-the-tests"
 TRAIN = "results/tiny/rounds/0/train.jsonl"
 DIALOGUES = "results/tiny/rounds/0/dialogues/000.jsonl"
 NAMES = ("once_a", "once_bb", "mended_ccc", "mended_dddd", "never_e", "nocode_f", "vacuous_g")
+WHOLE = (*NAMES, "once_ii")
+"""With these, four shards hold three, two, two seeds and one."""
 
 
 class Project:
     """A copy of the workflow in `root`, with seeds of its own and a run called `tiny`."""
 
     def __init__(self, root: Path, base_url: str):
-        self.root = root
+        self.root, self.mirror = root, None
+        self.dump = yaml.safe_dump
         for name in ("rules", "scripts", "config", "profiles", "envs"):
             shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copyfile(ROOT / "Snakefile", root / "Snakefile")
@@ -41,11 +46,44 @@ class Project:
             "dialogues": {"feedback_rounds": 1, "in_flight": 3},
         }
 
+    def make_whole(self, mirror: Path) -> None:
+        """Let the run go from seeds to scores, with a student and a benchmark of some kilobytes.
+
+        mirror: a directory for the two files, which the run fetches from there.
+        """
+        self.mirror = mirror
+        write_student(mirror / "tiny.gguf")
+        write_benchmark(mirror / "tiny.jsonl.gz")
+        declared = {
+            "tiny-student": declaration(mirror / "tiny.gguf"),
+            "tiny-benchmark": declaration(mirror / "tiny.jsonl.gz"),
+        }
+        with open(self.root / "config/resources.yaml", "a", encoding="utf-8") as file:
+            file.write("\n" + yaml.safe_dump(declared))
+        teacher = self.config["models"]["teacher"]
+        self.config["models"]["student"] = {**teacher, "name": "tiny", "resource": "tiny-student"}
+        (self.root / "code/functions.py").write_text(seed_source(*WHOLE))
+        self.config["seeds"]["shards"] = 4
+        self.config["rounds"] = {"shards": 2}
+        # At once at full rate, so that a single step learns something.
+        learning = {"learning_rate": 1e-3, "warmup_ratio": 0.0, "epochs": 1}
+        self.config["training"] = {**learning, "max_tokens": 4096, "threads": 1}
+        benchmark = {"resource": "tiny-benchmark", "subset": 2}
+        self.config["evaluation"] = {"benchmarks": {"humaneval": benchmark}}
+
+    def copy_to(self, root: Path) -> "Project":
+        """The same project elsewhere, times of files included, to be changed on its own."""
+        subprocess.run(["cp", "-a", self.root, root], check=True)
+        other = copy.copy(self)
+        other.root, other.config = root, copy.deepcopy(self.config)
+        return other
+
     def start(self, *targets: str, cores: int = 2, **environment: str) -> subprocess.Popen:
         """Snakemake as a user starts it, the leader of a group of processes of its own."""
-        (self.root / "tiny.yaml").write_text(yaml.safe_dump(self.config))
+        (self.root / "tiny.yaml").write_text(self.dump(self.config))
         command = [SNAKEMAKE, "--cores", str(cores), "--configfile", "tiny.yaml", "--nocolor"]
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("AIEV_", "PYTEST_"))}
+        kept |= {"AUTOCODER_MIRROR": str(self.mirror)} if self.mirror else {}
         return subprocess.Popen(
             [*command, *(targets or (TRAIN,))],
             cwd=self.root,
@@ -56,11 +94,11 @@ class Project:
             start_new_session=True,
         )
 
-    def run(self, *targets: str, **environment: str) -> tuple[int, str]:
+    def run(self, *targets: str, seconds: float = 120, **environment: str) -> tuple[int, str]:
         """Exit code and all that was said."""
         process = self.start(*targets, **environment)
         try:
-            said, _ = process.communicate(timeout=120)
+            said, _ = process.communicate(timeout=seconds)
         finally:
             end_group(process)
         return process.returncode, said

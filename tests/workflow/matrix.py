@@ -1,0 +1,176 @@
+"""How a row of the staleness matrix is run: a finished run is copied, changed, and run again.
+
+A job has run when its main has. One that Snakemake starts and that takes its outputs from the
+action store has come back; a cell of the table counts the first, and "r" stands for the second.
+"""
+
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from changes import CHANGES
+from project import KEY, Project
+from scripted import Scripted
+
+from aiev.digests import of_path
+from aiev.records import read_json
+
+RULES = {
+    "fet": "fetch_resource",
+    "stu": "prepare_student",
+    "see": "mine_seeds",
+    "dia": "write_dialogues",
+    "clo": "close_round",
+    "gat": "gather_verified",
+    "dec": "decontaminate",
+    "tag": "tag_dialogues",
+    "tra": "train_model",
+    "ben": "prepare_benchmark",
+    "cho": "choose_problems",
+    "pro": "prove_benchmark",
+    "sam": "generate_samples",
+    "sco": "score_samples",
+    "sum": "summarise",
+    "man": "write_manifest",
+}
+BACK = "r"
+"""Cell of a rule whose outputs have to come back: from the store, or by running where none is."""
+
+_JOB = re.compile(r"^(?:local)?rule (\w+):\n((?:    .*\n)+)", re.MULTILINE)
+_FIELD = re.compile(r"^    (\w+): (.*)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table. cells: what must run, by the rules' short names; asked: how many
+    questions reach a model; same: whether the artifacts' bytes stay."""
+
+    name: str
+    cells: Mapping[str, str]
+    asked: int
+    same: bool
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a run did.
+
+    code, said: exit code and output. ran, back: cells of the jobs that ran, and of those whose
+    outputs came from the store.
+    artifacts: digests of what lies there; listed: the same as the manifest has them.
+    """
+
+    code: int
+    said: str
+    ran: Mapping[str, str]
+    back: Mapping[str, str]
+    asked: int
+    artifacts: Mapping[str, str]
+    listed: Mapping[str, str]
+
+    def cells(self, row: Row) -> dict[str, str]:
+        """Cells as the table has them: what came back counts only where it had to."""
+        back = {n: BACK for n in self.back if n not in self.ran and row.cells.get(n) == BACK}
+        return {**back, **self.ran}
+
+
+def rows_of(table: str) -> dict[str, Row]:
+    """The rows of a table by name. Its first line names the rules."""
+    head, *lines = (line for line in table.splitlines() if line.strip())
+    names = head.split()[: len(RULES)]
+    assert names == list(RULES)
+    rows = {}
+    for line in lines:
+        name, *cells, asked, same = line.rsplit(maxsplit=len(names) + 2)
+        marked = {n: cell for n, cell in zip(names, cells, strict=True) if cell != "."}
+        rows[name] = Row(name, marked, int(asked), same == "=")
+    return rows
+
+
+def line_of(name: str, cells: Mapping[str, str], asked: int) -> str:
+    """A row as the table has it, but for its last column."""
+    return f"{name:29}" + "".join(f" {cells.get(n, '.'):>3}" for n in RULES) + f" {asked:>3}"
+
+
+def prepared(root: Path, url: str, mirror: Path) -> Project:
+    """A project whose run goes from seeds to scores. url: of the scripted endpoint; mirror: a
+    directory for the files that the run fetches."""
+    project = Project(root, url)
+    project.make_whole(mirror)
+    _name_another_box(project)
+    return project
+
+
+def finished(project: Project) -> Project:
+    """The same, once its run has ended."""
+    code, said = project.run("all", seconds=600)
+    assert code == 0, said
+    return project
+
+
+def _name_another_box(project: Project) -> None:
+    """A second name for the sandbox that is there: what counts is that the config says another."""
+    schema = project.root / "config/schema.yaml"
+    text = schema.read_text("utf-8")
+    schema.write_text(text.replace("enum: [bubblewrap", "enum: [another-box, bubblewrap"), "utf-8")
+    sandbox = project.root / "scripts/aiev/sandbox/__init__.py"
+    text = sandbox.read_text("utf-8")
+    assert 'backend == "bubblewrap"' in text
+    text = text.replace('backend == "bubblewrap"', 'backend in ("bubblewrap", "another-box")')
+    sandbox.write_text(text, "utf-8")
+
+
+def run_row(name: str, base: Project, root: Path, endpoint: Scripted) -> Seen:
+    """Copy `base` to `root`, make the row's change, run, and say what ran."""
+    project = base.copy_to(root)
+    CHANGES[name](project)
+    key = f"{KEY} of row {list(CHANGES).index(name)}"
+    code, said = project.run("all", seconds=600, OPENAI_API_KEY=key)
+    asked = endpoint.credentials[f"Bearer {key}"]
+    found = Seen(code, said, *jobs(project, said), asked, artifacts(project), listed(project))
+    shutil.rmtree(root)
+    return found
+
+
+def jobs(project: Project, said: str) -> tuple[dict[str, str], dict[str, str]]:
+    """Cells of the jobs that ran and of those that came back: Snakemake says which it started, and
+    their logs whether they ran."""
+    short = {rule: name for name, rule in RULES.items()}
+    ran: dict[str, str] = {}
+    back: dict[str, str] = {}
+    for rule, block in _JOB.findall(said):
+        if rule not in short:
+            continue
+        fields = dict(_FIELD.findall(block))
+        log = (project.root / fields["log"]).read_text("utf-8")
+        cells = back if "restored from action" in log else ran
+        cells[short[rule]] = "".join(sorted(cells.get(short[rule], "") + letter(fields)))
+    return ran, back
+
+
+def letter(fields: Mapping[str, str]) -> str:
+    """Which of its rule's jobs: last digit of the shard, the round, or the model's initial."""
+    found = dict(re.findall(r"(\w+)=([^,]+)", fields.get("wildcards", "")))
+    if "resource" in found:
+        return found["resource"].removeprefix("tiny-")[0]
+    if "model" in found:
+        return found["model"][0]
+    return found.get("shard", found.get("round", "x"))[-1]
+
+
+def listed(project: Project) -> dict[str, str]:
+    """Digests of the artifacts as the manifest has them; {run} stands for the run's name."""
+    run = project.config["name"]
+    manifest = project.root / f"results/{run}/manifest.json"
+    made = read_json(manifest)["artifacts"] if manifest.exists() else {}
+    return {n.replace(f"results/{run}/", "results/{run}/"): made[n]["sha256"] for n in made}
+
+
+def artifacts(project: Project) -> dict[str, str]:
+    """The same, of what lies there."""
+    places = {
+        name: project.root / name.format(run=project.config["name"]) for name in listed(project)
+    }
+    return {name: of_path(place) for name, place in places.items() if place.exists()}

@@ -1,0 +1,90 @@
+"""SIGKILL at random moments of a whole run, each followed by the same command: at the end all is as
+if nothing had happened.
+
+AUTOCODER_KILLS says how many moments; by default as many as take about two minutes.
+"""
+
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from matrix import artifacts, finished, listed, prepared
+from project import Project, end_group
+from scripted import scripted_endpoint
+from test_crashes import wait_for
+from tiny import answers
+
+pytestmark = pytest.mark.workflow
+KILLS = int(os.environ.get("AUTOCODER_KILLS", "6"))
+MANIFEST = "results/tiny/manifest.json"
+LONGEST = 25.0
+"""Seconds up to a kill: starting takes 3, and training, the longest job, 20 at least."""
+
+
+def processes_in(root: Path) -> list[int]:
+    """Processes that work in `root`: Snakemake, its jobs, and what those started."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*"):
+        try:
+            if (place / "cwd").resolve() == root:
+                found.append(int(place.name))
+        except OSError:
+            continue
+    return found
+
+
+def kill(project: Project, after: float, whole: bool) -> bool:
+    """Start the run and kill it `after` seconds; -> whether it was still at work. whole: with all
+    its children, as when a machine stops; else Snakemake alone."""
+    process = project.start("all")
+    try:
+        deadline = time.monotonic() + after
+        while time.monotonic() < deadline and process.poll() is None:
+            time.sleep(0.02)
+        alive = process.poll() is None
+        if alive and whole:
+            os.killpg(process.pid, signal.SIGKILL)
+        elif alive:
+            process.kill()
+        process.wait()
+        return alive
+    finally:
+        end_group(process)
+        process.stdout.close()
+
+
+def leftovers(root: Path) -> list[str]:
+    """Half-written files that a run left where users look."""
+    places = [root / name for name in ("results", "resources", "ledger", ".aiev/made")]
+    return [str(p) for place in places for p in place.rglob("*.part")]
+
+
+def test_kills_at_random_moments(tmp_path):
+    moments = random.Random(4)
+    with scripted_endpoint(answers) as endpoint:
+        base, project = (
+            prepared(tmp_path / name, endpoint.url, tmp_path / "mirror")
+            for name in ("base", "project")
+        )
+        finished(base)
+        asked = set(endpoint.answered)
+        endpoint.forget()
+        killed = 0
+        for _ in range(KILLS):
+            killed += kill(project, moments.uniform(1, LONGEST), moments.random() < 0.5)
+        # At once, while jobs that lost their Snakemake may still be about.
+        code, said = project.run("all", seconds=600)
+        assert code == 0, said
+        wait_for(lambda: not processes_in(project.root), seconds=10)
+        assert project.file(MANIFEST) == base.file(MANIFEST)
+        assert artifacts(project) == listed(base)
+        # A question cut off in mid-answer was not on record, and may have been put again.
+        assert set(endpoint.answered) == asked
+        assert endpoint.answered.total() <= len(asked) + 2 * killed
+        assert not leftovers(project.root)
+        code, said = project.run("all")
+        assert code == 0 and "Nothing to be done" in said, said
+    assert killed >= KILLS // 2, "the run was over before most kills"
