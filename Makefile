@@ -1,16 +1,22 @@
 # The commands of this project. `make run` and `make test` set up all that they need.
 .DEFAULT_GOAL := help
-.PHONY: help run test check plan clean bench sandbox-image
+.PHONY: help run test check plan clean bench verify why gc costs ledger-pack ledger-unpack
+.PHONY: sandbox-image
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3.11
 CONFIG ?= config/config.yaml
 CORES ?= $(shell nproc)
 ONLY ?=
+FILE ?=
+MANIFEST ?=
+TRAINING ?= yes
+SIZE ?= 20GiB
+LEDGER ?= ledger
 BIN := .venv/bin
 
 help:  ## this list
-	@grep -hE '^[a-z.-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z.]+):.*## /  make \1\t/' | expand -t 16
+	@grep -hE '^[a-z.-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z.-]+):.*## /  make \1\t/' | expand -t 24
 
 run: .venv  ## the whole pipeline with CONFIG (default config/config.yaml); then its scores
 	@$(BIN)/snakemake --cores $(CORES) --configfile $(CONFIG) --quiet rules progress host reason
@@ -18,6 +24,25 @@ run: .venv  ## the whole pipeline with CONFIG (default config/config.yaml); then
 
 plan: .venv  ## what a run would do, without doing it
 	@$(BIN)/snakemake --cores $(CORES) --configfile $(CONFIG) --dry-run --quiet rules
+
+costs: .venv  ## tokens and dollars paid through the run's ledger, by stage and model
+	@$(BIN)/python scripts/print_costs.py $(CONFIG)
+
+ledger-pack: .venv  ## all answers in one file to publish: FILE=ledger.jsonl.gz
+	@$(BIN)/python scripts/pack_ledger.py pack $(or $(FILE),$(error name the packed ledger: make $@ FILE=ledger.jsonl.gz)) --ledger $(LEDGER)
+
+ledger-unpack: .venv  ## the answers of a packed ledger: FILE=...
+	@$(BIN)/python scripts/pack_ledger.py unpack $(or $(FILE),$(error name the packed ledger: make $@ FILE=ledger.jsonl.gz)) --ledger $(LEDGER)
+
+verify: .venv  ## rebuild the finished run without a model, compare all; MANIFEST=, LEDGER=, TRAINING=no
+	@$(BIN)/python scripts/verify.py --config $(CONFIG) --cores $(CORES) --training $(TRAINING) \
+	  $(if $(MANIFEST),--manifest $(MANIFEST)) $(if $(filter file,$(origin LEDGER)),,--ledger $(LEDGER))
+
+why: .venv  ## how FILE=... was made, and why it would be made again
+	@$(BIN)/python scripts/why.py --config $(CONFIG) $(or $(FILE),$(error name a file: make $@ FILE=results/...))
+
+gc: .venv  ## remove finished actions from the store, least recently used first, down to SIZE
+	@$(BIN)/python scripts/collect_garbage.py $(SIZE)
 
 test: .venv  ## every test that this machine can run
 	@$(BIN)/python -m pytest $(PYTEST)

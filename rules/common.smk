@@ -11,10 +11,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
-from aiev.codehash import code_digest
+from aiev.action import STORE
+from aiev.codehash import PINNED, code_digest, known_code
 from aiev.configuration import check_config
+from aiev.digests import of_file, of_json
 from aiev.errors import UserError
-from aiev.guard import guard_directory
+from aiev.guard import guard_directory, noted_exit, only_looks
+from aiev.outputs import distrust_times, restore_changed
 from snakemake.exceptions import WorkflowError
 
 SCRIPTS = Path(workflow.basedir) / "scripts"
@@ -22,17 +25,23 @@ SCRIPTS = Path(workflow.basedir) / "scripts"
 try:
     check_config(config, Path(workflow.basedir) / "config")
     guard_directory(workflow.is_main_process)
+    if workflow.is_main_process:
+        restore_changed(config["name"], only_look=only_looks())
+        if not only_looks():
+            distrust_times(config["name"])
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
 RUN = config["name"]
 SHARDS = [f"{number:03d}" for number in range(config["seeds"]["shards"])]
 ROUNDS = [str(number) for number in range(config["rounds"]["count"])]
-BENCHMARKS = list(config["evaluation"]["benchmarks"])
+BENCHMARKS = sorted(config["evaluation"]["benchmarks"])
 MODELS = ["base", "student", "teacher"]
 TEACHER = config["models"]["teacher"]
 STUDENT = config["models"]["student"]
 RESOURCES = config["resources"]
+ANSWERS = ("ledger", "prices", "budget")
+OPTIONS = "--log {log} --code {params.code} --params {params.settings:q} "
 
 
 wildcard_constraints:
@@ -79,15 +88,46 @@ def as_json(value):
     return json.dumps(value, sort_keys=True)
 
 
+def ledger_settings():
+    """Where answers are kept, what they cost and may cost: nothing that an answer depends on."""
+    return chosen(*ANSWERS)
+
+
+def deciding():
+    """The whole config, but for what decides nothing, and the pinned files, which are inputs."""
+    left_out = {*ANSWERS, "resources"}
+    return as_json({key: config[key] for key in config if key not in left_out})
+
+
 def code(script):
-    """Digest of a script and of all of the project that it imports."""
-    return code_digest(SCRIPTS / f"{script}.py")
+    """Digest of a script and of all of the project that it imports; its parts go on record."""
+    path = SCRIPTS / f"{script}.py"
+    return code_digest(path) if only_looks() else known_code(path, STORE / "code")
 
 
-def main(script):
-    """Start of a job's command: the script in this very environment, its parameters and log."""
-    options = "--log {log} --code {params.code} --params {params.settings:q}"
-    return f"{shlex.quote(sys.executable)} scripts/{script}.py {options} "
+def count_commands():
+    """Let what a rule's command does with files, and the environment, count among its parameters.
+
+    Snakemake looks at neither (`code` is no trigger of ours: it would rerun on a comment).
+    """
+    lock = of_file(Path(workflow.basedir) / "envs/lock.txt")
+    for each in workflow.rules:
+        if each.shellcmd:
+            # How main() starts it, which holds the place of this checkout, is left out.
+            wiring = each.shellcmd.partition(OPTIONS)[2].split()
+            pinned = each.params.get("code") == PINNED
+            each.set_params(made_by=of_json([wiring, "" if pinned else lock]))
+
+
+def main(script, aside=None):
+    """Start of a job's command: the script in this very environment, its parameters and log.
+
+    aside: config values that a job needs and that decide nothing about its outputs. They stand in
+    the command alone, where a change in them makes no job stale.
+    """
+    words = shlex.quote(as_json(aside or {})).replace("{", "{{").replace("}", "}}")
+    own = f"--aside {words} " if aside else ""
+    return f"{shlex.quote(sys.executable)} scripts/{script}.py {own}{OPTIONS}"
 
 
 def resource_file(name):
@@ -142,7 +182,7 @@ def evaluated(w):
 def evaluated_settings(w):
     model = TEACHER if w.model == "teacher" else STUDENT
     name = model["name"] if w.model == "teacher" else f"{w.model}-{model['name']}"
-    own = chosen("evaluation.max_tokens", "ledger")
+    own = chosen("evaluation.max_tokens")
     return as_json({**own, "model": {**model, "name": name}})
 
 
@@ -151,3 +191,8 @@ def scoring_settings(w, **own):
     return as_json(
         {**shared, "benchmark": {**benchmark(w), "name": w.benchmark}, **own}
     )
+
+
+onerror:
+    # A mistake's own exit code, which says whether a budget (4) or a server (3) ended the run.
+    sys.exit(noted_exit())

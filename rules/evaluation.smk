@@ -81,7 +81,7 @@ rule generate_samples:
         settings=evaluated_settings,
         code=code("generate_samples"),
     shell:
-        main("generate_samples")
+        main("generate_samples", aside=ledger_settings())
         + "--problems {input.problems:q} --weights {input.weights:q} --samples {output:q}"
 
 

@@ -2,7 +2,7 @@
 
 needs: the scores and the report of every stage
 makes: results/{run}/scores.json  scores.md  funnel.json
-       results/{run}/manifest.json
+       results/{run}/manifest.json  provenance.json
 """
 
 
@@ -39,6 +39,8 @@ rule summarise:
 
 rule write_manifest:
     input:
+        rules.prepare_student.output,
+        expand(rules.prepare_benchmark.output, benchmark=BENCHMARKS),
         rules.summarise.output,
         rules.train_model.output,
         rules.mine_seeds.output,
@@ -66,13 +68,16 @@ rule write_manifest:
             allow_missing=True,
         ),
     output:
-        "results/{run}/manifest.json",
+        manifest="results/{run}/manifest.json",
+        provenance="results/{run}/provenance.json",
     log:
         "logs/{run}/manifest.log",
     benchmark:
         "benchmarks/{run}/manifest.tsv"
     params:
-        settings=settings("name"),
+        settings=deciding(),
         code=code("write_manifest"),
     shell:
-        main("write_manifest") + "--artifacts {input:q} --manifest {output:q}"
+        main("write_manifest")
+        + "--artifacts {input:q}"
+        + " --manifest {output.manifest:q} --provenance {output.provenance:q}"

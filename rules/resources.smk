@@ -16,7 +16,7 @@ rule fetch_resource:
     params:
         settings=lambda w: as_json({"declaration": RESOURCES[w.resource]}),
         # The declared digest decides the bytes, whatever code fetches them.
-        code="pinned",
+        code=PINNED,
     shell:
         main("fetch_resource") + "--resource {output:q}"
 

@@ -22,14 +22,14 @@ rule write_dialogues:
     params:
         settings=lambda w: as_json(
             {
-                **chosen("seed", "models.teacher", "dialogues", "ledger"),
+                **chosen("seed", "models.teacher", "dialogues"),
                 **sandbox("limits", "packages"),
                 "round": int(w.round),
             }
         ),
         code=code("write_dialogues"),
     shell:
-        main("write_dialogues")
+        main("write_dialogues", aside=ledger_settings())
         + "--seeds {input.seeds:q} --weights {input.weights:q} --dialogues {output:q}"
 
 

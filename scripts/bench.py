@@ -8,11 +8,16 @@ import sys
 
 from aiev.errors import UserError
 from benches.dialogues import dialogue_saturation
+from benches.ledger import ledger_read, ledger_write
 from benches.sandbox import sandbox_bubblewrap, sandbox_docker, sandbox_layer
+from benches.workflow import dag_10000, noop
 
 BENCHES = {
     bench.__name__: bench
-    for bench in (dialogue_saturation, sandbox_bubblewrap, sandbox_docker, sandbox_layer)
+    for bench in (
+        *(dialogue_saturation, sandbox_bubblewrap, sandbox_docker, sandbox_layer),
+        *(noop, dag_10000, ledger_read, ledger_write),
+    )
 }
 
 

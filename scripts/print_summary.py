@@ -8,6 +8,7 @@ import yaml
 from aiev.configuration import check_config
 from aiev.records import read_json
 from aiev.report import summary
+from aiev.spending import Spending, in_a_line
 
 
 def main() -> None:
@@ -18,7 +19,8 @@ def main() -> None:
     check_config(config, Path("config"))
     results = Path("results") / config["name"]
     scores, funnel = read_json(results / "scores.json"), read_json(results / "funnel.json")
-    print(summary(scores, funnel, str(results / "scores.md")), end="")
+    spending = Spending(Path(config["ledger"]["path"]), prices=config["prices"])
+    print(summary(scores, funnel, str(results / "scores.md"), in_a_line(spending)), end="")
 
 
 if __name__ == "__main__":

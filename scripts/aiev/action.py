@@ -4,10 +4,13 @@ key = digest(rule, code, parameters, contents of the inputs, environment lock). 
 outputs, a miss runs the job and stores them. So a job that Snakemake starts again for a reason
 that does not matter costs a copy, and an upstream job that made the same bytes costs nothing below.
 
-Layout, under the store's directory:
+Layout, under the checkout's .aiev/:
   actions/<key[:2]>/<key>/action.json, outputs by name   one finished action
   made/<output path>.json                                how a file in the working tree was made
+  code/<digest>.json                                     the parts of the code that made it
   scratch/<key>/                                         what an unfinished action keeps for itself
+
+Only `actions` may lie elsewhere: AUTOCODER_STORE names a directory that many checkouts share.
 """
 
 import os
@@ -24,6 +27,8 @@ from aiev.progress import log
 from aiev.records import read_json, write_json
 
 STORE = Path(".aiev")
+SHARED = "AUTOCODER_STORE"
+"""Environment variable that names a shared directory of actions. It changes no output."""
 
 
 @dataclass(frozen=True)
@@ -57,11 +62,12 @@ class Action:
 class Store:
     """A directory of finished actions, safe with many writers: entries appear by one rename."""
 
-    def __init__(self, root: Path = STORE):
+    def __init__(self, root: Path = STORE, actions: Path | None = None):
         self.root = Path(root)
+        self.actions = actions or self.root / "actions"
 
     def entry(self, key: str) -> Path:
-        return self.root / "actions" / key[:2] / key
+        return self.actions / key[:2] / key
 
     def scratch(self, key: str) -> Path:
         path = self.root / "scratch" / key
@@ -90,8 +96,13 @@ class Store:
             log.warning("stored action %s is damaged: made again", key)
             shutil.rmtree(entry, ignore_errors=True)
             return None
-        for _, _, kept, path in stored:
-            place(kept, path)
+        try:
+            # For whoever collects garbage: used now.
+            os.utime(entry / "action.json")
+            for _, _, kept, path in stored:
+                place(kept, path)
+        except FileNotFoundError:
+            return None  # collected in this very moment
         return record
 
     def save(self, key: str, description: dict[str, Any], made: Mapping[str, list[Path]]):
@@ -122,10 +133,40 @@ class Store:
             shutil.rmtree(beside, ignore_errors=True)
         return record
 
-    def note(self, record: Mapping[str, Any], inputs: Mapping[str, list[Path]], output: Path):
-        """Write how `output` was made, for the manifest and for `why`."""
-        paths = {n: [p.as_posix() for p in found] for n, found in inputs.items()}
-        write_json(self.root / "made" / f"{output}.json", {**record, "input_paths": paths})
+    def note(self, record: Mapping[str, Any], action: Action) -> None:
+        """Write how each of the action's outputs was made, for the manifest and for `why`."""
+        paths = {n: [p.as_posix() for p in found] for n, found in action.inputs.items()}
+        for name, outputs in action.outputs.items():
+            for output, digest in zip(outputs, record["outputs"][name], strict=True):
+                note = {**record, "input_paths": paths, "sha256": digest}
+                write_json(self.place_of_note(output), note)
+
+    def place_of_note(self, output: Path) -> Path:
+        return self.root / "made" / f"{output}.json"
+
+    def made(self, output: Path) -> dict[str, Any] | None:
+        """How `output` was made when it last was; None when that is not known."""
+        try:
+            note = read_json(self.place_of_note(output))
+        except UserError:
+            return None
+        return note if isinstance(note, dict) and "sha256" in note else None
+
+    def compare(self, record: Mapping[str, Any], outputs: Mapping[str, list[Path]]) -> None:
+        """Say by name which outputs the same action has just made with other bytes than before."""
+        for name, paths in outputs.items():
+            for path, digest in zip(paths, record["outputs"][name], strict=True):
+                before = self.made(path)
+                if before and before["key"] == record["key"] and before["sha256"] != digest:
+                    log.warning(
+                        "not deterministic: action %s made other bytes of %s", record["key"], path
+                    )
+
+
+def open_store() -> Store:
+    """This checkout's store, with its actions where AUTOCODER_STORE says."""
+    shared = os.environ.get(SHARED)
+    return Store(actions=Path(shared) / "actions" if shared else None)
 
 
 def key_of(description: Mapping[str, Any]) -> str:

@@ -5,17 +5,23 @@ reaches: through absolute, relative and lazy imports, and where a string names a
 neighbouring file, which is how a server or a program for the sandbox is started. Comments,
 docstrings, layout and the order of neighbouring imports do not count. Data files in a reached
 package (prompt templates) count by their bytes.
+
+It is a digest of parts: every function at the top of a module, every method, what is left of each
+class and of the module, and every data file. So it can be said which of them changed.
 """
 
 import ast
+import os
 import re
 from functools import cache
 from pathlib import Path
 
 from aiev.digests import of_bytes, of_json
 from aiev.errors import UserError
+from aiev.records import write_json
 
 _DOTTED = re.compile(r"[A-Za-z_]\w*(\.\w+)+")
+_FUNCTION = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def code_digest(script: Path) -> str:
@@ -23,31 +29,96 @@ def code_digest(script: Path) -> str:
 
     Raises UserError for an import that cannot be followed (a computed module name).
     """
+    return digest_of_parts(code_parts(script), Path(script).name)
+
+
+def digest_of_parts(parts: dict[str, str], script: str) -> str:
+    """Digest of the code whose parts these are. The name of the script itself is left out, so that
+    renaming a rule's main alone reruns nothing."""
+    own = f"{script}: "
+    return of_json(sorted((name.removeprefix(own), digest) for name, digest in parts.items()))
+
+
+PINNED = "pinned"
+"""Stands for the code where a declared digest fixes the outputs, whatever makes them."""
+
+
+def known_code(script: Path, directory: Path, claimed: str = "") -> str:
+    """Digest of the script's code, with its parts on record in `directory` as <digest>.json.
+
+    claimed: the digest when the run began. Believed if that record is younger than every file of
+    the code: somebody may work on it while a run goes on.
+    """
+    record = directory / f"{claimed}.json"
+    if claimed and record.is_file():
+        files = (p for p in Path(script).resolve().parent.rglob("*") if p.suffix != ".pyc")
+        newest = max(p.stat().st_mtime_ns for p in files if p.is_file())
+        if newest < record.stat().st_mtime_ns:
+            return claimed
+    parts = code_parts(script)
+    digest = digest_of_parts(parts, Path(script).name)
+    record = directory / f"{digest}.json"
+    if record.is_file():
+        os.utime(record)
+    else:
+        write_json(record, parts)
+    return digest
+
+
+def code_parts(script: Path) -> dict[str, str]:
+    """The parts of the code that `script` can run, by name, and their digests:
+    "aiev/roles.py: Programmer.revise", "aiev/roles.py: (module)", "aiev/prompts/revise.md".
+
+    Raises UserError for an import that cannot be followed (a computed module name).
+    """
     script = Path(script).resolve()
     root = script.parent
-    seen: dict[str, str] = {}
+    seen: set[Path] = set()
+    parts: dict[str, str] = {}
     todo = [script]
     while todo:
         path = todo.pop()
+        if path in seen:
+            continue
+        seen.add(path)
         name = path.relative_to(root).as_posix()
-        if name in seen:
-            continue
         if path.suffix != ".py":
-            seen[name] = of_bytes(path.read_bytes())
+            parts[name] = of_bytes(path.read_bytes())
             continue
-        seen[name], imports = _module(path)
+        found, imports = _module(path)
+        parts.update((f"{name}: {part}", digest) for part, digest in found)
         for module in imports:
             todo.extend(_files_of(root, path, module))
-    # The script's own name is left out, so that renaming a rule's main alone reruns nothing.
-    return of_json([seen.pop(script.name), sorted(seen.items())])
+    return parts
 
 
 @cache
-def _module(path: Path) -> tuple[str, tuple[str, ...]]:
-    """Digest of one module and the names that it imports (relative ones with their dots)."""
+def _module(path: Path) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
+    """Parts of one module with their digests, and the names that it imports (relative ones with
+    their dots)."""
     tree = ast.parse(path.read_text("utf-8"), filename=str(path))
     imports = tuple(dict.fromkeys(_imports(tree, path)))
-    return of_json(_normal(_without_docstrings(tree))), imports
+    parts: dict[str, list] = {"(module)": []}
+    parts["(module)"] = [_normal(_take_apart(_without_docstrings(tree), "", parts))]
+    return tuple((name, of_json(found)) for name, found in parts.items()), imports
+
+
+def _take_apart(block: ast.Module | ast.ClassDef, prefix: str, parts: dict[str, list]):
+    """Put the functions of a module or class into `parts`, and leave their names in their place:
+    the order of definitions can matter, as in a class's fields or a decorator's register."""
+    for number, node in enumerate(block.body):
+        if isinstance(node, ast.ClassDef) and not prefix:
+            name = node.name
+            found = _normal(_take_apart(node, f"{name}.", parts))
+        elif isinstance(node, _FUNCTION):
+            name = f"{prefix}{node.name}"
+            found = _normal(node)
+        else:
+            continue
+        # The same name again: both count, under it.
+        parts.setdefault(name, []).append(found)
+        block.body[number] = ast.Expr(ast.Constant(f"defined here: {name}"))
+    return block
 
 
 def _imports(tree: ast.AST, path: Path):

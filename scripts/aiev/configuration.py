@@ -26,6 +26,7 @@ def check_config(config: dict[str, Any], directory: Path) -> None:
     config["resources"] = resources
     _check_names(config, resources)
     _check_sizes(config)
+    _check_prices(config)
 
 
 def _filling(validator, properties, instance, schema):
@@ -127,3 +128,20 @@ def _check_sizes(config: dict[str, Any]) -> None:
             where="config: seeds.shards",
             todo="raise seeds.shards, or lower rounds.count or rounds.shards",
         )
+
+
+def _check_prices(config: dict[str, Any]) -> None:
+    """A budget in dollars holds nothing back from a model whose price is not known."""
+    if config["budget"]["usd"] is None:
+        return
+    student = config["models"]["student"]["name"]
+    asked = {"teacher": [config["models"]["teacher"]["name"]]}
+    asked["student"] = [f"base-{student}", f"student-{student}"]
+    for role, names in asked.items():
+        missing = [name for name in names if name not in config["prices"]]
+        if config["models"][role]["kind"] == "openai" and missing:
+            raise UserError(
+                f"a budget in dollars, and no price of {missing[0]!r}",
+                where="config: prices",
+                todo="add it, in dollars per million tokens; 0 for a model that costs nothing",
+            )

@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from aiev.action import Action, Store, key_of, move, remove
-from aiev.codehash import code_digest
+from aiev.action import STORE, Action, Store, key_of, move, open_store, remove
+from aiev.codehash import PINNED, known_code
 from aiev.digests import of_file, of_path
 from aiev.errors import UserError
+from aiev.guard import note_exit
 from aiev.processes import follow_workflow, raise_on_terminate
 from aiev.progress import log, start_log
 
@@ -26,12 +27,19 @@ class Job:
 
     inputs:  name -> files or directories, as named on the command line.
     params:  the config values that this job uses, and no others.
+    aside:   config values that decide nothing about the outputs, and so are not in the action's
+             key: the ledger's place, the budget.
+    remarks: what else the record of this job shall say, put there by the main: which answers it
+             used. They decide nothing either.
     """
 
-    def __init__(self, action: Action, key: str, store: Store, log_path: Path | None):
+    def __init__(self, action: Action, key: str, store: Store, arguments: argparse.Namespace):
         self.inputs = action.inputs
         self.params = dict(action.params)
-        self.log_path = log_path
+        self.aside: dict[str, Any] = json.loads(arguments.aside)
+        self.remarks: dict[str, Any] = {}
+        self.environment = action.environment
+        self.log_path: Path | None = arguments.log
         self._key, self._store = key, store
         self._outputs = {
             name: [p.with_name(f".{p.name}.{key[:12]}.part") for p in paths]
@@ -71,20 +79,17 @@ def run_job(
     job that is cheaper to run than to keep.
     """
     arguments = _parse(sys.argv[1:], tuple(inputs), tuple(outputs))
-    start_log(arguments.log)
+    # Who only asks must not empty the log of the last run.
+    start_log(None if arguments.describe else arguments.log)
     follow_workflow()
     raise_on_terminate()
     script = Path(sys.argv[0])
     try:
-        action = Action(
-            rule=script.stem,
-            code=arguments.code or code_digest(script),
-            params=json.loads(arguments.params),
-            inputs={name: getattr(arguments, name) for name in inputs},
-            outputs={name: getattr(arguments, name) for name in outputs},
-            environment=of_file(LOCK) if LOCK.exists() else "",
-        )
-        _run(main, action, arguments.log, stored)
+        action = _action(script, arguments, tuple(inputs), tuple(outputs))
+        if arguments.describe:
+            print(json.dumps(_describe(action, stored)))
+        else:
+            _run(main, action, arguments, stored)
     except KeyboardInterrupt:
         log.error("%s: interrupted; run the same command again to go on", script.stem)
         sys.exit(130)
@@ -92,12 +97,36 @@ def run_job(
         mistake = _mistake(error)
         if mistake:
             log.error("%s", f"{script.stem}: {mistake}")
+            note_exit(mistake.exit_code)
             sys.exit(mistake.exit_code)
         # A defect of ours: the traceback goes to the log, the place of the log to the user.
         log.info("%s", traceback.format_exc())
         what = f"{type(error).__name__}: {error}"
         log.error("%s: unexpected: %s\n  where: %s", script.stem, what, arguments.log or "above")
         sys.exit(1)
+
+
+def _action(script: Path, arguments, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> Action:
+    pinned = arguments.code == PINNED
+    return Action(
+        rule=script.stem,
+        code=PINNED if pinned else known_code(script, STORE / "code", arguments.code),
+        params=json.loads(arguments.params),
+        inputs={name: getattr(arguments, name) for name in inputs},
+        outputs={name: getattr(arguments, name) for name in outputs},
+        environment=of_file(LOCK) if LOCK.exists() and not pinned else "",
+    )
+
+
+def _describe(action: Action, stored: bool) -> dict[str, Any]:
+    """What `make why` compares with the notes of how the outputs were made."""
+    description = action.description()
+    return {
+        **description,
+        "key": key_of(description),
+        "input_paths": {n: [p.as_posix() for p in ps] for n, ps in action.inputs.items()},
+        "stored": stored,
+    }
 
 
 def _mistake(error: Exception) -> UserError | None:
@@ -118,39 +147,42 @@ def _parse(argv: list[str], inputs: tuple[str, ...], outputs: tuple[str, ...]):
     for name in outputs:
         parser.add_argument(f"--{name}", nargs="+", type=Path, required=True)
     parser.add_argument("--params", default="{}", help="config values, as JSON")
+    parser.add_argument("--aside", default="{}", help="values that decide no output, as JSON")
     parser.add_argument("--code", default="", help="digest of the code; computed when not given")
+    parser.add_argument("--describe", action="store_true", help="say what decides the outputs")
     parser.add_argument("--log", type=Path, default=None)
     return parser.parse_args(argv)
 
 
-def _run(main, action: Action, log_path: Path | None, stored: bool) -> None:
-    store = Store()
+def _run(main, action: Action, arguments: argparse.Namespace, stored: bool) -> None:
+    store = open_store()
     description = action.description()
     key = key_of(description)
     record: dict[str, Any] | None = store.restore(key, action.outputs) if stored else None
     if record:
         log.info("restored from action %s", key)
     else:
-        job = Job(action, key, store, log_path)
+        job = Job(action, key, store, arguments)
         made = job._outputs
         _clear(made)
         try:
             main(job)
-            record = store.save(key, description, made) if stored else _digests(description, made)
+            told = {**description, "remarks": job.remarks}
+            record = store.save(key, told, made) if stored else _digests(key, told, made)
+            if stored:
+                store.compare(record, action.outputs)
             for name, paths in action.outputs.items():
                 for written, path in zip(made[name], paths, strict=True):
                     move(written, path)
         finally:
             _clear(made)
         shutil.rmtree(store.root / "scratch" / key, ignore_errors=True)
-    for paths in action.outputs.values():
-        for path in paths:
-            store.note(record, action.inputs, path)
+    store.note(record, action)
 
 
-def _digests(description: dict[str, Any], made: dict[str, list[Path]]) -> dict[str, Any]:
+def _digests(key: str, told: dict[str, Any], made: dict[str, list[Path]]) -> dict[str, Any]:
     outputs = {name: [of_path(p) for p in paths] for name, paths in made.items()}
-    return {**description, "outputs": outputs, "key": key_of(description)}
+    return {**told, "outputs": outputs, "key": key}
 
 
 def _clear(made: dict[str, list[Path]]) -> None:

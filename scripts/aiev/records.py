@@ -85,8 +85,11 @@ def dump_line(record: Any) -> str:
     return line
 
 
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write beside `path`, flush to disk, rename. Raises UserError when the disk is full."""
+def write_bytes(path: Path, data: bytes, flush: bool = True) -> None:
+    """Write beside `path`, flush to disk, rename. Raises UserError when the disk is full.
+
+    flush=False: for what can be had again after a power cut, and would be known as damaged.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
@@ -94,7 +97,8 @@ def write_bytes(path: Path, data: bytes) -> None:
         with open(beside, "wb") as file:
             file.write(data)
             file.flush()
-            os.fsync(file.fileno())
+            if flush:
+                os.fsync(file.fileno())
         os.replace(beside, path)
     except OSError as error:
         beside.unlink(missing_ok=True)

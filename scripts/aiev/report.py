@@ -125,23 +125,28 @@ def notes(scores: Mapping[str, Any]) -> list[str]:
     return said
 
 
-def summary(scores: Mapping[str, Any], funnel: Mapping[str, Any], where: str) -> str:
-    """One screen of text: scores, funnel, and the report's place; at most 80 x 24."""
+def summary(
+    scores: Mapping[str, Any], funnel: Mapping[str, Any], where: str, costs: str = ""
+) -> str:
+    """One screen of text: scores, funnel, costs, and the report's place; at most 80 x 24."""
     header, rows = cells(scores)
     used = [i for i in range(len(header)) if any(row[i] != NONE for row in rows[:3]) or i == 0]
-    lines = _columns([[row[i] for i in used] for row in [header, *rows]])
-    lines += ["", *_columns(_funnel_rows(funnel)), ""]
+    lines = columns([[row[i] for i in used] for row in [header, *rows]])
+    lines += ["", *columns(_funnel_rows(funnel)), ""]
+    last = [costs[:WIDTH]] if costs else []
+    lines = [line[:WIDTH] for line in lines[: HEIGHT - 2 - len(last)]]
     # The report's place is what a user copies: it is never cut.
-    return "\n".join([*(line[:WIDTH] for line in lines[: HEIGHT - 2]), f"report: {where}", ""])
+    return "\n".join([*lines, *last, f"report: {where}", ""])
 
 
-def _columns(rows: list[list[str]]) -> list[str]:
-    """Rows as aligned text: the first column to the left, the others to the right."""
+def columns(rows: list[list[str]], names: int = 1) -> list[str]:
+    """Rows as aligned text: the first `names` columns to the left, the others to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = []
-    for first, *rest in rows:
-        cells = [cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True)]
-        lines.append("  ".join([first.ljust(widths[0]), *cells]).rstrip())
+    for row in rows:
+        cells = [cell.ljust(w) for cell, w in zip(row[:names], widths, strict=False)]
+        cells += [c.rjust(w) for c, w in zip(row[names:], widths[names:], strict=True)]
+        lines.append("  ".join(cells).rstrip())
     return lines
 
 

@@ -57,10 +57,10 @@ async def _stage(chat: Chat, seeds, config) -> float:
             rate = chat.completion_tokens / (time.monotonic() - start)
 
     with open_interpreter(config["sandbox"], config["ledger"]) as interpreter:
-        await write_dialogues(
-            seeds, chat, interpreter, settings, 0, "teaching", chosen["in_flight"], done
-        )
-    await chat.close()
+        async with chat:
+            await write_dialogues(
+                seeds, chat, interpreter, settings, 0, "teaching", chosen["in_flight"], done
+            )
     return rate
 
 

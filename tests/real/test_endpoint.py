@@ -97,6 +97,8 @@ def test_a_server_that_dies_in_mid_run_is_reported_and_its_answers_stay(
 
 def test_the_server_ends_with_the_block(weights, tmp_path):
     with serve(SETTINGS, weights, tmp_path, tmp_path / "job.log") as endpoint:
+        assert endpoint.process is None, "until there is a question"
+        endpoint.start()
         process = endpoint.process
         assert process.poll() is None
     assert process.poll() is not None
@@ -107,9 +109,9 @@ def test_a_file_that_is_no_model_is_an_error_that_names_the_log(tmp_path):
     bad.write_bytes(b"GGUF" + bytes(64))
     with (
         pytest.raises(EndpointError, match="did not start") as caught,
-        serve(SETTINGS, bad, tmp_path, tmp_path / "job.log"),
+        serve(SETTINGS, bad, tmp_path, tmp_path / "job.log") as endpoint,
     ):
-        pass
+        endpoint.start()
     assert "job.server.log" in str(caught.value)
 
 
@@ -132,7 +134,8 @@ def test_no_free_port_is_an_error(weights, tmp_path):
             taken.listen()
             work = Path({str(tmp_path)!r})
             try:
-                with serve({SETTINGS!r}, Path({str(weights)!r}), work, work / "job.log"):
+                with serve({SETTINGS!r}, Path({str(weights)!r}), work, work / "job.log") as one:
+                    one.start()
                     sys.exit("it started")
             except EndpointError as error:
                 print(error)

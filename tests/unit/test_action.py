@@ -1,14 +1,17 @@
 """The action store: a hit gives the bytes back, and whatever happens to it harms no one."""
 
+import dataclasses
 import errno
 import multiprocessing
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
 from aiev import action as module
 from aiev.action import Action, Store, key_of, place
+from aiev.digests import of_path
 from aiev.errors import UserError
 from aiev.records import read_json
 
@@ -222,10 +225,61 @@ def test_savers_at_once_leave_one_whole_entry(store, directory):
 def test_the_note_says_how_a_file_was_made(store, directory):
     key, one = saved(store, directory)
     record = store.restore(key, one.outputs)
-    store.note(record, one.inputs, one.outputs["text"][0].relative_to(directory))
+    store.note(record, relative(one))
     noted = read_json(store.root / "made" / "out.txt.json")
     assert noted["key"] == key and noted["input_paths"]["source"][0].endswith("in.txt")
     assert "made" not in noted["outputs"] and set(noted["outputs"]) == {"text", "tree"}
+    assert noted["sha256"] == of_path(directory / "out.txt") == noted["outputs"]["text"][0]
+    assert store.made(Path("tree"))["sha256"] == of_path(directory / "tree")
+    assert store.made(Path("nobody's")) is None
+
+
+def relative(one: Action) -> Action:
+    """With its outputs named as the workflow names them."""
+    outputs = {n: [Path(p.name) for p in paths] for n, paths in one.outputs.items()}
+    return dataclasses.replace(one, outputs=outputs)
+
+
+def test_other_bytes_are_told_by_name_though_the_store_was_lost(store, directory, caplog):
+    key, one = saved(store, directory)
+    record = store.restore(key, one.outputs)
+    store.note(record, relative(one))
+    shutil.rmtree(store.actions)
+    again = store.save(key, one.description(), made(directory, "other"))
+    with caplog.at_level("WARNING", "aiev"):
+        store.compare(again, relative(one).outputs)
+    assert f"action {key} made other bytes of out.txt" in caplog.text and "tree" not in caplog.text
+
+
+def test_a_store_may_be_shared_by_checkouts(directory, monkeypatch, tmp_path_factory):
+    shared = tmp_path_factory.mktemp("shared")
+    monkeypatch.setenv(module.SHARED, str(shared))
+    key, one = saved(module.open_store(), directory)
+    assert {p.name for p in shared.iterdir()} == {"actions"}
+    monkeypatch.chdir(tmp_path_factory.mktemp("other"))
+    other = module.open_store()
+    assert other.restore(key, {n: [Path(n)] for n in one.outputs})
+    assert Path("text").read_text() == "made"
+    assert other.scratch(key).is_relative_to(module.STORE), "its own, though actions are shared"
+
+
+def test_a_hit_is_a_use(store, directory):
+    key, one = saved(store, directory)
+    record = store.entry(key) / "action.json"
+    os.utime(record, (1, 1))
+    store.restore(key, one.outputs)
+    assert record.stat().st_mtime > 1
+
+
+def test_an_entry_that_is_collected_meanwhile_is_a_miss(store, directory, monkeypatch):
+    key, one = saved(store, directory)
+
+    def collected(*_):
+        shutil.rmtree(store.entry(key))
+        raise FileNotFoundError
+
+    monkeypatch.setattr(module, "place", collected)
+    assert store.restore(key, one.outputs) is None
 
 
 def test_the_record_holds_no_path(store, directory):

@@ -1,12 +1,13 @@
 """The meaning of code: what moves the digest and what does not."""
 
+import os
 import shutil
 from pathlib import Path
 
 import pytest
 
 from aiev import codehash
-from aiev.codehash import code_digest
+from aiev.codehash import code_digest, code_parts, known_code
 from aiev.errors import UserError
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
@@ -204,3 +205,73 @@ def test_every_script_has_a_digest():
     scripts = sorted(SCRIPTS.glob("*.py"))
     digests = [code_digest(script) for script in scripts]
     assert len(scripts) > 10 and len(set(digests)) == len(scripts)
+
+
+CLASS = """
+@register
+class Shape(Base):
+    sides = 3
+
+    def area(self):
+        return self.sides
+
+    def name(self):
+        return "shape"
+
+
+def other():
+    return 1
+"""
+
+
+def changed_parts(tree, old, new) -> set[str]:
+    """Parts of work.py's code that differ once `old` is `new` in lib/shared.py."""
+    (tree / "lib/shared.py").write_text("common = 1\n" + CLASS)
+    codehash._module.cache_clear()
+    before = code_parts(tree / "work.py")
+    edit(tree, "lib/shared.py", old, new)
+    codehash._module.cache_clear()
+    after = code_parts(tree / "work.py")
+    return {name for name in before | after if before.get(name) != after.get(name)}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "parts"),
+    [
+        ("common = 1", "common = 2", {"(module)"}),
+        ("return self.sides", "return 2 * self.sides", {"Shape.area"}),
+        ("def name(self)", "async def name(self)", {"Shape.name"}),
+        ("sides = 3", "sides = 4", {"Shape"}),
+        ("(Base)", "", {"Shape"}),
+        ("@register", "@forget", {"Shape"}),
+        ("return 1", "return 2", {"other"}),
+        ("def other()", "def another()", {"(module)", "other", "another"}),
+        ("def name", "def area", {"Shape", "Shape.area", "Shape.name"}),
+    ],
+)
+def test_the_part_that_changed_is_named(old, new, parts, tree):
+    assert changed_parts(tree, old, new) == {f"lib/shared.py: {part}" for part in parts}
+
+
+def test_the_order_of_definitions_and_what_a_name_means_last_count(tree):
+    def place(text):
+        (tree / "lib/shared.py").write_text(text)
+        codehash._module.cache_clear()
+        return digest(tree)
+
+    one, two = "def f():\n    return 1\n", "def f():\n    return 2\n"
+    assert len({place(one), place(two), place(one + two), place(two + one)}) == 4
+
+
+def test_a_claimed_digest_is_believed_until_the_code_is_touched(tree, monkeypatch):
+    store = tree.parent / f"{tree.name}-code"
+    known = known_code(tree / "work.py", store)
+    assert known == digest(tree) and (store / f"{known}.json").is_file()
+    with monkeypatch.context() as patched:
+        patched.setattr(codehash, "code_parts", None)
+        assert known_code(tree / "work.py", store, known) == known
+    edit(tree, "lib/plain.py", "a + b", "a - b")
+    os.utime(store / f"{known}.json", (1, 1))
+    codehash._module.cache_clear()
+    other = known_code(tree / "work.py", store, known)
+    assert other == digest(tree) != known

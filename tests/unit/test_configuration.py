@@ -25,7 +25,8 @@ DEFAULT = checked({})
 
 
 def default() -> dict:
-    return copy.deepcopy(DEFAULT)
+    """The defaults, and one of each object whose name is free, by the name of `objects`."""
+    return checked({"prices": {"humaneval": {}}})
 
 
 def resolved(part: dict) -> dict:
@@ -256,3 +257,13 @@ def test_the_laptop_run_has_only_keys_of_the_schema():
             check(value, (*path, name))
 
     check(yaml.safe_load((CONFIG / "config.yaml").read_text("utf-8")), ())
+
+
+def test_a_budget_in_dollars_needs_prices():
+    teacher = {"name": "gpt", "kind": "openai"}
+    price = {"prompt_usd_per_million": 10, "completion_usd_per_million": 30}
+    config = {"models": {"teacher": teacher}, "budget": {"usd": 5}}
+    told = mistake(copy.deepcopy(config))
+    assert "'gpt'" in told.what and told.where == "config: prices"
+    assert checked({**config, "prices": {"gpt": price}})["prices"]["gpt"] == price
+    assert checked({**config, "budget": {"tokens": 5}})["budget"] == {"usd": None, "tokens": 5}

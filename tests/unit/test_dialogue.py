@@ -49,7 +49,7 @@ def write(scripted, endpoint_of, sandbox, tmp_path, monkeypatch):
 
         async def all_of_them():
             chat = Chat(endpoint_of(scripted, slots), Ledger(root), timeout=20)
-            try:
+            async with chat:
                 return await write_dialogues(
                     [seed(name) for name in names],
                     chat,
@@ -60,8 +60,6 @@ def write(scripted, endpoint_of, sandbox, tmp_path, monkeypatch):
                     in_flight,
                     done=lambda dialogue: None,
                 )
-            finally:
-                await chat.close()
 
         return asyncio.run(all_of_them())
 

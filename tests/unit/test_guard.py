@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from aiev.guard import note_exit, noted_exit
+from aiev.processes import WORKFLOW
+
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 RUN = """
 import os, sys, time
@@ -106,3 +109,13 @@ def test_another_directory_is_another_matter(start, tmp_path):
 def test_jobs_are_told_who_started_them(start):
     run = start("wait")
     assert run.said.split()[1].startswith(f"{run.pid}:")
+
+
+def test_a_run_ends_with_the_exit_code_of_its_own_jobs_only(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(WORKFLOW, "1:2")
+    assert noted_exit() == 1
+    note_exit(4)
+    assert noted_exit() == 4
+    monkeypatch.setenv(WORKFLOW, "1:3")
+    assert noted_exit() == 1, "of a run before"

@@ -160,6 +160,12 @@ def test_the_summary_fits_a_terminal(tmp_path):
     assert max(map(len, summary(table(SCORES, long), stages, "p").splitlines())) <= WIDTH
 
 
+def test_what_was_paid_stands_above_the_place_of_the_report():
+    costs = "answers: $" + "1" * 99
+    lines = summary(table(SCORES, TITLES), funnel(**REPORTS), "p", costs).splitlines()
+    assert lines[-2:] == [costs[:WIDTH], "report: p"] and len(lines) <= HEIGHT
+
+
 def test_the_command_prints_the_summary(tmp_path):
     shutil.copytree(SCRIPTS.parent / "config", tmp_path / "config")
     results = tmp_path / "results" / "laptop"

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from aiev.digests import of_path
 from aiev.errors import UserError
 
 API_KEY = "OPENAI_API_KEY"
@@ -41,6 +42,9 @@ class Endpoint:
         """What of the endpoint decides an answer: never its address."""
         return {"kind": self.kind, "model": self.model, "digest": self.digest}
 
+    def start(self) -> None:
+        """Get ready for the first question. Raises UserError when that cannot be."""
+
     def state(self) -> str:
         """Why the server may be unreachable, as far as this side can tell; "" when it cannot."""
         return ""
@@ -54,15 +58,15 @@ def serve(
     log: Path | None,
     conversations: int = 0,
 ) -> Iterator[Endpoint]:
-    """An endpoint that answers, for the length of the block; a local server is then stopped.
+    """An endpoint for the length of the block; a local server is then stopped. It starts, and a key
+    is needed, only for a first question (`Endpoint.start`): answers on record need neither.
 
     settings: one of the config's `models`. weights: a GGUF file or a checkpoint directory, for the
     local kinds. scratch: where a converted file may be left for the next start. conversations: how
     many are under way at once; a local server keeps a place for each.
-    Raises UserError when the server cannot be started.
     """
     if settings["kind"] == "openai":
-        yield remote(settings)
+        yield remote(settings, weights)
         return
     from aiev.endpoints.llamacpp import local
 
@@ -72,20 +76,31 @@ def serve(
         yield endpoint
 
 
-def remote(settings: dict[str, Any]) -> Endpoint:
-    """The endpoint behind an OpenAI-compatible URL. Raises UserError when the key is missing."""
-    key = os.environ.get(API_KEY)
-    if not key:
-        raise UserError(
-            f"the model {settings['name']} is asked over the network and no key is set",
-            where=f"environment variable {API_KEY}",
-            todo=f"export {API_KEY}=... (any word, for a server that wants none)",
-        )
-    return Endpoint(
+class RemoteEndpoint(Endpoint):
+    """A server behind a URL."""
+
+    def start(self) -> None:
+        """Take the key. Raises UserError when there is none."""
+        key = os.environ.get(API_KEY)
+        if not key:
+            raise UserError(
+                f"the model {self.model} is asked over the network and no key is set",
+                where=f"environment variable {API_KEY}",
+                todo=f"export {API_KEY}=... (any word, for a server that wants none)",
+            )
+        self.api_key = key
+
+
+def remote(settings: dict[str, Any], weights: Path | None = None) -> Endpoint:
+    """The endpoint behind an OpenAI-compatible URL.
+
+    weights: what the server is known to serve, if it is here: a student that was trained anew under
+    the same name is another model.
+    """
+    return RemoteEndpoint(
         kind="openai",
         model=settings["name"],
-        digest=settings["version"],
+        digest=of_path(weights) if weights else settings["version"],
         base_url=settings["base_url"],
         slots=settings["slots"],
-        api_key=key,
     )

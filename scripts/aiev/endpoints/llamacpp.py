@@ -1,4 +1,7 @@
-"""Start, watch and stop a llama.cpp server for one GGUF file or checkpoint."""
+"""Start, watch and stop a llama.cpp server for one GGUF file or checkpoint.
+
+It starts when the first question comes that is not on record.
+"""
 
 import json
 import os
@@ -10,7 +13,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +29,53 @@ START_SECONDS = 180
 
 @dataclass
 class LocalEndpoint(Endpoint):
+    """A server of our own on a free loopback port, once it is started.
+
+    settings: one of the config's models; weights: a GGUF file or a checkpoint, which is converted
+    into `scratch` first.
+    """
+
+    settings: dict[str, Any] = field(default_factory=dict)
+    weights: Path = Path()
+    scratch: Path = Path()
     process: subprocess.Popen | None = None
+
+    def start(self) -> None:
+        """Serve the weights, unless they are. Raises EndpointError when the server does not come
+        up: no free port, not enough memory, a file that is no model."""
+        if self.process:
+            return
+        model = self.weights
+        if model.is_dir():
+            model = converted(model, self.digest, self.scratch)
+        with open(self.log_path, "wb") as errors:
+            self.process = subprocess.Popen(
+                self._command(model),
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                stdin=subprocess.DEVNULL,
+                env=_environment(),
+                preexec_fn=die_with_parent,
+            )
+        self.base_url = f"{_wait(self.process, self.log_path)}/v1"
+        log.info("serving %s (%s) on %d slots", self.model, self.digest[:12], self.slots)
+
+    def _command(self, model: Path) -> list[str]:
+        chosen = {
+            "model": str(model),
+            "name": self.model,
+            "conversations": self.conversations,
+            "context": self.settings["context_tokens"],
+            "threads": self.settings["threads"],
+            "gpu_layers": self.settings["gpu_layers"],
+        }
+        return [sys.executable, "-m", "aiev.endpoints.llamacpp_server", json.dumps(chosen)]
+
+    def stop(self) -> None:
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+            self.process.stdout.close()
 
     def state(self) -> str:
         code = self.process.poll() if self.process else None
@@ -41,51 +90,23 @@ def local(
     log_path: Path | None,
     conversations: int,
 ) -> Iterator[LocalEndpoint]:
-    """Serve `weights` on a free loopback port. Raises EndpointError when the server does not come
-    up: no free port, not enough memory, a file that is no model."""
-    digest, places = of_path(weights), max(conversations, settings["slots"])
-    if weights.is_dir():
-        weights = converted(weights, digest, scratch)
-    server_log = log_path.with_suffix(".server.log") if log_path else Path(os.devnull)
-    command = [
-        *(sys.executable, "-m", "aiev.endpoints.llamacpp_server"),
-        json.dumps(
-            {
-                "model": str(weights),
-                "name": settings["name"],
-                "conversations": places,
-                "context": settings["context_tokens"],
-                "threads": settings["threads"],
-                "gpu_layers": settings["gpu_layers"],
-            }
-        ),
-    ]
-    with open(server_log, "wb") as errors:
-        process = subprocess.Popen(
-            command,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            stdin=subprocess.DEVNULL,
-            env=_environment(),
-            preexec_fn=die_with_parent,
-        )
+    """An endpoint for `weights`, stopped with the block if it was started."""
+    endpoint = LocalEndpoint(
+        kind="llamacpp",
+        model=settings["name"],
+        digest=of_path(weights),
+        base_url=None,
+        slots=settings["slots"],
+        conversations=max(conversations, settings["slots"]),
+        log_path=log_path.with_suffix(".server.log") if log_path else Path(os.devnull),
+        settings=settings,
+        weights=weights,
+        scratch=scratch,
+    )
     try:
-        url = _wait(process, server_log)
-        log.info("serving %s (%s) on %d slots", settings["name"], digest[:12], settings["slots"])
-        yield LocalEndpoint(
-            kind="llamacpp",
-            model=settings["name"],
-            digest=digest,
-            base_url=f"{url}/v1",
-            slots=settings["slots"],
-            conversations=places,
-            process=process,
-            log_path=server_log,
-        )
+        yield endpoint
     finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
+        endpoint.stop()
 
 
 def converted(checkpoint: Path, digest: str, scratch: Path) -> Path:

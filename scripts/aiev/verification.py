@@ -1,0 +1,200 @@
+"""Rebuild a finished run elsewhere, without a model, and compare it with its manifest.
+
+In a scratch directory: the code as it is here, the pinned files and the ledger linked, an empty
+action store, the manifest's config, and the ledger in replay mode, where nothing may be asked.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aiev.action import SHARED, Store
+from aiev.digests import BOOKKEEPING, of_path
+from aiev.errors import UserError
+from aiev.manifest import inputs_of, sources
+from aiev.processes import die_with_parent
+from aiev.progress import Progress
+from aiev.records import write_json
+from aiev.why import differences
+
+CODE = ("Snakefile", "rules", "scripts", "config", "profiles", "envs")
+TRAINING = "train_model"
+
+
+@dataclass
+class Difference:
+    """An artifact that is not as the manifest says. found: its digest here, "" where it was not
+    made; action: that made it here; because: what of its making differs, a line each."""
+
+    path: str
+    made: dict[str, Any]
+    found: str
+    action: str
+    because: list[str]
+
+    def __str__(self) -> str:
+        made = self.made
+        lines = [
+            f"{self.path} differs from the manifest",
+            f"  sha256: {made['sha256']} there, {self.found or 'not made'} here",
+            f"  action: {made['rule']} {made['action']} there, {self.action or 'none'} here",
+        ]
+        return "\n".join(lines + [f"  {line}" for line in self.because])
+
+
+class Rebuild:
+    """A run made again in the directory `place`, from `manifest`."""
+
+    def __init__(self, place: Path, manifest: dict[str, Any]):
+        self.place, self.config = place, manifest["config"]
+        self.artifacts: dict[str, Any] = manifest["artifacts"]
+        self.store = Store(place / ".aiev")
+        self.said = place / "snakemake.log"
+
+    def prepare(self, checkout: Path, ledger: Path) -> None:
+        """Fill the directory: code copied, inputs that no rule makes linked, answers linked.
+
+        ledger: a directory; may be `ledger` below the place itself.
+        """
+        self.place.mkdir(parents=True, exist_ok=True)
+        for name in CODE:
+            source, target = checkout / name, self.place / name
+            if source.is_dir():
+                shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copyfile(source, target)
+        for path in sources(self.artifacts):
+            source, target = checkout / path, self.place / path
+            # A pinned file that is not here is fetched, and checked by its digest.
+            if source.exists() and not target.exists():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.symlink_to(source.resolve())
+        if not (self.place / "ledger").exists():
+            (self.place / "ledger").symlink_to(ledger.resolve())
+        replay = {"path": "ledger", "mode": "replay"}
+        write_json(self.place / "verify.json", {**self.config, "ledger": replay})
+
+    def make(self, targets: list[str], cores: int) -> int:
+        """Let Snakemake make `targets`, and return its exit code; what it says goes to a file."""
+        command = [Path(sys.executable).parent / "snakemake", "--configfile", "verify.json"]
+        command += ["--cores", str(cores), "--nocolor", *targets]
+        # An empty store of its own: nothing that was made before may come back.
+        kept = {k: v for k, v in os.environ.items() if k != SHARED}
+        with open(self.said, "ab") as said:
+            process = subprocess.Popen(
+                command,
+                cwd=self.place,
+                env=kept,
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=said,
+                preexec_fn=die_with_parent,
+            )
+            try:
+                self._watch(process)
+            finally:
+                process.terminate()
+                process.wait()
+        return process.returncode
+
+    def _watch(self, process: subprocess.Popen) -> None:
+        with Progress("rebuilt", len(self.artifacts), "file") as progress:
+            while True:
+                ended = process.poll() is not None
+                there = sum((self.place / path).exists() for path in self.artifacts)
+                progress.step(count=there - progress.done)
+                if ended:
+                    return
+                time.sleep(0.2)
+
+    def before_training(self) -> list[str]:
+        """The artifacts from which the checkpoint is trained."""
+        trained = [made for made in self.artifacts.values() if made["rule"] == TRAINING]
+        needed = {path for made in trained for path in made["inputs"]}
+        return sorted(needed & set(self.artifacts))
+
+    def take_checkpoint(self, checkout: Path) -> Difference | None:
+        """Put what training made in `checkout` in place, if it is what the manifest says; else
+        return what is not."""
+        for path, made in self.artifacts.items():
+            if made["rule"] != TRAINING:
+                continue
+            source, target = checkout / path, self.place / path
+            found = of_path(source) if source.exists() else ""
+            if found != made["sha256"]:
+                because = ["it was to be taken from this checkout, not trained (TRAINING=no)"]
+                return Difference(path, made, found, "", because)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if source.is_dir():
+                # Linked file by file: the workflow engine leaves its mark in the directory.
+                ignore = shutil.ignore_patterns(BOOKKEEPING)
+                shutil.copytree(source.resolve(), target, ignore=ignore, copy_function=os.symlink)
+            else:
+                shutil.copyfile(source, target)
+            write_json(self.store.place_of_note(Path(path)), _as_note(made))
+        return None
+
+    def compare(self) -> Iterator[Difference]:
+        """Artifacts that differ, those first from which others are made."""
+        for path in in_order(self.artifacts):
+            made, place = self.artifacts[path], self.place / path
+            found = of_path(place) if place.exists() else ""
+            if found != made["sha256"]:
+                note = self.store.made(Path(path))
+                yield Difference(path, made, found, note["key"] if note else "", _why(made, note))
+
+    def other_actions(self) -> list[str]:
+        """Artifacts that another action made here: other code, or a parameter that differs."""
+        notes = {path: self.store.made(Path(path)) for path in self.artifacts}
+        expected = {path: made["action"] for path, made in self.artifacts.items()}
+        return [path for path, note in notes.items() if note and note["key"] != expected[path]]
+
+
+def in_order(artifacts: dict[str, Any]) -> list[str]:
+    """Paths of the artifacts, each after all that it is made from."""
+    order: dict[str, None] = {}
+
+    def visit(path: str) -> None:
+        for needed in artifacts[path]["inputs"]:
+            if needed in artifacts and needed not in order:
+                visit(needed)
+        order[path] = None
+
+    for path in sorted(artifacts):
+        visit(path)
+    return list(order)
+
+
+def check_shape(manifest: Any, where: Path) -> None:
+    """Raise UserError for what is no manifest."""
+    keys = {"run", "config", "environment", "artifacts"}
+    if not isinstance(manifest, dict) or not keys <= set(manifest):
+        raise UserError(
+            "not a manifest with a config",
+            where=str(where),
+            todo="give the manifest.json of a finished run; `make run` writes it",
+        )
+
+
+def _why(made: dict[str, Any], note: dict[str, Any] | None) -> list[str]:
+    if note is None:
+        return ["it was not made: its job failed, or one before it"]
+    # A manifest keeps no environment for each artifact.
+    found = differences(made, {**note, "inputs": inputs_of(note)})
+    same = (
+        "code, parameters and inputs are the same: the step is not deterministic, or the manifest"
+    )
+    return found or [f"{same} was edited"]
+
+
+def _as_note(made: dict[str, Any]) -> dict[str, Any]:
+    """A note of how an artifact was made, from its place in a manifest."""
+    paths, digests = list(made["inputs"]), list(made["inputs"].values())
+    own = {"key": made["action"], "input_paths": {"": paths}, "inputs": {"": digests}}
+    return {**made, **own}

@@ -1,0 +1,113 @@
+"""What the workflow itself costs: a run that has nothing to do, and one with 10,000 shards."""
+
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+from aiev.errors import UserError
+from aiev.records import write_json
+from benches import report
+
+ROOT = Path(__file__).parents[2]
+CODE = ("Snakefile", "rules", "scripts", "config", "profiles", "envs")
+SHARDS = 10_000
+TIMES = 5
+
+ONE_RULE = """
+rule all:
+    output: "out.txt"
+    shell: "touch {output}"
+"""
+
+BARE = """
+
+
+def code(script):
+    return ""
+
+
+def count_commands():
+    pass
+"""
+"""Put behind rules/common.smk, this leaves the rules as they are without our layer."""
+
+
+def noop() -> None:
+    """A run of the finished pipeline, to a run of one finished rule; seconds of a core."""
+    finished = [ROOT / "results/laptop/manifest.json", ROOT / ".aiev/made"]
+    if not all(path.exists() for path in finished):
+        raise UserError("there is no finished run to run again", todo="make run, then this again")
+    with tempfile.TemporaryDirectory() as folder:
+        peer = Path(folder)
+        (peer / "Snakefile").write_text(ONE_RULE)
+        (peer / "out.txt").touch()
+        _nothing_to_do(ROOT)  # reads once what the last run wrote
+        ours = median(_seconds(lambda: _nothing_to_do(ROOT)) for _ in range(TIMES))
+        theirs = median(_seconds(lambda: _nothing_to_do(peer)) for _ in range(TIMES))
+    report("noop", ours, "s", "a Snakefile of one rule", theirs, theirs / ours)
+
+
+def dag_10000() -> None:
+    """A dry run with 10,000 shards, to the same rules without our layer; seconds of a core."""
+    with tempfile.TemporaryDirectory() as folder:
+        ours, bare = (_large(Path(folder, name)) for name in ("ours", "bare"))
+        common = bare / "rules/common.smk"
+        text = common.read_text("utf-8")
+        for call in ("guard_directory(", "restore_changed("):
+            text = text.replace(f"    {call}", f"    pass  # {call}")
+        common.write_text(text + BARE, "utf-8")
+        seconds = [_seconds(lambda place=place: _plan(place)) for place in (ours, bare)]
+    report("dag_10000", seconds[0], "s", "the same rules bare", seconds[1], seconds[1] / seconds[0])
+
+
+def _large(place: Path) -> Path:
+    """A project in `place` with 10,000 shards of seeds, all in one round."""
+    for name in CODE:
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copyfile
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        copy(ROOT / name, place / name)
+    (place / "seeds").mkdir()
+    (place / "seeds/a.py").write_text("x = 1\n")
+    teacher = {"kind": "openai", "name": "some-teacher"}
+    source = {"kind": "directory", "path": "seeds", "licence": "MIT"}
+    config = {
+        "name": "large",
+        "models": {"teacher": teacher},
+        "seeds": {"sources": [source], "shards": SHARDS},
+        "rounds": {"shards": SHARDS},
+    }
+    write_json(place / "large.json", config)
+    return place
+
+
+def _plan(place: Path) -> None:
+    said = _snakemake(place, "--configfile", "large.json", "--dry-run", "--quiet", "rules")
+    if str(SHARDS) not in said:
+        raise RuntimeError(said[-2000:])
+
+
+def _nothing_to_do(place: Path) -> None:
+    said = _snakemake(place)
+    if "Nothing to be done" not in said:
+        raise UserError("the run had something to do", where=str(place), todo="make run first")
+
+
+def _snakemake(place: Path, *options: str) -> str:
+    command = [str(Path(sys.executable).parent / "snakemake"), "--cores", "1", *options]
+    done = subprocess.run(command, cwd=place, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError((done.stdout + done.stderr)[-2000:])
+    return done.stdout + done.stderr
+
+
+def _seconds(work: Callable[[], None]) -> float:
+    """Processor time of what `work` starts and waits for: a busy machine adds little to it."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    work()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime

@@ -1,0 +1,118 @@
+"""Rebuild a finished run without a call to a model, and compare every artifact with its manifest.
+
+Exit status 0: all the same; 1: something differs, and the first is named; 2: it could not be tried.
+"""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from aiev.action import STORE, remove
+from aiev.configuration import check_config
+from aiev.digests import of_file
+from aiev.errors import UserError
+from aiev.guard import hold
+from aiev.job import LOCK
+from aiev.ledger import Ledger
+from aiev.ledgerpack import unpack
+from aiev.progress import log, start_log
+from aiev.records import read_json
+from aiev.verification import Difference, Rebuild, check_shape
+
+PLACE = STORE / "verify"
+SHOWN = 25
+"""Last lines of a failed workflow that are shown."""
+
+
+def main() -> int:
+    arguments = _parse()
+    start_log(None)
+    log.setLevel("WARNING")  # progress is printed anyway
+    start = time.monotonic()
+    path, ledger = _sources(arguments)
+    manifest = read_json(path)
+    check_shape(manifest, path)
+    if manifest["environment"] != of_file(LOCK):
+        log.warning("envs/lock.txt is not the one that %s was made with: bytes may differ", path)
+    with hold(STORE / "verify.lock", "another verification works in this directory"):
+        remove(PLACE)
+        rebuild = Rebuild(PLACE, manifest)
+        rebuild.prepare(Path(), _unpacked(ledger))
+        print(f"rebuilding {len(rebuild.artifacts)} artifacts in {PLACE}, asking no model")
+        found, failed = _rebuild(rebuild, arguments.training == "yes", arguments.cores)
+        if found or failed:
+            _tell(rebuild, found, failed)
+            return 1
+        others = rebuild.other_actions()
+        remove(PLACE)
+    if others:
+        print(f"{len(others)} files were made by other actions, with the same bytes: {others[0]}")
+    print(f"verified: {len(rebuild.artifacts)} artifacts, {time.monotonic() - start:.0f} s")
+    return 0
+
+
+def _sources(arguments: argparse.Namespace) -> tuple[Path, Path]:
+    """The manifest and the ledger: those that are named, else those of the config's run."""
+    if arguments.manifest and arguments.ledger:
+        return arguments.manifest, arguments.ledger
+    config = yaml.safe_load(arguments.config.read_text("utf-8"))
+    check_config(config, Path("config"))
+    own = Path("results", config["name"], "manifest.json")
+    return arguments.manifest or own, arguments.ledger or Path(config["ledger"]["path"])
+
+
+def _unpacked(ledger: Path) -> Path:
+    """The ledger as a directory; a packed one is unpacked in the scratch directory."""
+    if not ledger.exists():
+        raise UserError("no such ledger", where=str(ledger), todo="give a directory or a pack")
+    if ledger.is_dir():
+        return ledger
+    unpack(ledger, Ledger(PLACE / "ledger"))
+    return PLACE / "ledger"
+
+
+def _rebuild(rebuild: Rebuild, training: bool, cores: int) -> tuple[list[Difference], list[str]]:
+    """What differs, and the last lines of a workflow that failed."""
+    stages = [[]] if training else [rebuild.before_training(), []]
+    for number, targets in enumerate(stages):
+        if number:
+            difference = rebuild.take_checkpoint(Path())
+            if difference:
+                return [difference], []
+        if rebuild.make(targets, cores):
+            lines = rebuild.said.read_text("utf-8", "replace").splitlines()
+            return list(rebuild.compare()), lines[-SHOWN:]
+    return list(rebuild.compare()), []
+
+
+def _tell(rebuild: Rebuild, found: list[Difference], failed: list[str]) -> None:
+    lines: list[Any] = [f"  | {line}" for line in failed]
+    if failed:
+        lines.append(f"the workflow failed; all that it said: {rebuild.said}")
+    lines += found[:1]
+    lines.append(f"{len(found)} of {len(rebuild.artifacts)} artifacts differ; kept in {PLACE}")
+    print(*lines, sep="\n", file=sys.stderr)
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--config", type=Path, default=Path("config/config.yaml"))
+    parser.add_argument("--manifest", type=Path, help="not the config's: of somebody else's run")
+    parser.add_argument("--ledger", type=Path, help="not the config's: a directory or a pack")
+    parser.add_argument("--training", choices=["yes", "no"], default="yes")
+    parser.add_argument("--cores", type=int, default=2)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except UserError as error:
+        print(f"verify: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit("verify: interrupted; run the same command again")

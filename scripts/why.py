@@ -1,0 +1,143 @@
+"""Say how a file of the run was made, and why it would be made again."""
+
+import argparse
+import difflib
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from aiev.action import STORE, open_store
+from aiev.digests import of_path
+from aiev.errors import UserError
+from aiev.manifest import inputs_of
+from aiev.records import read_json
+from aiev.why import differences
+
+_JOB = re.compile(
+    r"^(?:local)?rule (\w+):\n((?:    .*\n)+)(?:Shell command: (.*)\n)?", re.MULTILINE
+)
+_FIELD = re.compile(r"^    (\w+): (.*)$", re.MULTILINE)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--config", default="config/config.yaml")
+    parser.add_argument("file", type=Path, help="an output of some rule")
+    arguments = parser.parse_args()
+    # As rules name it: from here, without detours.
+    file = Path(os.path.relpath(arguments.file))
+    forced = list(_plan(file, arguments.config, "--printshellcmds", "--force"))
+    command = next(c for _, fields, c in forced if str(file) in fields["output"].split(", "))
+    print(file)
+    note = open_store().made(file)
+    print(*_how(file, note) if note else ["it was not made here yet"], sep="\n")
+    now, problem = _described(command)
+    print(*_would(note, now) if now else [f"its job cannot be looked at yet: {problem}"], sep="\n")
+    print(*_workflow(_plan(file, arguments.config)), sep="\n")
+
+
+def _plan(file: Path, config: str, *options: str) -> Iterator[tuple[str, dict[str, str], str]]:
+    """Jobs of a dry run for `file`: rule, what Snakemake says of it, command."""
+    snakemake = str(Path(sys.executable).parent / "snakemake")
+    command = [snakemake, "--configfile", config, "--dry-run", "--nocolor", *options, str(file)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    said = done.stdout + done.stderr
+    if done.returncode and "MissingRuleException" in said:
+        known = [p.as_posix() for p in _noted()]
+        close = ", ".join(difflib.get_close_matches(str(file), known, 3))
+        raise UserError(
+            "no rule makes this file",
+            where=str(file),
+            todo=f"did you mean {close}?" if close else "name a file below results/ or resources/",
+        )
+    if done.returncode:
+        raise UserError("the workflow cannot be planned:\n" + "\n".join(said.splitlines()[-8:]))
+    for rule, block, shell in _JOB.findall(said):
+        yield rule, dict(_FIELD.findall(block)), shell
+
+
+def _noted() -> list[Path]:
+    notes = STORE / "made"
+    return [p.relative_to(notes).with_suffix("") for p in notes.rglob("*.json")]
+
+
+def _described(command: str) -> tuple[dict[str, Any] | None, str]:
+    """What decides the outputs of a job now, from the job itself; or why it cannot say."""
+    done = subprocess.run([*shlex.split(command), "--describe"], capture_output=True, text=True)
+    if done.returncode:
+        return None, " ".join(done.stderr.split())
+    found = json.loads(done.stdout)
+    return {**found, "inputs": inputs_of(found), "parts": _parts(found["code"])}, ""
+
+
+def _parts(code: str) -> dict[str, str] | None:
+    try:
+        return read_json(STORE / "code" / f"{code}.json")
+    except UserError:
+        return None
+
+
+def _how(file: Path, note: Mapping[str, Any]) -> Iterator[str]:
+    yield f"was made by {note['rule']}, action {note['key']}"
+    yield f"  sha256 {note['sha256']}"
+    yield from (f"  from {path} ({digest[:12]})" for path, digest in inputs_of(note).items())
+    yield f"  by code {note['code'][:12]} in environment {note['environment'][:12] or 'any'}"
+    yield from (f"  with the model {m['name']} ({m['kind']})" for m in _models(note["params"]))
+    answers = note.get("remarks", {}).get("answers")
+    if answers is not None:
+        yield f"  from {len(answers)} answers in the ledger"
+    if not file.exists():
+        yield "it is not there"
+    elif of_path(file) != note["sha256"]:
+        yield "it was changed since: the next run puts that aside and makes it again"
+
+
+def _models(params: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(params, dict):
+        if {"name", "kind", "slots"} <= set(params):
+            yield params
+        for value in params.values():
+            yield from _models(value)
+
+
+def _would(note: Mapping[str, Any] | None, now: Mapping[str, Any]) -> Iterator[str]:
+    """What would happen if its job ran now."""
+    before = note and {**note, "inputs": inputs_of(note), "parts": _parts(note["code"])}
+    changed = differences(before, now) if before else []
+    if changed:
+        yield "since then has changed:"
+        yield from (f"  {line}" for line in changed)
+    elif before:
+        yield "nothing that decides it has changed since"
+    if not now["stored"]:
+        yield "its job is cheap, and runs whenever it is asked for"
+    elif open_store().entry(now["key"]).exists():
+        yield "the action is in the store: it would be restored"
+    else:
+        yield "the action is not in the store: it would run"
+
+
+def _workflow(jobs: Iterator[tuple[str, dict[str, str], str]]) -> Iterator[str]:
+    stale = [(rule, fields) for rule, fields, _ in jobs]
+    if not stale:
+        yield "the workflow regards it as up to date"
+        return
+    yield f"the workflow would start {len(stale)} jobs for it:"
+    for rule, fields in stale:
+        # Which parameters changed is said above, by name.
+        reason = fields.get("reason", "").partition(": Union of")[0]
+        yield f"  {rule} ({fields['output']}): {reason}"
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except UserError as error:
+        print(f"why: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)

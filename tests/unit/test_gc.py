@@ -1,0 +1,102 @@
+"""Collecting garbage: the least recently used goes, what is needed stays, nobody is disturbed."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from aiev import garbage
+from aiev.action import Store
+from aiev.errors import UserError
+from aiev.garbage import bytes_of, collect, entries_of
+from aiev.records import write_json
+
+SCRIPT = Path(__file__).parents[2] / "scripts/collect_garbage.py"
+
+
+@pytest.fixture
+def store(tmp_path):
+    """Four actions of about 1,000 bytes, `a...` used first and `d...` last."""
+    store = Store(tmp_path / ".aiev")
+    for age, letter in enumerate("abcd"):
+        write_action(store, letter * 64, 1000 + age)
+    return store
+
+
+def write_action(store, key: str, used: float) -> None:
+    entry = store.entry(key)
+    write_json(entry / "action.json", {})
+    (entry / "made.0").write_bytes(bytes(997))
+    os.utime(entry / "action.json", (used, used))
+
+
+def left(store) -> str:
+    return "".join(sorted(entry.key[0] for entry in entries_of(store)))
+
+
+@pytest.mark.parametrize(
+    ("most", "kept"), [(10_000, "abcd"), (4_000, "abcd"), (3_999, "bcd"), (2_000, "cd"), (0, "")]
+)
+def test_what_was_used_last_stays(most, kept, store):
+    removed, found = collect(store, most)
+    assert left(store) == kept == "".join(sorted(entry.key[0] for entry in found))
+    assert len(removed) == 4 - len(kept)
+
+
+def test_what_made_a_file_of_this_checkout_stays_unless_asked(store):
+    write_json(store.root / "made/results/x.jsonl.json", {"key": "a" * 64})
+    (store.root / "made/results/bad.json").write_text("{")
+    collect(store, 0)
+    assert left(store) == "a"
+    collect(store, 0, spare_noted=False)
+    assert left(store) == ""
+
+
+def test_what_is_used_meanwhile_stays(store, monkeypatch):
+    monkeypatch.setattr(garbage.time, "time", lambda: 1002.5)
+    collect(store, 0)
+    assert left(store) == "d"
+
+
+def test_what_dead_writers_left_is_swept_and_what_living_ones_write_is_not(store):
+    shelf = store.entry("a" * 64).parent
+    for name in (".part-old", ".part-new", ".gone-x"):
+        (shelf / name).mkdir()
+    os.utime(shelf / ".part-old", (1, 1))
+    collect(store, 10_000)
+    assert {p.name for p in shelf.iterdir()} == {"a" * 64, ".part-new"}
+
+
+def test_two_collectors_at_once(store):
+    command = [sys.executable, str(SCRIPT), "1500B"]
+    root = store.root.parent
+    both = [subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE) for _ in "ab"]
+    assert [one.wait(60) for one in both] == [0, 0]
+    for one in both:
+        one.stdout.close()
+    assert left(store) in ("", "d")
+
+
+def test_the_command_says_what_it_did(store):
+    done = subprocess.run(
+        [sys.executable, str(SCRIPT), "2KiB"], cwd=store.root.parent, capture_output=True, text=True
+    )
+    assert done.returncode == 0 and "removed 2 actions" in done.stdout and left(store) == "cd"
+    done = subprocess.run([sys.executable, str(SCRIPT), "much"], capture_output=True, text=True)
+    assert done.returncode == 2 and "not a size: 'much'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("0", 0), ("12", 12), ("1.5KiB", 1536), ("20GiB", 20 << 30), ("3 MiB", 3 << 20)],
+)
+def test_sizes(text, size):
+    assert bytes_of(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "GiB", "-1", "1GB", "1e3", "nan"])
+def test_what_is_no_size(text):
+    with pytest.raises(UserError, match="not a size"):
+        bytes_of(text)

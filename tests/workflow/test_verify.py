@@ -1,0 +1,169 @@
+"""`make verify`: the run rebuilt from its manifest and its answers, here and elsewhere."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from matrix import finished, prepared
+from project import Project
+from scripted import scripted_endpoint
+from tiny import answers
+
+from aiev.digests import of_file
+from aiev.records import read_json, write_json
+
+RUN = Path("results/tiny")
+
+
+class Verified:
+    """A finished run, and the endpoint that it asked."""
+
+    def __init__(self, project: Project, scripted):
+        self.project, self.scripted = project, scripted
+
+    def script(self, name: str, *options: str, root: Path | None = None) -> tuple[int, str]:
+        """Exit code of a script, started as the Makefile does, and all that it said."""
+        root = root or self.project.root
+        done = subprocess.run(
+            [sys.executable, f"scripts/{name}.py", *options],
+            cwd=root,
+            env={"PATH": "/usr/bin:/bin", "AUTOCODER_MIRROR": str(self.project.mirror)},
+            capture_output=True,
+            text=True,
+            timeout=600,
+        )
+        return done.returncode, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    with scripted_endpoint(answers) as endpoint:
+        root = tmp_path_factory.mktemp("verify")
+        project = finished(prepared(root / "project", endpoint.url, root / "mirror"))
+        yield Verified(project, endpoint)
+
+
+@pytest.fixture
+def copy(run, tmp_path):
+    """The same run, to be damaged."""
+    return Verified(run.project.copy_to(tmp_path / "copy"), run.scripted)
+
+
+def test_a_run_is_verified_without_a_question_or_a_key(run):
+    asked = len(run.scripted.bodies)
+    code, said = run.script("verify", "--config", "tiny.yaml")
+    assert code == 0 and "verified" in said and len(run.scripted.bodies) == asked, said
+    assert not (run.project.root / ".aiev/verify").exists()
+
+
+def test_a_stranger_needs_the_manifest_and_the_packed_ledger(run, tmp_path):
+    project = run.project
+    code, said = run.script("pack_ledger", "pack", str(tmp_path / "answers.jsonl.gz"))
+    assert code == 0, said
+    stranger = tmp_path / "far/away"
+    names = ("rules", "scripts", "config", "profiles", "envs", "code")
+    for name in names:
+        shutil.copytree(project.root / name, stranger / name)
+    shutil.copyfile(project.root / "Snakefile", stranger / "Snakefile")
+    shutil.copyfile(project.root / RUN / "manifest.json", tmp_path / "theirs.json")
+    options = ("--manifest", "../../theirs.json", "--ledger", "../../answers.jsonl.gz")
+    asked = len(run.scripted.bodies)
+    code, said = run.script("verify", *options, root=stranger)
+    assert code == 0 and len(run.scripted.bodies) == asked, said
+    assert "other actions" not in said, "the same keys in any place"
+
+
+def test_the_first_artifact_that_differs_is_named_and_not_those_below_it(copy):
+    manifest = copy.project.root / RUN / "manifest.json"
+    told = read_json(manifest)
+    for name in ("data/verified.jsonl", "data/tagged.jsonl", "rounds/0/train.jsonl"):
+        told["artifacts"][f"{RUN}/{name}"]["sha256"] = "0" * 64
+    write_json(manifest, told)
+    code, said = copy.script("verify", "--config", "tiny.yaml", "--training", "no")
+    assert code == 1, said
+    assert (
+        f"{RUN}/rounds/0/train.jsonl differs" in said and "data/verified.jsonl differs" not in said
+    )
+    here = of_file(copy.project.root / RUN / "rounds/0/train.jsonl")
+    assert "0" * 64 in said and here in said
+    action = told["artifacts"][f"{RUN}/rounds/0/train.jsonl"]["action"]
+    assert f"close_round {action} there" in said
+
+
+def test_a_checkpoint_that_is_not_the_manifest_s_is_not_taken(copy):
+    weights = next((copy.project.root / RUN / "model").glob("*.safetensors"))
+    weights.write_bytes(weights.read_bytes()[:-1] + b"?")
+    code, said = copy.script("verify", "--config", "tiny.yaml", "--training", "no")
+    assert code == 1 and f"{RUN}/model differs" in said and "TRAINING=no" in said
+
+
+def test_an_answer_that_is_missing_is_named(copy):
+    entry = sorted((copy.project.root / "ledger").glob("??/*.json"))[0]
+    entry.unlink()
+    code, said = copy.script("verify", "--config", "tiny.yaml", "--training", "no")
+    assert code == 1 and entry.name in said and "differs from the manifest" in said
+
+
+def test_a_file_that_is_no_manifest_is_refused(run, tmp_path):
+    for text, problem in (("{}", "not a manifest"), ("", "not JSON")):
+        (tmp_path / "theirs.json").write_text(text)
+        code, said = run.script("verify", "--manifest", str(tmp_path / "theirs.json"))
+        assert code == 2 and problem in said and "Traceback" not in said
+
+
+def test_the_manifest_is_also_a_standard_statement_of_provenance(run):
+    root = run.project.root
+    told, whole = read_json(root / RUN / "provenance.json"), read_json(root / RUN / "manifest.json")
+    assert told["_type"] == "https://in-toto.io/Statement/v1"
+    assert told["predicateType"] == "https://slsa.dev/provenance/v1"
+    digests = {one["name"]: one["digest"]["sha256"] for one in told["subject"]}
+    assert all(of_file(root / name) == digest for name, digest in digests.items())
+    files = {path for path in whole["artifacts"] if (root / path).is_file()}
+    assert files < set(digests) and any(name.endswith(".safetensors") for name in digests)
+    needed = told["predicate"]["buildDefinition"]["resolvedDependencies"]
+    assert all(of_file(root / one["name"]) == one["digest"]["sha256"] for one in needed)
+    assert {"envs/lock.txt", "code/functions.py"} <= {one["name"] for one in needed}
+    text = json.dumps([told, whole])
+    assert str(root) not in text and "ledger" not in whole["config"]
+
+
+def why(run: Verified, file: str) -> tuple[int, str]:
+    return run.script("why", "--config", "tiny.yaml", file)
+
+
+def test_why_says_how_a_file_was_made(run):
+    code, said = why(run, f"{RUN}/rounds/0/dialogues/000.jsonl")
+    assert code == 0, said
+    note = read_json(run.project.root / f".aiev/made/{RUN}/rounds/0/dialogues/000.jsonl.json")
+    assert f"made by write_dialogues, action {note['key']}" in said
+    assert f"from {RUN}/seeds/000.jsonl" in said and "the model scripted (openai)" in said
+    assert f"from {len(note['remarks']['answers'])} answers" in said and note["remarks"]["answers"]
+    assert "nothing that decides it has changed" in said and "it would be restored" in said
+    assert "up to date" in said
+
+
+def test_why_names_what_has_changed(copy):
+    project = copy.project
+    root, splits = project.root, project.root / "scripts/aiev/splits.py"
+    text = splits.read_text("utf-8")
+    assert "return place < " in text
+    splits.write_text(text.replace("return place < ", "return place <= "), "utf-8")
+    project.config["rounds"]["split"] = {"test_share": 0.5}
+    (root / "tiny.yaml").write_text(project.dump(project.config))
+    with open(root / RUN / "rounds/0/dialogues/000.jsonl", "a") as file:
+        file.write("\n")
+    code, said = why(copy, f"{RUN}/rounds/0/train.jsonl")
+    assert code == 0, said
+    assert "code aiev/splits.py: is_test: changed" in said
+    assert "parameter rounds.split.test_share: 0.1 -> 0.5" in said
+    assert f"input {RUN}/rounds/0/dialogues/000.jsonl: " in said and "it would run" in said
+    assert "the workflow would start" in said
+
+
+def test_why_of_a_file_that_nobody_makes(run):
+    code, said = why(run, f"{RUN}/rounds/0/trane.jsonl")
+    assert code == 2 and "no rule makes this file" in said and "Traceback" not in said
+    assert f"did you mean {RUN}/rounds/0/train.jsonl" in said
