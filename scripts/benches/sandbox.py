@@ -24,7 +24,9 @@ SECONDS = 4.0
 ROUNDS = 3
 LIMITS = Limits()
 TRIVIAL = Request({"main.py": "pass\n"}, ("python", "main.py"), LIMITS)
-BARE = [str(Path(sys.base_prefix) / "bin" / "python3"), "-I", "-c", "pass"]
+BARE = [str(Path(sys.base_prefix) / "bin" / "python3"), "-I", "-S", "-c", "pass"]
+"""Without what this machine's own packages do on the way up, which the box does not see either."""
+
 LAYER_MS = 10.0
 """Most that a layer which exists may add to a run, from the sandbox's own requirements."""
 
