@@ -78,4 +78,6 @@ sandbox-image: .venv  ## the image of the docker sandbox, in the engine that DOC
 	@touch $@
 
 clean:  ## remove results, logs and the action store; answers and fetched files stay
-	rm -rf results logs benchmarks .aiev .snakemake
+	rm -rf results logs benchmarks .snakemake
+	@# What a user changed in an output's place stays in .aiev/changed.
+	find .aiev -mindepth 1 -maxdepth 1 ! -name changed -exec rm -rf {} + 2>/dev/null || true
