@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from aiev.action import STORE
+from aiev.ledger import Ledger
 from aiev.programs import code_block
 from aiev.sandbox import Limits, Request, Result, Sandbox, open_sandbox
 from aiev.sandbox.packages import InstallFailed, Layer, Packages
@@ -85,7 +86,7 @@ def open_interpreter(
 ) -> Iterator[Interpreter]:
     """An interpreter as the config's sections `sandbox` and `ledger` say. Resolutions of packages
     are kept with the model's answers, layers with the finished actions."""
-    records, layers = Path(ledger["path"]) / "packages", STORE / "layers"
-    packages = Packages(records, layers, ledger["mode"], **sandbox["packages"])
+    answers = Ledger(Path(ledger["path"]), ledger["mode"])
+    packages = Packages(answers, STORE / "layers", **sandbox["packages"])
     with open_sandbox(sandbox["backend"], sandbox.get("docker", {})) as box:
         yield Interpreter(box, Limits(**sandbox["limits"]), packages)

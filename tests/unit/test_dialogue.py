@@ -45,7 +45,7 @@ def write(scripted, endpoint_of, sandbox, tmp_path, monkeypatch):
         *names, in_flight=4, slots=4, settings=SETTINGS, limits=LIMITS, ledger=None, round_number=0
     ):
         root = tmp_path / (ledger or f"ledger-{next(ledgers)}")
-        interpreter = Interpreter(sandbox, limits, Packages(root / "packages", tmp_path / "layers"))
+        interpreter = Interpreter(sandbox, limits, Packages(Ledger(root), tmp_path / "layers"))
 
         async def all_of_them():
             chat = Chat(endpoint_of(scripted, slots), Ledger(root), timeout=20)

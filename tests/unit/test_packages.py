@@ -25,6 +25,7 @@ from wheels import source_package, wheel
 
 from aiev.errors import UserError
 from aiev.execution import Interpreter, Script
+from aiev.ledger import Answer, Ledger
 from aiev.sandbox import SITE_PACKAGES, Limits, Request, open_sandbox, packages
 from aiev.sandbox.layers import unpack, work_folder
 from aiev.sandbox.packages import InstallFailed, Packages
@@ -50,8 +51,10 @@ def index(tmp_path, monkeypatch):
 @pytest.fixture
 def make(tmp_path):
     def make(**settings):
-        folders = {"records": tmp_path / "records", "store": tmp_path / "store"}
-        return Packages(**{**folders, "allow": NAMES, **settings})
+        ledger = Ledger(tmp_path / "ledger", settings.pop("mode", "record"))
+        return Packages(
+            **{"ledger": ledger, "store": tmp_path / "store", "allow": NAMES, **settings}
+        )
 
     return make
 
@@ -115,7 +118,7 @@ def test_packages_with_what_they_need(make, index, tmp_path, monkeypatch):
     wheel(index, "beta", "2.0", {"beta_data/x.txt": "x"})
     wheel(index, "beta", "1.0")
     monkeypatch.chdir(tmp_path)  # the pipeline's folders are relative to the project's
-    packages = make(allow=["Alpha"], records=Path("records"), store=Path("store"))
+    packages = make(allow=["Alpha"], ledger=Ledger(Path("ledger")), store=Path("store"))
     layer = packages.layer(["ALPHA >=1", "alpha>=1"])
     assert [(p["name"], p["version"]) for p in layer.packages] == [
         ("alpha", "1.0"),
@@ -128,7 +131,7 @@ def test_packages_with_what_they_need(make, index, tmp_path, monkeypatch):
     for path in [place, *place.rglob("*")]:
         mode = path.stat().st_mode
         assert mode & stat.S_IROTH and (path.is_dir() or not mode & 0o222), path
-    (record,) = (tmp_path / "records").iterdir()
+    (record,) = (tmp_path / "ledger").rglob("*.json")
     assert json.loads(record.read_text())["request"]["requirements"] == ["alpha>=1"]
     assert str(tmp_path) not in record.read_text()
 
@@ -162,18 +165,40 @@ def test_a_wheel_with_another_digest_is_not_installed(make, index, tmp_path):
 
 
 def test_replay_resolves_nothing(make, no_pip):
-    with pytest.raises(UserError, match=r"replay: no resolution on record for alpha beta<2"):
+    with pytest.raises(UserError, match="replay: no answer on record"):
         make(mode="replay").layer(["beta<2", "alpha"])
 
 
 def test_a_damaged_record_is_made_again_but_not_in_replay(make, index, tmp_path):
     wheel(index, "alpha")
     layer = make().layer(["alpha"])
-    (record,) = (tmp_path / "records").iterdir()
-    record.write_text(record.read_text().replace('"1.0"', '"2.0"'))
-    with pytest.raises(UserError, match="replay: a damaged resolution"):
+    (record,) = (tmp_path / "ledger").rglob("*.json")
+    record.write_text(record.read_text().replace("1.0", "2.0"))
+    with pytest.raises(UserError, match="replay: this ledger entry is damaged"):
         make(mode="replay").layer(["alpha"])
     assert make().layer(["alpha"]) == layer
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "nothing",
+        "[]",
+        '{"failed": "", "limits": {}, "packages": [{"name": "a"}]}',
+        '{"failed": "", "limits": {}, "packages": [{"name": "-r", "version": "1", "sha256": ""}]}',
+        '{"failed": "", "limits": {}, "packages": [{"name": "A", "version": "1", "sha256": "'
+        + "0" * 64
+        + '"}]}',
+    ],
+)
+def test_a_ledger_of_somebody_else_names_packages_or_is_refused(make, index, tmp_path, text):
+    wheel(index, "alpha")
+    make().layer(["alpha"])
+    ledger = Ledger(tmp_path / "ledger")
+    (record,) = ledger.root.rglob("*.json")
+    ledger.add(json.loads(record.read_text())["request"], Answer(text, "resolved", 0, 0))
+    with pytest.raises(UserError, match="is no resolution of packages"):
+        make(mode="replay").layer(["alpha"])
 
 
 def test_a_failure_stays_on_record_until_the_limits_change(make, index):
@@ -285,7 +310,7 @@ def test_an_index_that_is_down_is_not_the_fault_of_the_one_who_asked(
     monkeypatch.setenv("PIP_INDEX_URL", f"http://127.0.0.1:{port}/simple")
     with pytest.raises(UserError, match="packages cannot be fetched"):
         make().layer(["alpha"])
-    assert not (tmp_path / "records").exists() and layers_in(tmp_path / "store") == []
+    assert not (tmp_path / "ledger").exists() and layers_in(tmp_path / "store") == []
 
 
 def test_pip_sees_its_settings_and_no_key(monkeypatch):
@@ -455,9 +480,11 @@ def test_of_two_packages_same_file_the_later_ones_counts(tmp_path):
 MAKER = """
 import sys
 from pathlib import Path
+from aiev.ledger import Ledger
 from aiev.sandbox.packages import Packages
 root = Path(sys.argv[1])
-layer = Packages(root / "records", root / "store", allow=["alpha", "beta"]).layer(sys.argv[2:])
+packages = Packages(Ledger(root / "ledger"), root / "store", allow=["alpha", "beta"])
+layer = packages.layer(sys.argv[2:])
 print(layer.digest)
 """
 

@@ -6,6 +6,8 @@ digests, and no address: a layer that is gone is made again from it, wherever th
 """
 
 import importlib.util
+import json
+import re
 import sys
 import sysconfig
 import time
@@ -13,22 +15,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 from rapidfuzz import fuzz, process
 
 from aiev.digests import of_json
 from aiev.errors import UserError
-from aiev.progress import log
-from aiev.records import read_json, write_json
+from aiev.ledger import Answer, Ledger
+from aiev.records import dump_line
 from aiev.sandbox import SITE_PACKAGES
 from aiev.sandbox.layers import close, compile_all, locked, unpack, work_folder
 from aiev.sandbox.resolve import InstallFailed, Pip
 
 __all__ = ["InstallFailed", "Layer", "Packages"]
 
+SHA256 = re.compile(r"[0-9a-f]{64}")
 LIKE = 75
 """Least likeness, of 100, of a listed name to be offered in place of another."""
 MEANT = {
@@ -57,14 +61,13 @@ class Layer:
 class Packages:
     """Makes layers; safe for many threads and processes at once.
 
-    records: where resolutions are kept. store: where the layers lie.
+    ledger: keeps the resolutions, as answers of the package index. store: where the layers lie.
     allow: names that may be asked for; what they need comes with them, but for names in `deny`.
     max_mib: most of all unpacked files. seconds: most for one installation.
     """
 
-    records: Path
+    ledger: Ledger
     store: Path
-    mode: Literal["record", "replay"] = "record"
     allow: Sequence[str] = ()
     deny: Sequence[str] = ()
     max_mib: int = 1024
@@ -76,15 +79,14 @@ class Packages:
         Raises InstallFailed with a reason for the one who asked; UserError where this machine is
         to blame, or where in replay mode there is no record.
         """
-        asked = sorted({self._checked(text) for text in requirements})
         request = {
-            "requirements": asked,
+            "kind": "packages",
+            "requirements": sorted({self._checked(text) for text in requirements}),
             "python": f"{sys.version_info[0]}.{sys.version_info[1]}",
             "platform": sysconfig.get_platform(),
         }
-        path = self.records / f"{of_json(request)}.json"
-        with locked(self.store / ".locks" / path.stem):
-            entry = self._find(path, request) or self._resolved(path, request)
+        with locked(self.store / ".locks" / of_json(request)):
+            entry = self._find(request) or self._resolved(request)
             if entry["failed"]:
                 raise InstallFailed(entry["failed"])
             packages = entry["packages"]
@@ -98,30 +100,24 @@ class Packages:
         denied = sorted(map(canonicalize_name, self.deny))
         return {"deny": denied, "max_mib": self.max_mib, "seconds": self.seconds}
 
-    def _find(self, path: Path, request: dict[str, Any]) -> dict[str, Any] | None:
-        """The resolution on record; None where it has to be made. A refusal counts under the
-        limits that it was made under."""
-        problem = "no resolution on record"
-        if path.exists():
-            try:
-                entry = read_json(path)
-                digest = entry.pop("digest")
-                sound = digest == of_json(entry) and entry["request"] == request
-            except (UserError, LookupError, TypeError, AttributeError):
-                sound = False
-            if sound and (not entry["failed"] or entry["limits"] == self._limits()):
-                return entry
-            problem = "a resolution under other limits" if sound else "a damaged resolution"
-        if self.mode == "replay":
+    def _find(self, request: dict[str, Any]) -> dict[str, Any] | None:
+        """The resolution on record: {"packages", "failed": why, or "", "limits"}; None where it has
+        to be made. A refusal counts under the limits that it was made under."""
+        answer = self.ledger.find(request)
+        if answer is None:
+            return None
+        entry = _parsed(answer)
+        if not entry["failed"] or entry["limits"] == self._limits():
+            return entry
+        if self.ledger.mode == "replay":
             raise UserError(
-                f"replay: {problem} for {' '.join(request['requirements'])}",
-                where=str(path),
-                todo="get the complete ledger of the run, or set ledger.mode to record",
+                f"replay: a refusal under other limits: {' '.join(request['requirements'])}",
+                where=str(self.ledger.path(answer.key)),
+                todo="use the run's own sandbox.packages, or set ledger.mode to record",
             )
-        log.info("%s: %s; resolving", " ".join(request["requirements"]), problem)
         return None
 
-    def _resolved(self, path: Path, request: dict[str, Any]) -> dict[str, Any]:
+    def _resolved(self, request: dict[str, Any]) -> dict[str, Any]:
         """Resolve and make the layer, and put on record what came of it."""
         packages, failed = [], ""
         try:
@@ -132,9 +128,9 @@ class Packages:
                 self._make(pip, packages, work)
         except InstallFailed as failure:
             packages, failed = [], str(failure)
-        entry = {"request": request, "packages": packages, "failed": failed}
-        entry["limits"] = self._limits()
-        write_json(path, {**entry, "digest": of_json(entry)})
+        entry = {"packages": packages, "failed": failed, "limits": self._limits()}
+        reason = "install-failed" if failed else "resolved"
+        self.ledger.add(request, Answer(dump_line(entry), reason, 0, 0))
         return entry
 
     def _again(self, packages: list[dict[str, str]]) -> None:
@@ -194,6 +190,24 @@ class Packages:
         if requirement.name not in allowed - denied:
             raise InstallFailed(_not_listed(requirement.name, sorted(allowed - denied)))
         return str(requirement)
+
+
+def _parsed(answer: Answer) -> dict[str, Any]:
+    """Raises UserError for what no resolution can be: a ledger may come from anybody."""
+    try:
+        entry = json.loads(answer.text)
+        sound = isinstance(entry["failed"], str) and isinstance(entry["limits"], dict)
+        for package in entry["packages"]:
+            sound &= canonicalize_name(package["name"], validate=True) == package["name"]
+            sound &= bool(Version(package["version"]) and SHA256.fullmatch(package["sha256"]))
+    except (ValueError, LookupError, TypeError, RecursionError):
+        sound = False
+    if not sound:
+        raise UserError(
+            f"ledger entry {answer.key} is no resolution of packages",
+            todo="delete it, and run again",
+        )
+    return entry
 
 
 def _not_listed(name: str, allowed: list[str]) -> str:
