@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -24,8 +25,11 @@ SECONDS = 4.0
 ROUNDS = 3
 LIMITS = Limits()
 TRIVIAL = Request({"main.py": "pass\n"}, ("python", "main.py"), LIMITS)
-BARE = [str(Path(sys.base_prefix) / "bin" / "python3"), "-I", "-S", "-c", "pass"]
-"""Without what this machine's own packages do on the way up, which the box does not see either."""
+BARE = [sys.executable, "-c", "pass"]
+"""What runs the program where there is no sandbox."""
+
+STRIPPED = [str(Path(sys.base_prefix) / "bin" / "python3"), "-I", "-S", "-c", "pass"]
+"""An interpreter that sees no packages, as in the box: the least that a start can take."""
 
 LAYER_MS = 10.0
 """Most that a layer which exists may add to a run, from the sandbox's own requirements."""
@@ -36,11 +40,13 @@ def sandbox_bubblewrap() -> None:
     per second with both cores busy."""
     with open_sandbox("bubblewrap") as sandbox:
         work = _passing(sandbox, TRIVIAL)
-        ours, peer = _paired(work, _bare, 80)
-        report("sandbox_bubblewrap", ours, "ms", "bare interpreter", peer, peer / ours)
-        ours, peer = _rates(work, _bare)
-        name, unit = "sandbox_bubblewrap_rate", "runs/s"
-        report(name, ours, unit, f"{CORES} bare loops", peer, ours / peer)
+        for peer, command in (("bare interpreter", BARE), ("stripped interpreter", STRIPPED)):
+            bare = partial(subprocess.run, command, check=True)
+            ours, theirs = _paired(work, bare, 80)
+            report("sandbox_bubblewrap", ours, "ms", peer, theirs, theirs / ours)
+            ours, theirs = _rates(work, bare)
+            name, peer = "sandbox_bubblewrap_rate", f"{CORES} loops of a {peer}"
+            report(name, ours, "runs/s", peer, theirs, ours / theirs)
 
 
 def sandbox_docker() -> None:
@@ -79,10 +85,6 @@ def _passing(sandbox, request: Request) -> Callable[[], None]:
             raise UserError(f"the trivial program ended as {result.outcome}", where=result.stderr)
 
     return run
-
-
-def _bare() -> None:
-    subprocess.run(BARE, check=True)
 
 
 def _paired(ours: Callable, peer: Callable, times: int) -> tuple[float, float]:
