@@ -4,6 +4,7 @@ import ast
 import os
 import re
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -73,10 +74,12 @@ def moved(project: Project) -> None:
 
 @change("every file touched")
 def touched(project: Project) -> None:
-    """In an order of their names, so that inputs are newer than what was made of them."""
-    for path in sorted(project.root.rglob("*"), key=lambda p: p.name):
-        if ".snakemake" not in path.parts:
-            os.utime(path)
+    """A second apart, the manifest first, so that all that it was made of is newer."""
+    paths = [path for path in project.root.rglob("*") if ".snakemake" not in path.parts]
+    paths.sort(key=lambda path: (path.name != "manifest.json", path.name, str(path)))
+    start = int(time.time()) - len(paths)
+    for number, path in enumerate(paths):
+        os.utime(path, (start + number, start + number))
 
 
 def rewritten(path: Path) -> None:
