@@ -135,6 +135,8 @@ class Rebuild:
                 # Linked file by file: the workflow engine leaves its mark in the directory.
                 ignore = shutil.ignore_patterns(BOOKKEEPING)
                 shutil.copytree(source.resolve(), target, ignore=ignore, copy_function=os.symlink)
+                # Its time was copied too: older than its inputs here, it would be trained again.
+                os.utime(target)
             else:
                 shutil.copyfile(source, target)
             write_json(self.store.place_of_note(Path(path)), _as_note(made))
