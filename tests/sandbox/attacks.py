@@ -2,6 +2,7 @@
 
 import os
 import platform
+import pwd
 import sys
 import textwrap
 from dataclasses import dataclass, replace
@@ -106,7 +107,7 @@ NETWORK = [
 
 FILES = [
     Attack("read the home directory", refused(f"os.listdir({str(Path.home())!r})")),
-    Attack("read root's home", refused("os.listdir('/root')")),
+    Attack("read root's home", refused(f"os.listdir({pwd.getpwuid(0).pw_dir!r})")),
     Attack("read the project", refused(f"os.listdir({str(PROJECT)!r})")),
     Attack("read the interpreter's packages", refused(f"os.listdir({sys.prefix!r})")),
     Attack("read /etc/shadow", refused("open('/etc/shadow')")),
