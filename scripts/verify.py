@@ -24,8 +24,6 @@ from aiev.records import read_json
 from aiev.verification import Difference, Rebuild, check_shape
 
 PLACE = STORE / "verify"
-SHOWN = 25
-"""Last lines of a failed workflow that are shown."""
 
 
 def main() -> int:
@@ -76,7 +74,7 @@ def _unpacked(ledger: Path) -> Path:
 
 
 def _rebuild(rebuild: Rebuild, training: bool, cores: int) -> tuple[list[Difference], list[str]]:
-    """What differs, and the last lines of a workflow that failed."""
+    """What differs, and what was said by a workflow that failed."""
     stages = [[]] if training else [rebuild.before_training(), []]
     for number, targets in enumerate(stages):
         if number:
@@ -84,8 +82,7 @@ def _rebuild(rebuild: Rebuild, training: bool, cores: int) -> tuple[list[Differe
             if difference:
                 return [difference], []
         if rebuild.make(targets, cores):
-            lines = rebuild.said.read_text("utf-8", "replace").splitlines()
-            return list(rebuild.compare()), lines[-SHOWN:]
+            return list(rebuild.compare()), rebuild.failures()
     return list(rebuild.compare()), []
 
 

@@ -5,6 +5,7 @@ action store, the manifest's config, and the ledger in replay mode, where nothin
 """
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -25,6 +26,10 @@ from aiev.why import differences
 
 CODE = ("Snakefile", "rules", "scripts", "config", "profiles", "envs")
 TRAINING = "train_model"
+FAILED_JOB = re.compile(r"^Error in rule (\S+):\n(?:    .*\n)*?    log: (\S+)", re.MULTILINE)
+"""How Snakemake tells of a job that failed: its rule, its log file."""
+SHOWN = 25
+"""Last lines that are shown of the log of a job that failed."""
 
 
 @dataclass
@@ -102,6 +107,16 @@ class Rebuild:
                 process.terminate()
                 process.wait()
         return process.returncode
+
+    def failures(self) -> list[str]:
+        """What the jobs that failed said last; without one, what Snakemake said last."""
+        said = self.said.read_text("utf-8", "replace")
+        lines = []
+        for rule, path in FAILED_JOB.findall(said):
+            own = self.place / path
+            lines += [f"{rule} failed:"]
+            lines += own.read_text("utf-8", "replace").splitlines()[-SHOWN:] if own.exists() else []
+        return lines or said.splitlines()[-SHOWN:]
 
     def _watch(self, process: subprocess.Popen) -> None:
         with Progress("rebuilt", len(self.artifacts), "file") as progress:
