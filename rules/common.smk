@@ -35,6 +35,7 @@ except UserError as error:
 RUN = config["name"]
 SHARDS = [f"{number:03d}" for number in range(config["seeds"]["shards"])]
 ROUNDS = [str(number) for number in range(config["rounds"]["count"])]
+DATA = [*(f"rounds/{number}/data" for number in ROUNDS), "data"]
 BENCHMARKS = sorted(config["evaluation"]["benchmarks"])
 MODELS = ["base", "student", "teacher"]
 TEACHER = config["models"]["teacher"]
@@ -48,6 +49,7 @@ wildcard_constraints:
     run=RUN,
     shard="|".join(SHARDS),
     round="|".join(ROUNDS),
+    data="|".join(DATA),
     benchmark="|".join(BENCHMARKS),
     model="|".join(MODELS),
     resource="|".join(RESOURCES),
@@ -56,8 +58,28 @@ wildcard_constraints:
 def shards_of(round_number):
     """Names of the shards that make up a round. A later round takes the shards after it, so that
     raising rounds.count moves no seed."""
-    each = config["rounds"]["shards"]
+    each = config["rounds"]["dialogues"] // config["seeds"]["per_shard"]
     return SHARDS[int(round_number) * each : (int(round_number) + 1) * each]
+
+
+def rounds_of(w):
+    """Rounds whose dialogues are in the wildcards' data: all, or those up to a round."""
+    upto = w.data.removeprefix("rounds/").partition("/")[0]
+    return ROUNDS if w.data == "data" else ROUNDS[: int(upto) + 1]
+
+
+def before(round_number, *names):
+    """Files of the round before; none for the first round."""
+    number = int(round_number) - 1
+    return [f"results/{RUN}/rounds/{number}/{name}" for name in names if number >= 0]
+
+
+def untrained(round_number):
+    """The checkpoint that a round's training starts from."""
+    base = [f"resources/students/{STUDENT['name']}"]
+    if config["rounds"]["train_from"] == "base":
+        return base
+    return before(round_number, "student") or base
 
 
 def chosen(*keys):
@@ -179,11 +201,21 @@ def evaluated(w):
     return f"results/{w.run}/model"
 
 
+def as_asked(model):
+    """The settings of base, student or teacher, under the name by which it is asked."""
+    if model == "teacher":
+        return TEACHER
+    return {**STUDENT, "name": f"{model}-{STUDENT['name']}"}
+
+
+def contestants():
+    """The two models of a duel, of whom one writes the next round."""
+    return {model: as_asked(model) for model in ("teacher", "student")}
+
+
 def evaluated_settings(w):
-    model = TEACHER if w.model == "teacher" else STUDENT
-    name = model["name"] if w.model == "teacher" else f"{w.model}-{model['name']}"
     own = chosen("evaluation.max_tokens")
-    return as_json({**own, "model": {**model, "name": name}})
+    return as_json({**own, "model": as_asked(w.model)})
 
 
 def scoring_settings(w, **own):

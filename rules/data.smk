@@ -1,20 +1,24 @@
 """Training data: the verified dialogues of all rounds, decontaminated and tagged.
 
-needs: results/{run}/rounds/{round}/train.jsonl, results/{run}/benchmarks/{benchmark}.jsonl
-makes: results/{run}/data/verified.jsonl  decontaminated.jsonl  contamination.json
-       results/{run}/data/tagged.jsonl  tagged.json
+{data} is `data`, of all rounds, or `rounds/{round}/data`, of those up to a round.
+
+needs: results/{run}/rounds/{round}/train.jsonl, resources/benchmarks/{benchmark}.jsonl
+makes: results/{run}/{data}/verified.jsonl  decontaminated.jsonl  contamination.json
+       results/{run}/{data}/tagged.jsonl  tagged.json
 """
 
 
 rule gather_verified:
     input:
-        expand("results/{{run}}/rounds/{round}/train.jsonl", round=ROUNDS),
+        lambda w: expand(
+            "results/{run}/rounds/{round}/train.jsonl", run=w.run, round=rounds_of(w)
+        ),
     output:
-        "results/{run}/data/verified.jsonl",
+        "results/{run}/{data}/verified.jsonl",
     log:
-        "logs/{run}/data/verified.log",
+        "logs/{run}/{data}/verified.log",
     benchmark:
-        "benchmarks/{run}/data/verified.tsv"
+        "benchmarks/{run}/{data}/verified.tsv"
     params:
         settings=settings(),
         code=code("gather_verified"),
@@ -24,17 +28,17 @@ rule gather_verified:
 
 rule decontaminate:
     input:
-        dialogues="results/{run}/data/verified.jsonl",
+        dialogues="results/{run}/{data}/verified.jsonl",
         benchmarks=expand(
             "resources/benchmarks/{benchmark}.jsonl", benchmark=BENCHMARKS
         ),
     output:
-        kept="results/{run}/data/decontaminated.jsonl",
-        report="results/{run}/data/contamination.json",
+        kept="results/{run}/{data}/decontaminated.jsonl",
+        report="results/{run}/{data}/contamination.json",
     log:
-        "logs/{run}/data/decontaminated.log",
+        "logs/{run}/{data}/decontaminated.log",
     benchmark:
-        "benchmarks/{run}/data/decontaminated.tsv"
+        "benchmarks/{run}/{data}/decontaminated.tsv"
     params:
         settings=settings("decontamination"),
         code=code("decontaminate"),
@@ -46,14 +50,14 @@ rule decontaminate:
 
 rule tag_dialogues:
     input:
-        "results/{run}/data/decontaminated.jsonl",
+        "results/{run}/{data}/decontaminated.jsonl",
     output:
-        tagged="results/{run}/data/tagged.jsonl",
-        report="results/{run}/data/tagged.json",
+        tagged="results/{run}/{data}/tagged.jsonl",
+        report="results/{run}/{data}/tagged.json",
     log:
-        "logs/{run}/data/tagged.log",
+        "logs/{run}/{data}/tagged.log",
     benchmark:
-        "benchmarks/{run}/data/tagged.tsv"
+        "benchmarks/{run}/{data}/tagged.tsv"
     params:
         settings=settings("tags"),
         code=code("tag_dialogues"),

@@ -1,9 +1,31 @@
 """What a reader opens: the table of scores, the funnel, and the manifest of every artifact.
 
 needs: the scores and the report of every stage
-makes: results/{run}/scores.json  scores.md  funnel.json
+makes: results/{run}/rounds.json  rounds.svg
+       results/{run}/scores.json  scores.md  funnel.json
        results/{run}/manifest.json  provenance.json
 """
+
+
+rule draw_rounds:
+    input:
+        reports=expand("results/{{run}}/rounds/{round}/report.json", round=ROUNDS),
+        duels=expand("results/{{run}}/rounds/{round}/duel.json", round=ROUNDS),
+        gates=expand("results/{{run}}/rounds/{round}/gate.json", round=ROUNDS),
+    output:
+        table="results/{run}/rounds.json",
+        picture="results/{run}/rounds.svg",
+    log:
+        "logs/{run}/rounds.log",
+    benchmark:
+        "benchmarks/{run}/rounds.tsv"
+    params:
+        settings=settings(),
+        code=code("draw_rounds"),
+    shell:
+        main("draw_rounds")
+        + "--reports {input.reports:q} --duels {input.duels:q} --gates {input.gates:q}"
+        + " --table {output.table:q} --picture {output.picture:q}"
 
 
 rule summarise:
@@ -18,6 +40,7 @@ rule summarise:
         contamination="results/{run}/data/contamination.json",
         tagged="results/{run}/data/tagged.json",
         training="results/{run}/training.json",
+        duels="results/{run}/rounds.json",
     output:
         table="results/{run}/scores.json",
         page="results/{run}/scores.md",
@@ -33,7 +56,7 @@ rule summarise:
         main("summarise")
         + "--scores {input.scores:q} --seeds {input.seeds:q} --rounds {input.rounds:q}"
         + " --contamination {input.contamination:q} --tagged {input.tagged:q}"
-        + " --training {input.training:q}"
+        + " --training {input.training:q} --duels {input.duels:q}"
         + " --table {output.table:q} --page {output.page:q} --funnel {output.funnel:q}"
 
 
@@ -41,18 +64,32 @@ rule write_manifest:
     input:
         rules.prepare_student.output,
         expand(rules.prepare_benchmark.output, benchmark=BENCHMARKS),
+        rules.draw_rounds.output,
         rules.summarise.output,
         rules.train_model.output,
         rules.mine_seeds.output,
-        expand(rules.close_round.output, round=ROUNDS, allow_missing=True),
+        [
+            expand(made.output, round=ROUNDS, allow_missing=True)
+            for made in (
+                rules.close_round,
+                rules.train_student,
+                rules.run_duel,
+                rules.decide_gate,
+            )
+        ],
         [
             f"results/{{run}}/rounds/{number}/dialogues/{shard}.jsonl"
             for number in ROUNDS
             for shard in shards_of(number)
         ],
-        rules.gather_verified.output,
-        rules.decontaminate.output,
-        rules.tag_dialogues.output,
+        [
+            expand(made.output, data=DATA, allow_missing=True)
+            for made in (
+                rules.gather_verified,
+                rules.decontaminate,
+                rules.tag_dialogues,
+            )
+        ],
         expand(rules.choose_problems.output, benchmark=BENCHMARKS, allow_missing=True),
         expand(rules.prove_benchmark.output, benchmark=BENCHMARKS, allow_missing=True),
         expand(

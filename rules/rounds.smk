@@ -1,8 +1,12 @@
-"""Rounds: dialogues written by the teacher, verified in the sandbox, and split.
+"""Rounds: dialogues, verified in the sandbox and split; a student trained on all so far; its duel
+with the teacher; the gate, which says who writes the next round.
 
-needs: results/{run}/seeds/{shard}.jsonl, the teacher's weights
+needs: results/{run}/seeds/{shard}.jsonl, the teacher's weights, resources/students/{student}/,
+       results/{run}/rounds/{round}/data/tagged.jsonl
 makes: results/{run}/rounds/{round}/dialogues/{shard}.jsonl
        results/{run}/rounds/{round}/train.jsonl  test.jsonl  report.json
+       results/{run}/rounds/{round}/student/  student.sha256  training.json
+       results/{run}/rounds/{round}/duel.json  gate.json  next.json
 """
 
 
@@ -10,6 +14,9 @@ rule write_dialogues:
     input:
         seeds="results/{run}/seeds/{shard}.jsonl",
         weights=weights_of(TEACHER),
+        # Of the two models the job reads the one that the gate has named.
+        student=lambda w: before(w.round, "student"),
+        next=lambda w: before(w.round, "next.json"),
     output:
         "results/{run}/rounds/{round}/dialogues/{shard}.jsonl",
     log:
@@ -22,15 +29,17 @@ rule write_dialogues:
     params:
         settings=lambda w: as_json(
             {
-                **chosen("seed", "models.teacher", "dialogues"),
+                **chosen("seed", "dialogues"),
                 **sandbox("limits", "packages"),
+                "models": contestants() if int(w.round) else {"teacher": TEACHER},
                 "round": int(w.round),
             }
         ),
         code=code("write_dialogues"),
     shell:
         main("write_dialogues", aside=ledger_settings())
-        + "--seeds {input.seeds:q} --weights {input.weights:q} --dialogues {output:q}"
+        + "--seeds {input.seeds:q} --weights {input.weights:q} --student {input.student:q}"
+        + " --next {input.next:q} --dialogues {output:q}"
 
 
 rule close_round:
@@ -50,9 +59,83 @@ rule close_round:
     benchmark:
         "benchmarks/{run}/rounds/{round}/close.tsv"
     params:
-        settings=settings("rounds.split"),
+        settings=settings("rounds.split", "rounds.minimum_yield"),
         code=code("close_round"),
     shell:
         main("close_round")
         + "--dialogues {input:q} --train {output.train:q} --test {output.test:q}"
         + " --report {output.report:q}"
+
+
+rule train_student:
+    input:
+        student=lambda w: untrained(w.round),
+        data="results/{run}/rounds/{round}/data/tagged.jsonl",
+        deepspeed=config["training"]["deepspeed"],
+    output:
+        model=directory("results/{run}/rounds/{round}/student"),
+        digest="results/{run}/rounds/{round}/student.sha256",
+        report="results/{run}/rounds/{round}/training.json",
+    log:
+        "logs/{run}/rounds/{round}/student.log",
+    benchmark:
+        "benchmarks/{run}/rounds/{round}/student.tsv"
+    threads: 2
+    params:
+        settings=settings("training"),
+        code=code("train_model"),
+    shell:
+        main("train_model")
+        + "--student {input.student:q} --data {input.data:q} --deepspeed {input.deepspeed:q}"
+        + " --model {output.model:q} --digest {output.digest:q} --report {output.report:q}"
+
+
+rule run_duel:
+    input:
+        test="results/{run}/rounds/{round}/test.jsonl",
+        weights=weights_of(TEACHER),
+        student="results/{run}/rounds/{round}/student",
+        digest="results/{run}/rounds/{round}/student.sha256",
+    output:
+        "results/{run}/rounds/{round}/duel.json",
+    log:
+        "logs/{run}/rounds/{round}/duel.log",
+    benchmark:
+        "benchmarks/{run}/rounds/{round}/duel.tsv"
+    threads: 2
+    resources:
+        model_server=1,
+    params:
+        settings=lambda w: as_json(
+            {
+                **chosen("seed", "duel"),
+                **sandbox("limits", "packages"),
+                "models": contestants(),
+                "round": int(w.round),
+            }
+        ),
+        code=code("run_duel"),
+    shell:
+        main("run_duel", aside=ledger_settings())
+        + "--test {input.test:q} --weights {input.weights:q} --student {input.student:q}"
+        + " --digest {input.digest:q} --duel {output:q}"
+
+
+rule decide_gate:
+    input:
+        duel="results/{run}/rounds/{round}/duel.json",
+        before=lambda w: before(w.round, "gate.json"),
+    output:
+        gate="results/{run}/rounds/{round}/gate.json",
+        next="results/{run}/rounds/{round}/next.json",
+    log:
+        "logs/{run}/rounds/{round}/gate.log",
+    benchmark:
+        "benchmarks/{run}/rounds/{round}/gate.tsv"
+    params:
+        settings=settings("gate", "rounds.self_learning"),
+        code=code("decide_gate"),
+    shell:
+        main("decide_gate")
+        + "--duel {input.duel:q} --before {input.before:q}"
+        + " --gate {output.gate:q} --next {output.next:q}"

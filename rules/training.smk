@@ -1,4 +1,4 @@
-"""The final student, trained with DeepSpeed on all training dialogues.
+"""The final student, trained with DeepSpeed on the training dialogues of all rounds.
 
 needs: resources/students/{student}/, results/{run}/data/tagged.jsonl, the DeepSpeed config
 makes: results/{run}/model/  model.sha256  training.json
@@ -7,9 +7,11 @@ makes: results/{run}/model/  model.sha256  training.json
 
 rule train_model:
     input:
-        student=rules.prepare_student.output,
+        student=untrained(ROUNDS[-1]),
         data="results/{run}/data/tagged.jsonl",
         deepspeed=config["training"]["deepspeed"],
+        # The last round's student is the same action: once it is trained, this is a copy.
+        same=f"results/{{run}}/rounds/{ROUNDS[-1]}/student.sha256",
     output:
         model=directory("results/{run}/model"),
         digest="results/{run}/model.sha256",

@@ -7,7 +7,8 @@ from aiev.splits import split_round
 
 def main(job: Job) -> None:
     dialogues = [d for path in job.inputs["dialogues"] for d in read_jsonl(path)]
-    split = split_round(dialogues, **job.params["rounds"]["split"])
+    rounds = job.params["rounds"]
+    split = split_round(dialogues, **rounds["split"], minimum_yield=rounds["minimum_yield"])
     write_jsonl(job.output("train"), split.train)
     write_jsonl(job.output("test"), split.test)
     write_json(job.output("report"), split.report)

@@ -7,7 +7,7 @@ from aiev.chat import Chat, open_chat
 from aiev.endpoints import serve
 from aiev.job import Job, run_job
 from aiev.records import write_jsonl
-from aiev.sampling import generate
+from aiev.sampling import Decoding, generate
 
 
 def main(job: Job) -> None:
@@ -22,7 +22,7 @@ def main(job: Job) -> None:
 
 async def _ask(chat: Chat, problems, max_tokens: int):
     async with chat:
-        return await generate(chat, problems, "benchmark", max_tokens)
+        return await generate(chat, problems, "benchmark", Decoding(max_tokens))
 
 
 if __name__ == "__main__":

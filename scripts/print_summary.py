@@ -20,7 +20,9 @@ def main() -> None:
     results = Path("results") / config["name"]
     scores, funnel = read_json(results / "scores.json"), read_json(results / "funnel.json")
     spending = Spending(Path(config["ledger"]["path"]), prices=config["prices"])
-    print(summary(scores, funnel, str(results / "scores.md"), in_a_line(spending)), end="")
+    duels = read_json(results / "rounds.json")
+    said = summary(scores, funnel, duels, str(results / "scores.md"), in_a_line(spending))
+    print(said, end="")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Put all scores into one table, and all counts of losses into the funnel."""
+"""Put all scores and duels into one page, and all counts of losses into the funnel."""
 
 from aiev.funnel import funnel
 from aiev.job import Job, run_job
@@ -15,7 +15,7 @@ def main(job: Job) -> None:
     }
     scores = table(map(read_json, job.inputs["scores"]), titles)
     write_json(job.output("table"), scores)
-    write_text(job.output("page"), page(scores))
+    write_text(job.output("page"), page(scores, read_json(job.input("duels"))))
     single = ("seeds", "contamination", "tagged", "training")
     reports = {name: read_json(job.input(name)) for name in single}
     reports["rounds"] = [read_json(path) for path in job.inputs["rounds"]]
@@ -25,6 +25,6 @@ def main(job: Job) -> None:
 if __name__ == "__main__":
     run_job(
         main,
-        inputs=("scores", "seeds", "rounds", "contamination", "tagged", "training"),
+        inputs=("scores", "seeds", "rounds", "contamination", "tagged", "training", "duels"),
         outputs=("table", "page", "funnel"),
     )

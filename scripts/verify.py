@@ -75,15 +75,11 @@ def _unpacked(ledger: Path) -> Path:
 
 def _rebuild(rebuild: Rebuild, training: bool, cores: int) -> tuple[list[Difference], list[str]]:
     """What differs, and what was said by a workflow that failed."""
-    stages = [[]] if training else [rebuild.before_training(), []]
-    for number, targets in enumerate(stages):
-        if number:
-            difference = rebuild.take_checkpoint(Path())
-            if difference:
-                return [difference], []
-        if rebuild.make(targets, cores):
-            return list(rebuild.compare()), rebuild.failures()
-    return list(rebuild.compare()), []
+    difference = None if training else rebuild.take_checkpoints(Path())
+    if difference:
+        return [difference], []
+    failed = rebuild.make(cores)
+    return list(rebuild.compare()), rebuild.failures() if failed else []
 
 
 def _tell(rebuild: Rebuild, found: list[Difference], failed: list[str]) -> None:

@@ -1,33 +1,70 @@
-"""Write a dialogue for each seed of a shard, verified in the sandbox."""
+"""Write a dialogue for each seed of a shard, verified in the sandbox.
+
+In a later round the gate before it has said which model is the author: the teacher or the student.
+"""
 
 import asyncio
 from collections import Counter
+from pathlib import Path
+from typing import Any
 
 from aiev.chat import Chat, open_chat
 from aiev.dialogue import Settings, write_dialogues
-from aiev.endpoints import serve
+from aiev.endpoints import Endpoint, serve
+from aiev.errors import UserError
 from aiev.execution import Interpreter, open_interpreter
 from aiev.job import Job, run_job
 from aiev.progress import Progress, log
-from aiev.records import read_jsonl, write_jsonl
+from aiev.records import read_json, read_jsonl, write_jsonl
+
+FIRST = {"stage": "teaching", "author": "teacher"}
+"""Of the first round, which no gate precedes."""
 
 
 def main(job: Job) -> None:
     seeds = read_jsonl(job.input("seeds"))
-    model = job.params["models"]["teacher"]
+    model = job.params["model"]
     # Each dialogue has two, the Questioner's and the Programmer's.
     conversations = 2 * job.params["dialogues"]["in_flight"]
     with (
         open_interpreter(job.params["sandbox"], job.aside["ledger"]) as interpreter,
         serve(model, job.weights(), job.scratch(), job.log_path, conversations) as endpoint,
     ):
+        stage = _stage(job, endpoint)
         chat = open_chat(endpoint, job.aside, "dialogues", model["timeout_seconds"])
-        dialogues = asyncio.run(_write(job, seeds, chat, interpreter))
+        dialogues = asyncio.run(_write(job, seeds, chat, interpreter, stage))
     job.remarks["answers"] = sorted(chat.used)
     write_jsonl(job.output("dialogues"), dialogues)
 
 
-async def _write(job: Job, seeds, chat: Chat, interpreter: Interpreter):
+def _stage(job: Job, endpoint: Endpoint) -> str:
+    """What the gate said of this round. Raises UserError where it meant another model than this."""
+    if not job.inputs["next"]:
+        return FIRST["stage"]
+    said = read_json(job.input("next"))
+    if said["digest"] != endpoint.digest:
+        raise UserError(
+            f"the gate chose the {said['author']} with sha256 {said['digest'] or 'none'}, and the "
+            f"one that is here has {endpoint.digest or 'none'}",
+            where=str(job.input("next")),
+            todo="run again: a checkpoint that was changed comes back from the action store",
+        )
+    return said["stage"]
+
+
+def author_only(
+    inputs: dict[str, list[Path]], params: dict[str, Any]
+) -> tuple[dict[str, list[Path]], dict[str, Any]]:
+    """Leave out the model that does not write this round: a new student that the gate holds back
+    makes no dialogue stale."""
+    author = read_json(inputs["next"][0])["author"] if inputs["next"] else FIRST["author"]
+    weights = inputs[{"teacher": "weights", "student": "student"}[author]]
+    kept = {"seeds": inputs["seeds"], "next": inputs["next"], "weights": weights}
+    own = {key: value for key, value in params.items() if key != "models"}
+    return kept, {**own, "model": params["models"][author]}
+
+
+async def _write(job: Job, seeds, chat: Chat, interpreter: Interpreter, stage: str):
     verdicts = Counter()
     with Progress("dialogues", len(seeds), "dialogue") as progress:
 
@@ -43,7 +80,7 @@ async def _write(job: Job, seeds, chat: Chat, interpreter: Interpreter):
                 interpreter,
                 Settings.of(job.params),
                 round_number=job.params["round"],
-                stage="teaching",
+                stage=stage,
                 in_flight=job.params["dialogues"]["in_flight"],
                 done=done,
             )
@@ -52,4 +89,9 @@ async def _write(job: Job, seeds, chat: Chat, interpreter: Interpreter):
 
 
 if __name__ == "__main__":
-    run_job(main, inputs=("seeds", "weights"), outputs=("dialogues",))
+    run_job(
+        main,
+        inputs=("seeds", "weights", "student", "next"),
+        outputs=("dialogues",),
+        narrow=author_only,
+    )

@@ -120,13 +120,22 @@ def _check_names(config: dict[str, Any], resources: dict[str, Any]) -> None:
 
 
 def _check_sizes(config: dict[str, Any]) -> None:
-    needed = config["rounds"]["count"] * config["rounds"]["shards"]
-    if needed > config["seeds"]["shards"]:
+    rounds, seeds = config["rounds"], config["seeds"]
+    each, rest = divmod(rounds["dialogues"], seeds["per_shard"])
+    if rest:
         raise UserError(
-            f"{config['rounds']['count']} rounds of {config['rounds']['shards']} shards need "
-            f"{needed} shards, and there are {config['seeds']['shards']}",
+            f"a round of {rounds['dialogues']} dialogues is no whole number of shards of "
+            f"{seeds['per_shard']} seeds",
+            where="config: rounds.dialogues",
+            todo=f"set rounds.dialogues to a multiple of {seeds['per_shard']} (seeds.per_shard)",
+        )
+    needed = rounds["count"] * each
+    if needed > seeds["shards"]:
+        raise UserError(
+            f"{rounds['count']} rounds of {each} shards need {needed} shards, and there are "
+            f"{seeds['shards']}",
             where="config: seeds.shards",
-            todo="raise seeds.shards, or lower rounds.count or rounds.shards",
+            todo="raise seeds.shards, or lower rounds.count or rounds.dialogues",
         )
 
 

@@ -19,6 +19,9 @@ from aiev.guard import note_exit
 from aiev.processes import follow_workflow, raise_on_terminate
 from aiev.progress import log, start_log
 
+Narrow = Callable[[dict[str, list[Path]], dict[str, Any]], tuple[dict[str, list[Path]], dict]]
+"""Inputs by name and parameters -> those that count."""
+
 LOCK = Path(__file__).parents[2] / "envs" / "lock.txt"
 
 
@@ -72,11 +75,14 @@ def run_job(
     inputs: Iterable[str] = (),
     outputs: Iterable[str] = (),
     stored: bool = True,
+    narrow: Narrow | None = None,
 ) -> None:
     """Run a script's `main` from its command line, and exit with its status.
 
     Each input and output name is an option that takes one or more paths. `stored=False` is for a
-    job that is cheaper to run than to keep.
+    job that is cheaper to run than to keep. `narrow` is for one that finds in an input which of
+    the others it needs: the inputs and parameters that it returns are all that count, and all that
+    `main` is given.
     """
     arguments = _parse(sys.argv[1:], tuple(inputs), tuple(outputs))
     # Who only asks must not empty the log of the last run.
@@ -85,7 +91,7 @@ def run_job(
     raise_on_terminate()
     script = Path(sys.argv[0])
     try:
-        action = _action(script, arguments, tuple(inputs), tuple(outputs))
+        action = _action(script, arguments, tuple(inputs), tuple(outputs), narrow)
         if arguments.describe:
             print(json.dumps(_describe(action, stored)))
         else:
@@ -106,13 +112,22 @@ def run_job(
         sys.exit(1)
 
 
-def _action(script: Path, arguments, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> Action:
+def _action(
+    script: Path,
+    arguments: argparse.Namespace,
+    inputs: tuple[str, ...],
+    outputs: tuple[str, ...],
+    narrow: Narrow | None,
+) -> Action:
     pinned = arguments.code == PINNED
+    given, params = {n: getattr(arguments, n) for n in inputs}, json.loads(arguments.params)
+    if narrow:
+        given, params = narrow(given, params)
     return Action(
         rule=script.stem,
         code=PINNED if pinned else known_code(script, STORE / "code", arguments.code),
-        params=json.loads(arguments.params),
-        inputs={name: getattr(arguments, name) for name in inputs},
+        params=params,
+        inputs=given,
         outputs={name: getattr(arguments, name) for name in outputs},
         environment=of_file(LOCK) if LOCK.exists() and not pinned else "",
     )

@@ -7,6 +7,7 @@ arXiv 2405.14906; greedy pass@1 by EvalPlus in percent, [base, plus].
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from aiev import rounds
 from aiev.errors import UserError
 
 BENCHMARKS = {"humaneval": ("HumanEval", 164), "mbpp": ("MBPP", 378)}
@@ -50,22 +51,34 @@ def table(scores: Iterable[Mapping[str, Any]], titles: Mapping[str, str]) -> dic
     return {"models": models, "paper": PAPER}
 
 
-def page(scores: Mapping[str, Any]) -> str:
-    """scores.md: the table, and in words what its figures rest on."""
-    header, rows = cells(scores)
-    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
+def page(scores: Mapping[str, Any], duels: Mapping[str, Any]) -> str:
+    """scores.md: the table, in words what its figures rest on, and what came of the rounds."""
     return "\n".join(
         [
             "# Scores",
             "",
             "Greedy pass@1 in percent, interpreter off, judged by EvalPlus.",
             "",
-            *("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in lines),
+            *_markdown(*cells(scores)),
             "",
             *(f"- {note}" for note in notes(scores)),
             "",
+            "## Rounds",
+            "",
+            "Teacher and student on each round's test problems: greedy pass@1 in percent,",
+            "judged by the hidden tests of the problems' dialogues.",
+            "",
+            *_markdown(*rounds.cells(duels)),
+            "",
+            "![pass@1 of teacher and student, and the yield, by round](rounds.svg)",
+            "",
         ]
     )
+
+
+def _markdown(header: list[str], rows: list[list[str]]) -> list[str]:
+    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
+    return ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in lines]
 
 
 def cells(scores: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
@@ -91,20 +104,13 @@ def _title(benchmark: str) -> str:
 
 
 def _own(score: Mapping[str, Any]) -> list[str]:
-    return [_percent(score["base"]), _percent(score["plus"]), str(score["tasks"])]
+    return [rounds.percent(score["base"]), rounds.percent(score["plus"]), str(score["tasks"])]
 
 
 def _theirs(figures: Sequence[float] | None, benchmark: str) -> list[str]:
     if figures is None:
         return [NONE] * 3
     return [*(f"{figure:.1f}" for figure in figures), str(BENCHMARKS[benchmark][1])]
-
-
-def _percent(share: Mapping[str, Any] | None) -> str:
-    if share is None:
-        return NONE
-    low, high = share["interval"]
-    return f"{100 * share['pass@1']:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
 
 
 def notes(scores: Mapping[str, Any]) -> list[str]:
@@ -126,17 +132,33 @@ def notes(scores: Mapping[str, Any]) -> list[str]:
 
 
 def summary(
-    scores: Mapping[str, Any], funnel: Mapping[str, Any], where: str, costs: str = ""
+    scores: Mapping[str, Any],
+    funnel: Mapping[str, Any],
+    duels: Mapping[str, Any],
+    where: str,
+    costs: str = "",
 ) -> str:
-    """One screen of text: scores, funnel, costs, and the report's place; at most 80 x 24."""
+    """One screen of text: scores, funnel, the last duel, costs, and the report's place; at most
+    80 x 24."""
     header, rows = cells(scores)
     used = [i for i in range(len(header)) if any(row[i] != NONE for row in rows[:3]) or i == 0]
     lines = columns([[row[i] for i in used] for row in [header, *rows]])
     lines += ["", *columns(_funnel_rows(funnel)), ""]
-    last = [costs[:WIDTH]] if costs else []
+    last = [line[:WIDTH] for line in (_last_duel(duels), costs) if line]
     lines = [line[:WIDTH] for line in lines[: HEIGHT - 2 - len(last)]]
     # The report's place is what a user copies: it is never cut.
     return "\n".join([*lines, *last, f"report: {where}", ""])
+
+
+def _last_duel(duels: Mapping[str, Any]) -> str:
+    """The last round's duel in a line."""
+    row = duels["rounds"][-1]
+    said = f"round {row['round']} ({row['stage']}): gate {'open' if row['open'] else 'shut'}"
+    said += f", {row['reason']}"
+    if row["paired"] is None:
+        return said
+    teacher, student = (f"{100 * row[m]['pass@1']:.1f}" for m in ("teacher", "student"))
+    return f"{said}: teacher {teacher}, student {student} on {row['problems']} problems"
 
 
 def columns(rows: list[list[str]], names: int = 1) -> list[str]:

@@ -1,4 +1,4 @@
-"""Greedy answers to benchmark problems, and the solution that is taken out of each.
+"""Answers to problems, greedy where nothing else is said, and the solution taken out of each.
 
 The words are EvalPlus's own for chat models, and so is what takes the code out of an answer, so
 that scores compare with published ones. Nothing of an answer is run here.
@@ -6,7 +6,8 @@ that scores compare with published ones. Nothing of an answer is run here.
 
 import ast
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
@@ -21,10 +22,19 @@ MOST_LINES = 160
 seconds for so many. A function needs a tenth."""
 
 
+@dataclass(frozen=True)
+class Decoding:
+    """How an answer is sampled. seed: of a problem, by its task id; greedy answers need none."""
+
+    max_tokens: int
+    temperature: float = 0.0
+    seed: Callable[[str], int] = lambda _: 0
+
+
 async def generate(
-    client: Chat, problems: list[Problem], template: str, max_tokens: int
+    client: Chat, problems: Sequence[Problem], template: str, decoding: Decoding
 ) -> list[dict[str, Any]]:
-    """One greedy answer for each problem, as rows of samples.jsonl in the problems' order.
+    """One answer for each problem, as rows of samples.jsonl in the problems' order.
 
     template: name of a prompt template with `$prompt`. A problem that does not fit the model's
     context has an empty answer with finish_reason "context-full". Row: {task_id, completion: the
@@ -34,7 +44,7 @@ async def generate(
 
         async def one(problem: Problem) -> Answer:
             prompt = render(template, prompt=problem["prompt"].strip())
-            answer = await _ask(client, prompt, max_tokens)
+            answer = await _ask(client, prompt, decoding, problem["task_id"])
             progress.step()
             return answer
 
@@ -47,10 +57,14 @@ async def generate(
     return rows
 
 
-async def _ask(client: Chat, prompt: str, max_tokens: int) -> Answer:
+async def _ask(client: Chat, prompt: str, decoding: Decoding, task: str) -> Answer:
     try:
-        messages = [{"role": "user", "content": prompt}]
-        return await client.ask(messages, temperature=0.0, max_tokens=max_tokens, seed=0)
+        return await client.ask(
+            [{"role": "user", "content": prompt}],
+            temperature=decoding.temperature,
+            max_tokens=decoding.max_tokens,
+            seed=decoding.seed(task),
+        )
     except ContextFull:
         return Answer(text="", finish_reason="context-full", prompt_tokens=0, completion_tokens=0)
 

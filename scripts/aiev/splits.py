@@ -26,13 +26,19 @@ def is_test(dialogue_id: str, test_share: float, salt: str) -> bool:
     return place < Fraction(str(test_share))
 
 
-def split_round(dialogues: Iterable[Dialogue], test_share: float, salt: str) -> Split:
+def split_round(
+    dialogues: Iterable[Dialogue], test_share: float, salt: str, minimum_yield: float = 0.0
+) -> Split:
     """Split the verified dialogues of a round; the others are counted by their reason.
 
-    test_share: share that becomes test problems, in [0, 1).
-    Raises UserError for a repeated id, and when no dialogue is left to train on.
+    test_share: share that becomes test problems, in [0, 1). minimum_yield: least share of a
+    self-learning round's dialogues that has to be verified.
+    Raises UserError for a repeated id, when no dialogue is left to train on, and for a
+    self-learning round under its floor. None in the test split is no mistake: few dialogues can
+    all fall to the training side.
     """
     dialogues = unique(dialogues)
+    _check_yield(dialogues, minimum_yield)
     reasons = Counter(d["reason"] for d in dialogues if d["verdict"] != "verified")
     verified = [d for d in dialogues if d["verdict"] == "verified"]
     if not verified:
@@ -49,7 +55,25 @@ def split_round(dialogues: Iterable[Dialogue], test_share: float, salt: str) -> 
             todo="use more seeds, or a smaller test_share",
         )
     counts = {"dialogues": len(dialogues), "verified": len(verified), "rejected": dict(reasons)}
+    counts["stage"] = dialogues[0]["stage"]
     return Split(train, test, {**counts, "train": len(train), "test": len(test)})
+
+
+def _check_yield(dialogues: list[Dialogue], floor: float) -> None:
+    """A student that has stopped to teach would only burn the rounds to come."""
+    if not dialogues or dialogues[0]["stage"] != "self-learning":
+        return
+    verified = sum(d["verdict"] == "verified" for d in dialogues)
+    if verified < floor * len(dialogues):
+        reasons = Counter(d["reason"] for d in dialogues if d["reason"])
+        raise UserError(
+            f"the self-learning round of {dialogues[0]['model']} kept {verified} of "
+            f"{len(dialogues)} dialogues ({verified / len(dialogues):.0%}), under the floor of "
+            f"{floor:.0%}; rejected: {dict(sorted(reasons.items()))}",
+            where="config: rounds.minimum_yield",
+            todo="let the teacher go on (rounds.self_learning: false), ask for a clearer win "
+            "(gate.margin, gate.confidence), or lower the floor",
+        )
 
 
 def gather(rounds: Sequence[Sequence[Dialogue]]) -> list[Dialogue]:

@@ -4,9 +4,10 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from aiev.digests import of_path
 from aiev.errors import UserError
 from aiev.progress import log
-from aiev.records import read_json, write_json
+from aiev.records import read_json, read_text, write_json
 
 KEPT = (
     "config.json",
@@ -92,6 +93,17 @@ def _dequantise(weights: Path, student: Path, dtype: str) -> None:
     tokenizer.save_pretrained(student)
     scrub(student)
     log.info("student: %d parameters as %s from %s", model.num_parameters(), dtype, name)
+
+
+def check_digest(checkpoint: Path, digest: Path) -> None:
+    """Raise UserError where the directory is not the one whose digest was written to a file."""
+    expected, found = read_text(digest).strip(), of_path(checkpoint)
+    if found != expected:
+        raise UserError(
+            f"not the checkpoint that was trained: sha256 {found} is there, {expected} was made",
+            where=str(checkpoint),
+            todo="run again: what was changed is put aside and comes back from the action store",
+        )
 
 
 def scrub(checkpoint: Path, **config: Any) -> None:

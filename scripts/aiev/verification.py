@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aiev.action import SHARED, Store
-from aiev.digests import BOOKKEEPING, of_path
+from aiev.action import SHARED, STORE, Store
+from aiev.digests import of_path
 from aiev.errors import UserError
 from aiev.manifest import inputs_of, sources
 from aiev.processes import die_with_parent
@@ -85,10 +85,10 @@ class Rebuild:
         replay = {"path": "ledger", "mode": "replay"}
         write_json(self.place / "verify.json", {**self.config, "ledger": replay})
 
-    def make(self, targets: list[str], cores: int) -> int:
-        """Let Snakemake make `targets`, and return its exit code; what it says goes to a file."""
+    def make(self, cores: int) -> int:
+        """Let Snakemake make it all, and return its exit code; what it says goes to a file."""
         command = [Path(sys.executable).parent / "snakemake", "--configfile", "verify.json"]
-        command += ["--cores", str(cores), "--nocolor", *targets]
+        command += ["--cores", str(cores), "--nocolor"]
         # An empty store of its own: nothing that was made before may come back.
         kept = {k: v for k, v in os.environ.items() if k != SHARED}
         with open(self.said, "ab") as said:
@@ -128,34 +128,33 @@ class Rebuild:
                     return
                 time.sleep(0.2)
 
-    def before_training(self) -> list[str]:
-        """The artifacts from which the checkpoint is trained."""
-        trained = [made for made in self.artifacts.values() if made["rule"] == TRAINING]
-        needed = {path for made in trained for path in made["inputs"]}
-        return sorted(needed & set(self.artifacts))
-
-    def take_checkpoint(self, checkout: Path) -> Difference | None:
-        """Put what training made in `checkout` in place, if it is what the manifest says; else
-        return what is not."""
+    def take_checkpoints(self, checkout: Path) -> Difference | None:
+        """Put what training made in `checkout` into the empty action store, if it is what the
+        manifest says; else return what is not. The workflow then finds it there, not trained."""
         for path, made in self.artifacts.items():
             if made["rule"] != TRAINING:
                 continue
-            source, target = checkout / path, self.place / path
+            source = checkout / path
             found = of_path(source) if source.exists() else ""
-            if found != made["sha256"]:
+            note = Store(checkout / STORE).made(Path(path))
+            if found != made["sha256"] or not note or note["key"] != made["action"]:
                 because = ["it was to be taken from this checkout, not trained (TRAINING=no)"]
-                return Difference(path, made, found, "", because)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if source.is_dir():
-                # Linked file by file: the workflow engine leaves its mark in the directory.
-                ignore = shutil.ignore_patterns(BOOKKEEPING)
-                shutil.copytree(source.resolve(), target, ignore=ignore, copy_function=os.symlink)
-                # Its time was copied too: older than its inputs here, it would be trained again.
-                os.utime(target)
-            else:
-                shutil.copyfile(source, target)
-            write_json(self.store.place_of_note(Path(path)), _as_note(made))
+                return Difference(path, made, found, note["key"] if note else "", because)
+            self._store(note, checkout)
         return None
+
+    def _store(self, note: dict[str, Any], checkout: Path) -> None:
+        """Keep a finished action, of whose outputs `note` describes one, as if it had run here."""
+        if self.store.entry(note["key"]).exists():
+            return
+        places = {
+            made["sha256"]: checkout / path
+            for path, made in self.artifacts.items()
+            if made["action"] == note["key"]
+        }
+        made = {name: [places[d] for d in digests] for name, digests in note["outputs"].items()}
+        own = {k: v for k, v in note.items() if k not in ("input_paths", "sha256", "key")}
+        self.store.save(note["key"], own, made)
 
     def compare(self) -> Iterator[Difference]:
         """Artifacts that differ, those first from which others are made."""
@@ -208,10 +207,3 @@ def _why(made: dict[str, Any], note: dict[str, Any] | None) -> list[str]:
         "code, parameters and inputs are the same: the step is not deterministic, or the manifest"
     )
     return found or [f"{same} was edited"]
-
-
-def _as_note(made: dict[str, Any]) -> dict[str, Any]:
-    """A note of how an artifact was made, from its place in a manifest."""
-    paths, digests = list(made["inputs"]), list(made["inputs"].values())
-    own = {"key": made["action"], "input_paths": {"": paths}, "inputs": {"": digests}}
-    return {**made, **own}

@@ -79,7 +79,7 @@ def _large(place: Path) -> Path:
         "name": "large",
         "models": {"teacher": teacher},
         "seeds": {"sources": [source], "shards": SHARDS},
-        "rounds": {"shards": SHARDS},
+        "rounds": {"dialogues": 12 * SHARDS},
     }
     write_json(place / "large.json", config)
     return place

@@ -44,10 +44,10 @@ def config():
     config["seeds"] |= {
         "sources": [{"kind": "directory", "path": "code", "licence": "MIT"}],
         "shards": 1,
-        "per_shard": None,
+        "per_shard": 24,
     }
     config["dialogues"]["feedback_rounds"] = 1
-    config["rounds"] = {"count": 1, "shards": 1, "split": {"test_share": 0.0}}
+    config["rounds"] = {"count": 1, "dialogues": 24, "split": {"test_share": 0.0}}
     config["training"] |= {"epochs": 1, "global_batch": 2}
     config["evaluation"]["benchmarks"]["humaneval"]["subset"] = 2
     config["evaluation"]["max_tokens"] = 128

@@ -209,7 +209,7 @@ def test_a_local_model_without_weights():
 
 
 def test_more_shards_than_there_are():
-    error = mistake({"rounds": {"count": 2, "shards": 2}, "seeds": {"shards": 3}})
+    error = mistake({"rounds": {"count": 2, "dialogues": 24}, "seeds": {"shards": 3}})
     assert error.where == "config: seeds.shards" and "4 shards" in error.what
 
 

@@ -41,8 +41,8 @@ class Project:
         self.config = {
             "name": "tiny",
             "models": {"teacher": {**teacher, "timeout_seconds": 10}},
-            "seeds": {"sources": [source], "shards": 1, "per_shard": None},
-            "rounds": {"shards": 1},
+            "seeds": {"sources": [source], "shards": 1, "per_shard": 8},
+            "rounds": {"dialogues": 8},
             "dialogues": {"feedback_rounds": 1, "in_flight": 3},
         }
 
@@ -64,7 +64,7 @@ class Project:
         self.config["models"]["student"] = {**teacher, "name": "tiny", "resource": "tiny-student"}
         (self.root / "code/functions.py").write_text(seed_source(*WHOLE))
         self.config["seeds"]["shards"] = 4
-        self.config["rounds"] = {"shards": 2}
+        self.config["rounds"] = {"dialogues": 16}
         # At once at full rate, so that a single step learns something.
         learning = {"learning_rate": 1e-3, "warmup_ratio": 0.0, "epochs": 1}
         self.config["training"] = {**learning, "max_tokens": 4096, "threads": 1}

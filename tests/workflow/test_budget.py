@@ -35,7 +35,7 @@ def costs(project) -> subprocess.CompletedProcess:
 @pytest.mark.parametrize("unit", ["tokens", "usd"])
 def test_a_budget_is_reached_and_raised(unit, project, scripted, undisturbed):
     """Two shards share it, each with several calls under way."""
-    project.config["seeds"]["shards"] = project.config["rounds"]["shards"] = 2
+    project.config["seeds"]["shards"], project.config["rounds"]["dialogues"] = 2, 16
     project.config["prices"] = {"scripted": PRICE}
     project.config["budget"] = {unit: LIMIT if unit == "tokens" else LIMIT / 1000}
     scripted.script = lambda body: Raw(

@@ -1,0 +1,62 @@
+"""Let teacher and student solve a round's test problems, and judge both by the hidden tests."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from aiev.chat import open_chat
+from aiev.digests import of_path
+from aiev.duel import Answers, Problem, grouped, judge_all, problems_of, report, seeds_of, sound
+from aiev.endpoints import serve
+from aiev.execution import open_interpreter
+from aiev.job import Job, run_job
+from aiev.records import read_jsonl, write_json
+from aiev.sampling import Decoding, generate
+from aiev.students import check_digest
+
+
+def main(job: Job) -> None:
+    student = job.input("student")
+    check_digest(student, job.input("digest"))
+    weights = {"teacher": job.weights(), "student": student}
+    test = problems_of(read_jsonl(job.input("test")))
+    with open_interpreter(job.params["sandbox"], job.aside["ledger"]) as interpreter:
+        problems, excluded = sound(test, interpreter)
+        answers, outcomes, models = {}, {}, {}
+        for model in weights:
+            answers[model], models[model] = _answers(job, model, weights[model], problems)
+            solutions = {t: [r["solution"] for r in rows] for t, rows in answers[model].items()}
+            outcomes[model] = judge_all(problems, solutions, interpreter, model)
+    found = report(job.params["round"], problems, excluded, outcomes, answers, models)
+    found["test_sha256"] = of_path(job.input("test"))
+    write_json(job.output("duel"), found)
+
+
+def _answers(
+    job: Job, role: str, weights: Path | None, problems: list[Problem]
+) -> tuple[Answers, dict[str, str]]:
+    """What one model answers, and which it was."""
+    settings, duel = job.params["models"][role], job.params["duel"]
+    # A server of its own for each, one after the other: a machine may hold but one of them.
+    with serve(settings, weights, job.scratch(), _log_of(job, role)) as endpoint:
+        chat = open_chat(endpoint, job.aside, "duel", settings["timeout_seconds"])
+        takes = asyncio.run(_take(chat, problems, duel, job.params["seed"]))
+    job.remarks["answers"] = sorted({*job.remarks.get("answers", []), *chat.used})
+    return grouped(problems, takes), {"name": endpoint.model, "digest": endpoint.digest}
+
+
+def _log_of(job: Job, role: str) -> Path | None:
+    return job.log_path and job.log_path.with_name(f"{job.log_path.stem}.{role}.log")
+
+
+async def _take(chat, problems: list[Problem], duel: dict[str, Any], run_seed: int):
+    """The greedy answers, then each of the k samples, as rows in the problems' order."""
+    most, warmth = duel["max_tokens"], duel["temperature"]
+    decodings = [Decoding(most)]
+    decodings += [Decoding(most, warmth, seeds_of(run_seed, k)) for k in range(duel["samples"])]
+    async with chat:
+        return [await generate(chat, problems, "duel", decoding) for decoding in decodings]
+
+
+if __name__ == "__main__":
+    run_job(main, inputs=("test", "weights", "student", "digest"), outputs=("duel",))
