@@ -115,7 +115,7 @@ def _check_names(config: dict[str, Any], resources: dict[str, Any]) -> None:
                 todo=f"did you mean {close[0]!r}?" if close else "declare it in resources.yaml",
             )
     for role, model in config["models"].items():
-        if model["kind"] == "llamacpp" and not model["resource"]:
+        if model["kind"] != "openai" and not model["resource"]:
             raise UserError("a local model needs weights", where=f"config: models.{role}.resource")
 
 

@@ -150,7 +150,7 @@ def test_a_value_of_the_wrong_type_is_named(path):
         (("name",), "../elsewhere"),
         (("name",), ""),
         (("name",), "a b"),
-        (("models", "teacher", "kind"), "vllm"),
+        (("models", "teacher", "kind"), "sglang"),
         (("models", "teacher"), {}),
         (("models", "teacher"), None),
         (("seeds", "sources"), []),
@@ -211,6 +211,11 @@ def test_a_local_model_without_weights():
 def test_more_shards_than_there_are():
     error = mistake({"rounds": {"count": 2, "dialogues": 24}, "seeds": {"shards": 3}})
     assert error.where == "config: seeds.shards" and "4 shards" in error.what
+
+
+def test_a_round_that_is_no_whole_number_of_shards():
+    error = mistake({"rounds": {"dialogues": 25}})
+    assert error.where == "config: rounds.dialogues" and "multiple of 12" in error.todo
 
 
 def test_defaults_fill_every_key():

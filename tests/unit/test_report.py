@@ -46,11 +46,14 @@ def score(model, correct=5, tasks=20, benchmark="humaneval", plus=None, exceptio
 
 
 SCORES = [score("teacher", 12), score("base", 1), score("student", 3)]
+ROUND = {"round": 0, "stage": "teaching", "yield": share(5, 12), "problems": 0, "excluded": 0}
+ROUND |= {"teacher": None, "student": None, "paired": None, "open": False, "reason": "tie"}
+DUELS = {"rounds": [ROUND], "switch": None}
 
 
 def test_rows_are_base_student_teacher_and_then_the_paper():
-    lines = page(table(SCORES, TITLES)).splitlines()
-    rows = [line for line in lines if line.startswith("|")]
+    lines = page(table(SCORES, TITLES), DUELS).splitlines()
+    rows = [line for line in lines[: lines.index("## Rounds")] if line.startswith("|")]
     assert [row.split(" | ")[0] for row in rows[2:]] == [
         "| base student, S",
         "| tuned student",
@@ -65,16 +68,16 @@ def test_rows_are_base_student_teacher_and_then_the_paper():
 
 
 def test_a_subset_and_its_exceptions_are_said():
-    text = page(table([score(m, exceptions=["HumanEval/32"]) for m in TITLES], TITLES))
+    text = page(table([score(m, exceptions=["HumanEval/32"]) for m in TITLES], TITLES), DUELS)
     assert "a subset of 20 of 164 tasks" in text
     assert "HumanEval/32" in text
-    whole = page(table([score(m, tasks=164, plus=4) for m in TITLES], TITLES))
+    whole = page(table([score(m, tasks=164, plus=4) for m in TITLES], TITLES), DUELS)
     assert "subset" not in whole
     assert "| 3.0 [1.3, 6.9] | 2.4 [1.0, 6.1] | 164 |" in whole
 
 
 def test_a_benchmark_that_the_paper_does_not_have():
-    text = page(table([score(m, benchmark="own|one") for m in TITLES], TITLES))
+    text = page(table([score(m, benchmark="own|one") for m in TITLES], TITLES), DUELS)
     assert "own\\|one" in text
     assert "| AutoCoder 33B (paper) | - | - | - |" in text
 
@@ -149,7 +152,7 @@ def _one_round():
 
 def test_the_summary_fits_a_terminal(tmp_path):
     scores, stages = table(SCORES, TITLES), funnel(**REPORTS)
-    text = summary(scores, stages, "results/laptop/scores.md")
+    text = summary(scores, stages, DUELS, "results/laptop/scores.md")
     lines = text.splitlines()
     assert len(lines) <= HEIGHT
     assert max(map(len, lines)) <= WIDTH
@@ -157,12 +160,12 @@ def test_the_summary_fits_a_terminal(tmp_path):
     assert "base student, S" in text
     assert "trained" in text
     long = dict.fromkeys(TITLES, "x" * 200)
-    assert max(map(len, summary(table(SCORES, long), stages, "p").splitlines())) <= WIDTH
+    assert max(map(len, summary(table(SCORES, long), stages, DUELS, "p").splitlines())) <= WIDTH
 
 
 def test_what_was_paid_stands_above_the_place_of_the_report():
     costs = "answers: $" + "1" * 99
-    lines = summary(table(SCORES, TITLES), funnel(**REPORTS), "p", costs).splitlines()
+    lines = summary(table(SCORES, TITLES), funnel(**REPORTS), DUELS, "p", costs).splitlines()
     assert lines[-2:] == [costs[:WIDTH], "report: p"] and len(lines) <= HEIGHT
 
 
@@ -172,7 +175,9 @@ def test_the_command_prints_the_summary(tmp_path):
     results.mkdir(parents=True)
     (results / "scores.json").write_text(json.dumps(table(SCORES, TITLES)))
     (results / "funnel.json").write_text(json.dumps(funnel(**REPORTS)))
+    (results / "rounds.json").write_text(json.dumps(DUELS))
     command = [sys.executable, SCRIPTS / "print_summary.py", "config/config.yaml"]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
-    expected = summary(table(SCORES, TITLES), funnel(**REPORTS), "results/laptop/scores.md")
+    where = "results/laptop/scores.md"
+    expected = summary(table(SCORES, TITLES), funnel(**REPORTS), DUELS, where)
     assert done.stdout == expected

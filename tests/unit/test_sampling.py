@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from aiev.chat import ContextFull
 from aiev.errors import EndpointError
 from aiev.ledger import Answer
-from aiev.sampling import generate, longest_code, solution_of
+from aiev.sampling import Decoding, generate, longest_code, solution_of
 
 LINES = st.sampled_from(
     [
@@ -79,7 +79,7 @@ def problems(*names):
 
 
 def sampled(client, *names):
-    return asyncio.run(generate(client, problems(*names), "benchmark", 64))
+    return asyncio.run(generate(client, problems(*names), "benchmark", Decoding(64)))
 
 
 def test_rows_keep_the_problems_order_and_the_raw_answer():
@@ -104,6 +104,14 @@ def test_the_question_is_evalplus_own_and_greedy():
     text = f"{words} markdown code block:\n```\ndef a(x):\n```"
     assert messages == [{"role": "user", "content": text}]
     assert how == {"temperature": 0.0, "max_tokens": 64, "seed": 0}
+
+
+def test_a_sample_has_its_problem_s_own_seed_and_temperature():
+    client = Scripted("x", "y")
+    decoding = Decoding(64, 0.8, seed=lambda task: len(task))
+    asyncio.run(generate(client, problems("a", "bbb"), "duel", decoding))
+    assert [how["seed"] for _, how in client.asked] == [11, 13]
+    assert {how["temperature"] for _, how in client.asked} == {0.8}
 
 
 def test_a_problem_too_long_for_the_model_is_an_empty_sample():

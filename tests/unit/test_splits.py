@@ -11,7 +11,7 @@ from aiev.splits import gather, is_test, split_round
 
 
 def dialogue(name, verdict="verified", reason=""):
-    return {"id": name, "verdict": verdict, "reason": reason}
+    return {"id": name, "verdict": verdict, "reason": reason, "stage": "teaching"}
 
 
 def names(dialogues):
@@ -41,6 +41,7 @@ def test_only_verified_dialogues_stay_and_the_others_are_counted():
         "dialogues": 33,
         "verified": 30,
         "rejected": {"failed": 2, "vacuous": 1},
+        "stage": "teaching",
         "train": len(made.train),
         "test": len(made.test),
     }
@@ -85,6 +86,31 @@ def test_a_round_without_verified_dialogues_names_the_reasons():
         split(found)
     with pytest.raises(UserError, match="0 were rejected"):
         split([])
+
+
+def by_student(verified, rejected):
+    found = [dialogue(f"1-{n}") for n in range(verified)]
+    found += [dialogue(f"1-x{n}", "rejected", "no-code") for n in range(rejected)]
+    return [{**d, "stage": "self-learning", "model": "student-x@1"} for d in found]
+
+
+def test_a_self_learning_round_under_its_floor_stops_the_run():
+    with pytest.raises(UserError, match="kept 1 of 20 dialogues") as caught:
+        split_round(by_student(1, 19), 0.0, "s", minimum_yield=0.1)
+    assert "rounds.minimum_yield" in str(caught.value) and "'no-code': 19" in str(caught.value)
+    assert split_round(by_student(2, 18), 0.0, "s", minimum_yield=0.1).report["verified"] == 2
+    taught = [{**d, "stage": "teaching"} for d in by_student(1, 19)]
+    assert split_round(taught, 0.0, "s", minimum_yield=0.1).report["verified"] == 1
+
+
+def test_a_self_learning_round_without_a_verified_dialogue_is_under_any_floor():
+    with pytest.raises(UserError, match="no dialogue of the round is verified"):
+        split_round(by_student(0, 5), 0.0, "s")
+
+
+def test_no_test_problem_is_no_mistake():
+    made = split_round([dialogue("a"), dialogue("b")], 0.0, "s")
+    assert made.test == [] and made.report["test"] == 0
 
 
 def test_rounds_are_gathered_in_order_sorted_within():

@@ -2,7 +2,8 @@
 
 An endpoint knows no prompt. Kinds:
   llamacpp  a GGUF file, or a Hugging Face checkpoint that is converted first, served on loopback
-            by llama.cpp in a child process for as long as the job needs it
+            by llama.cpp in a child process for as long as the job needs it; needs no GPU
+  vllm      a Hugging Face checkpoint, served in the same way by vLLM, on GPUs
   openai    any server at `base_url` (default: OPENAI_BASE_URL, else the vendor's); the key comes
             from OPENAI_API_KEY and is written nowhere
 """
@@ -12,10 +13,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aiev.digests import of_path
 from aiev.errors import UserError
+
+if TYPE_CHECKING:
+    from aiev.endpoints.local import LocalEndpoint
 
 API_KEY = "OPENAI_API_KEY"
 
@@ -68,12 +72,44 @@ def serve(
     if settings["kind"] == "openai":
         yield remote(settings, weights)
         return
-    from aiev.endpoints.llamacpp import local
-
     if weights is None:
         raise UserError("a local model needs its weights", where=f"models: {settings['name']}")
-    with local(settings, weights, scratch, log, conversations) as endpoint:
+    endpoint = local_endpoint(settings, weights, scratch, log, conversations)
+    try:
         yield endpoint
+    finally:
+        endpoint.stop()
+
+
+def local_endpoint(
+    settings: dict[str, Any],
+    weights: Path,
+    scratch: Path,
+    log: Path | None,
+    conversations: int = 0,
+) -> "LocalEndpoint":
+    """The endpoint that will serve `weights` here; the caller stops it."""
+    from aiev.endpoints.llamacpp import LlamaCpp
+    from aiev.endpoints.vllm import VLLM
+
+    many = {
+        # A place for each conversation. vLLM keeps prompts by what they hold, and needs none.
+        "llamacpp": (LlamaCpp, max(conversations, settings["slots"])),
+        "vllm": (VLLM, 0),
+    }
+    kind, places = many[settings["kind"]]
+    return kind(
+        kind=settings["kind"],
+        model=settings["name"],
+        digest=of_path(weights),
+        base_url=None,
+        slots=settings["slots"],
+        conversations=places,
+        log_path=log.with_suffix(".server.log") if log else Path(os.devnull),
+        settings=settings,
+        weights=weights,
+        scratch=scratch,
+    )
 
 
 class RemoteEndpoint(Endpoint):
