@@ -42,6 +42,28 @@ rule write_dialogues:
         + " --next {input.next:q} --dialogues {output:q}"
 
 
+if config["rounds"]["recorded"]:
+
+    ruleorder: take_dialogues > write_dialogues
+
+    rule take_dialogues:
+        input:
+            seeds="results/{run}/seeds/{shard}.jsonl",
+            recorded=config["rounds"]["recorded"],
+        output:
+            "results/{run}/rounds/0/dialogues/{shard}.jsonl",
+        log:
+            "logs/{run}/rounds/0/dialogues/{shard}.log",
+        benchmark:
+            "benchmarks/{run}/rounds/0/dialogues/{shard}.tsv"
+        params:
+            settings=settings(),
+            code=code("take_dialogues"),
+        shell:
+            main("take_dialogues")
+            + "--seeds {input.seeds:q} --recorded {input.recorded:q} --dialogues {output:q}"
+
+
 rule close_round:
     input:
         lambda w: expand(

@@ -1,7 +1,7 @@
 """The split of a round: verified dialogues into test and train, by a stable hash of their ids."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -74,6 +74,34 @@ def _check_yield(dialogues: list[Dialogue], floor: float) -> None:
             todo="let the teacher go on (rounds.self_learning: false), ask for a clearer win "
             "(gate.margin, gate.confidence), or lower the floor",
         )
+
+
+def recorded(
+    seeds: Iterable[Mapping[str, Any]], dialogues: Iterable[Dialogue], where: str
+) -> list[Dialogue]:
+    """The dialogues of the seeds, in their order, out of those of another run's first round.
+
+    Raises UserError that names a seed without a dialogue, and for what is no record of one.
+    """
+    by_seed = {}
+    for number, dialogue in enumerate(dialogues, 1):
+        lacks = sorted(Dialogue.__annotations__.keys() - set(dialogue))
+        if lacks or dialogue["round"] != 0:
+            what = f"lacks {', '.join(lacks)}" if lacks else f"is of round {dialogue['round']}"
+            todo = "name rounds/0/dialogues/*.jsonl of a run"
+            raise UserError(
+                f"a recorded dialogue {what}", where=f"{where}, line {number}", todo=todo
+            )
+        by_seed[dialogue["seed"]["id"]] = dialogue
+    seeds = list(seeds)
+    missing = [seed["id"] for seed in seeds if seed["id"] not in by_seed]
+    if missing:
+        raise UserError(
+            f"no recorded dialogue of {len(missing)} seeds: {', '.join(missing[:5])}",
+            where=where,
+            todo="record the first round with the same seeds, or set rounds.recorded to null",
+        )
+    return [by_seed[seed["id"]] for seed in seeds]
 
 
 def gather(rounds: Sequence[Sequence[Dialogue]]) -> list[Dialogue]:

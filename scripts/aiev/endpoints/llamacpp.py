@@ -14,8 +14,9 @@ from aiev.errors import EndpointError
 from aiev.processes import die_with_parent
 from aiev.progress import log
 
-OUTTYPE = "q8_0"
-"""Number format of a converted checkpoint."""
+OUTTYPE = "f16"
+"""Number format of a converted checkpoint. Its greedy answers are those of transformers' `generate`;
+8 bits change most of them, bfloat16 some (docs/self-learning.md)."""
 
 
 @dataclass
