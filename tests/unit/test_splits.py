@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiev.errors import UserError
-from aiev.splits import gather, is_test, split_round
+from aiev.records import Dialogue
+from aiev.splits import gather, is_test, recorded, split_round
 
 
 def dialogue(name, verdict="verified", reason=""):
@@ -118,3 +119,30 @@ def test_rounds_are_gathered_in_order_sorted_within():
     assert names(gather(rounds)) == ["2-a", "2-b", "1-a"]
     with pytest.raises(UserError, match="twice: 1-a"):
         gather([[dialogue("1-a")], [dialogue("1-a")]])
+
+
+SEEDS = [{"id": "s1"}, {"id": "s2"}]
+
+
+def on_record(seed, **changes):
+    blank = dict.fromkeys(Dialogue.__annotations__, "")
+    return {**blank, "id": f"0-{seed}", "seed": {"id": seed}, "round": 0, **changes}
+
+
+def test_recorded_dialogues_are_those_of_the_seeds_in_their_order():
+    found = recorded(SEEDS, [on_record("s2"), on_record("s3"), on_record("s1")], "file")
+    assert names(found) == ["0-s1", "0-s2"]
+
+
+@pytest.mark.parametrize(
+    ("dialogues", "problem", "where"),
+    [
+        ([on_record("s1")], "no recorded dialogue of 1 seeds: s2", "file"),
+        ([on_record("s1"), on_record("s2", round=1)], "is of round 1", "file, line 2"),
+        ([{"id": "0-s1"}], "lacks entry_point, executions", "file, line 1"),
+    ],
+)
+def test_what_is_no_record_of_the_seeds_is_refused(dialogues, problem, where):
+    with pytest.raises(UserError, match=problem) as caught:
+        recorded(SEEDS, dialogues, "file")
+    assert caught.value.where == where

@@ -15,7 +15,7 @@ from aiev.processes import die_with_parent
 from aiev.progress import log
 
 OUTTYPE = "f16"
-"""Number format of a converted checkpoint. Its greedy answers are those of transformers' `generate`;
+"""Number format of a converted checkpoint, with the greedy answers of `generate` in transformers.
 8 bits change most of them, bfloat16 some (docs/self-learning.md)."""
 
 
