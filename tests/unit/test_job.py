@@ -79,6 +79,14 @@ def test_a_job_makes_its_output_and_says_how(project):
     assert str(project.root) not in json.dumps(note)
 
 
+def test_only_what_a_job_narrows_itself_to_counts(project):
+    narrow = ", narrow=lambda inputs, params: (inputs, {'used': params['used']})"
+    project.write(f"print(sorted(job.params))\n{UPPER}", narrow)
+    assert project.run(params='{"used": 1, "other": 1}').stdout == "['used']\n"
+    assert project.run(params='{"used": 1, "other": 2}').stdout == ""
+    assert project.run(params='{"used": 2, "other": 2}').stdout == "['used']\n"
+
+
 def test_a_hit_runs_nothing(project):
     project.write(f"print('ran')\n{UPPER}")
     assert project.run().stdout == "ran\n"

@@ -26,12 +26,16 @@ RULES = {
     "gat": "gather_verified",
     "dec": "decontaminate",
     "tag": "tag_dialogues",
-    "tra": "train_model",
+    "tra": "train_student",
+    "due": "run_duel",
+    "gte": "decide_gate",
+    "mod": "train_model",
     "ben": "prepare_benchmark",
     "cho": "choose_problems",
     "pro": "prove_benchmark",
     "sam": "generate_samples",
     "sco": "score_samples",
+    "dra": "draw_rounds",
     "sum": "summarise",
     "man": "write_manifest",
 }
@@ -146,12 +150,13 @@ def jobs(project: Project, said: str) -> tuple[dict[str, str], dict[str, str]]:
         fields = dict(_FIELD.findall(block))
         log = (project.root / fields["log"]).read_text("utf-8")
         cells = back if "restored from action" in log else ran
-        cells[short[rule]] = "".join(sorted(cells.get(short[rule], "") + letter(fields)))
+        cells[short[rule]] = "".join(sorted({*cells.get(short[rule], ""), *letter(fields)}))
     return ran, back
 
 
 def letter(fields: Mapping[str, str]) -> str:
-    """Which of its rule's jobs: last digit of the shard, the round, or the model's initial."""
+    """Which of its rule's jobs: last digit of the shard, the round, or the model's initial. Of data
+    up to a round and of all rounds, which are the same at the end, whoever comes first runs."""
     found = dict(re.findall(r"(\w+)=([^,]+)", fields.get("wildcards", "")))
     if "resource" in found:
         return found["resource"].removeprefix("tiny-")[0]
