@@ -201,6 +201,20 @@ def test_this_project_s_rules_see_what_they_run_and_no_more(reached):
     assert not {"aiev/dialogue.py", "aiev/prompts/solve.md"} & reached("mine_seeds")
 
 
+RUN_UNTRUSTED = {
+    *("bench", "build_sandbox_image"),
+    *("prepare_benchmark", "prove_benchmark", "score_samples", "write_dialogues"),
+}
+"""The mains that open the sandbox. An edit in it must make nothing else stale: no training above
+all, and no question to a model."""
+
+
+def test_only_what_runs_untrusted_code_sees_the_sandbox():
+    mains = {script.stem: code_parts(script) for script in SCRIPTS.glob("*.py")}
+    sandboxed = {m for m, parts in mains.items() if any("aiev/sandbox/" in p for p in parts)}
+    assert sandboxed == RUN_UNTRUSTED
+
+
 def test_every_script_has_a_digest():
     scripts = sorted(SCRIPTS.glob("*.py"))
     digests = [code_digest(script) for script in scripts]
