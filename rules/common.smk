@@ -14,13 +14,14 @@ sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 from aiev.action import STORE
 from aiev.codehash import PINNED, code_digest, known_code
 from aiev.configuration import check_config
-from aiev.digests import of_file, of_json
+from aiev.digests import of_directory, of_file, of_json
 from aiev.errors import UserError
 from aiev.guard import guard_directory, noted_exit, only_looks
 from aiev.outputs import distrust_times, restore_changed
 from snakemake.exceptions import WorkflowError
 
 SCRIPTS = Path(workflow.basedir) / "scripts"
+ENVS = Path(workflow.basedir) / "envs"
 
 try:
     check_config(config, Path(workflow.basedir) / "config")
@@ -95,10 +96,11 @@ def chosen(*keys):
 
 def sandbox(*more):
     """Where untrusted code runs, and `more` keys of the config's `sandbox` section; the engine's
-    settings count only where there is one."""
-    backend = config["sandbox"]["backend"]
-    own = ["docker"] if backend == "docker" else []
-    return chosen(*(f"sandbox.{key}" for key in ["backend", *own, *more]))
+    settings, and what its image is made of, count only where there is one."""
+    docker = config["sandbox"]["backend"] == "docker"
+    keys = ["backend", *(["docker"] if docker else []), *more]
+    image = {"sandbox_image": of_directory(ENVS / "sandbox")} if docker else {}
+    return {**chosen(*(f"sandbox.{key}" for key in keys)), **image}
 
 
 def settings(*keys):
@@ -132,7 +134,7 @@ def count_commands():
 
     Snakemake looks at neither (`code` is no trigger of ours: it would rerun on a comment).
     """
-    lock = of_file(Path(workflow.basedir) / "envs/lock.txt")
+    lock = of_file(ENVS / "lock.txt")
     for each in workflow.rules:
         if each.shellcmd:
             # How main() starts it, which holds the place of this checkout, is left out.

@@ -1,7 +1,8 @@
 """Bring a benchmark's problems into EvalPlus's format."""
 
-from aiev.benchmarks import convert, read_problems, write_problems
+from aiev.benchmarks import read_problems, write_problems
 from aiev.job import Job, run_job
+from aiev.recording import convert
 from aiev.sandbox import Limits, open_sandbox
 
 

@@ -15,7 +15,7 @@ from aiev.ledger import Ledger
 from aiev.programs import code_block
 from aiev.sandbox import Limits, Request, Result, Sandbox, open_sandbox
 from aiev.sandbox.packages import InstallFailed, Layer, Packages
-from aiev.sandbox.shell import SHELLS, fenced, split
+from aiev.shell import SHELLS, fenced, split
 
 BOXED = (Path(__file__).parent / "interpreter.py").read_text("utf-8")
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from aiev.functions import BROKEN, parse
-from aiev.sandbox.shell import fenced
+from aiev.shell import fenced
 
 PYTHON = ("", "python", "py")
 """Languages of the fenced blocks that are Python."""

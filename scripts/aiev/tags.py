@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, TypedDict
 
 from aiev.digests import of_text
-from aiev.sandbox.shell import SHELLS
+from aiev.shell import SHELLS
 
 RUN_START, RUN_STOP = "<API_RUN_START>", "<API_RUN_STOP>"
 RES_START, RES_STOP = "<API_RES_START>", "<API_RES_STOP>"

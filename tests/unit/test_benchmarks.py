@@ -5,16 +5,9 @@ import json
 
 import pytest
 
-from aiev.benchmarks import (
-    choose,
-    convert,
-    is_evalplus,
-    lines_of,
-    read_problems,
-    tolerance,
-    write_problems,
-)
+from aiev.benchmarks import choose, is_evalplus, lines_of, read_problems, write_problems
 from aiev.errors import UserError
+from aiev.recording import convert, tolerance
 from aiev.sandbox import Limits, open_sandbox
 
 

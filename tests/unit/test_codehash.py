@@ -191,7 +191,8 @@ def reached(monkeypatch):
 def test_this_project_s_rules_see_what_they_run_and_no_more(reached):
     writes = reached("write_dialogues")
     assert {"aiev/dialogue.py", "aiev/checks.py", "aiev/interpreter.py"} <= writes
-    assert {"aiev/sandbox/inside.py", "aiev/endpoints/llamacpp_server.py"} <= writes
+    assert {"aiev/sandbox/inside.py", "aiev/sandbox/worker.py"} <= writes
+    assert "aiev/endpoints/llamacpp_server.py" in writes
     assert {"aiev/prompts/revise.md", "aiev/prompts/__init__.py"} <= writes
     assert not {"aiev/seeds.py", "aiev/tags.py", "aiev/training.py"} & writes
     assert "aiev/boxed/run_evalplus.py" in reached("score_samples")
@@ -199,6 +200,32 @@ def test_this_project_s_rules_see_what_they_run_and_no_more(reached):
     assert "aiev/trainer.py" in reached("train_model")
     assert "aiev/prompts/benchmark.md" in reached("generate_samples")
     assert not {"aiev/dialogue.py", "aiev/prompts/solve.md"} & reached("mine_seeds")
+
+
+RUN_UNTRUSTED = {
+    *("bench", "build_sandbox_image"),
+    *("prepare_benchmark", "prove_benchmark", "score_samples", "write_dialogues"),
+}
+"""The mains that open the sandbox. An edit in it must make nothing else stale: no training above
+all, and no question to a model."""
+
+
+def test_only_what_runs_untrusted_code_sees_the_sandbox():
+    mains = {script.stem: code_parts(script) for script in SCRIPTS.glob("*.py")}
+    sandboxed = {m for m, parts in mains.items() if any("aiev/sandbox/" in p for p in parts)}
+    assert sandboxed == RUN_UNTRUSTED
+
+
+UNREACHED = {"aiev/outputs.py": "called by rules/common.smk, before any job: it makes no output"}
+
+
+def test_every_file_of_the_library_is_in_some_digest():
+    """One that is started or copied by a name that is put together would make nothing stale."""
+    files = {p.relative_to(SCRIPTS).as_posix() for p in (SCRIPTS / "aiev").rglob("*.*")}
+    reached = {
+        part.partition(": ")[0] for script in SCRIPTS.glob("*.py") for part in code_parts(script)
+    }
+    assert {f for f in files - reached if not f.endswith(".pyc")} == set(UNREACHED)
 
 
 def test_every_script_has_a_digest():

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiev.sandbox.shell import fenced, split
+from aiev.shell import fenced, split
 
 
 @pytest.mark.parametrize(

@@ -168,8 +168,11 @@ class Container:
 def _sources() -> bytes:
     """The worker, after what it imports, and the hook for the programs' interpreters."""
     here = Path(__file__).parent
-    names = ("watch", "remains", "worker")
-    modules = {f"aiev.sandbox.{name}": (here / f"{name}.py").read_text("utf-8") for name in names}
+    # By their whole names: so `codehash` sees that this code runs them.
+    files = ("watch.py", "remains.py", "worker.py")
+    modules = {
+        f"aiev.sandbox.{Path(name).stem}": (here / name).read_text("utf-8") for name in files
+    }
     return json.dumps(
         {"modules": modules, "hook": (here / "inside.py").read_text("utf-8")}
     ).encode()
