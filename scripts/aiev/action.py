@@ -13,10 +13,12 @@ Layout, under the checkout's .aiev/:
 Only `actions` may lie elsewhere: AUTOCODER_STORE names a directory that many checkouts share.
 """
 
+import json
 import os
 import shutil
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,25 +82,29 @@ class Store:
         An entry whose bytes no longer have their digests is removed, and counts as not there.
         """
         entry = self.entry(key)
-        if not entry.exists():
-            return None
         stored = [
             (name, number, entry / f"{name}.{number}", path)
             for name, paths in outputs.items()
             for number, path in enumerate(paths)
         ]
         try:
-            record = read_json(entry / "action.json")
+            if not entry.exists():
+                return None
+            record = json.loads((entry / "action.json").read_bytes())
             sound = all(of_path(p) == record["outputs"][name][n] for name, n, p, _ in stored)
-        except (UserError, OSError, LookupError, TypeError):
+        except PermissionError as error:
+            log.info("stored action %s is not for this user to read: %s", key, error)
+            return None
+        except (OSError, LookupError, TypeError, ValueError, RecursionError):
             sound = False
         if not sound:
             log.warning("stored action %s is damaged: made again", key)
             shutil.rmtree(entry, ignore_errors=True)
             return None
         try:
-            # For whoever collects garbage: used now.
-            os.utime(entry / "action.json")
+            # For whoever collects garbage: used now. Another user's entry, only that user can mark.
+            with suppress(PermissionError):
+                os.utime(entry / "action.json")
             for _, _, kept, path in stored:
                 place(kept, path)
         except FileNotFoundError:
@@ -111,12 +117,22 @@ class Store:
         record["key"] = key
         record["outputs"] = {n: [of_path(p) for p in paths] for n, paths in made.items()}
         entry = self.entry(key)
+        try:
+            self._keep(entry, record, made)
+        except (OSError, UserError, LookupError, TypeError) as error:
+            # Another writer was first, the disk is full, or the place is another user's, who may
+            # have left it damaged: the store is a help, never a need.
+            log.info("action %s not stored: %s", key, error)
+        return record
+
+    def _keep(self, entry: Path, record: dict[str, Any], made: Mapping[str, list[Path]]) -> None:
         if (entry / "action.json").is_file():
             before = read_json(entry / "action.json")["outputs"]
             differ = [name for name in before if before[name] != record["outputs"].get(name)]
             if differ:
+                key = record["key"]
                 log.warning("not deterministic: action %s made other bytes: %s", key, differ)
-            return record
+            return
         entry.parent.mkdir(parents=True, exist_ok=True)
         beside = Path(tempfile.mkdtemp(prefix=".part-", dir=entry.parent))
         try:
@@ -126,12 +142,8 @@ class Store:
             write_json(beside / "action.json", record)
             os.chmod(beside, 0o755)
             beside.rename(entry)
-        except (OSError, UserError) as error:
-            # Another writer was first, or the disk is full: the store is a help, never a need.
-            log.info("action %s not stored: %s", key, error)
         finally:
             shutil.rmtree(beside, ignore_errors=True)
-        return record
 
     def note(self, record: Mapping[str, Any], action: Action) -> None:
         """Write how each of the action's outputs was made, for the manifest and for `why`."""

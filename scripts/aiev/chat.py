@@ -14,6 +14,7 @@ from weakref import WeakValueDictionary
 
 import openai
 
+from aiev.completions import answer_of, tokens_of, valid
 from aiev.digests import of_json
 from aiev.endpoints import API_KEY, Endpoint
 from aiev.errors import EndpointError, UserError
@@ -119,7 +120,7 @@ class Chat:
         """
         request = {
             **self.endpoint.identity(),
-            "messages": [{"role": m["role"], "content": _valid(m["content"])} for m in messages],
+            "messages": [{"role": m["role"], "content": valid(m["content"])} for m in messages],
             "temperature": temperature,
             "top_p": top_p,
             "max_tokens": max_tokens,
@@ -140,21 +141,26 @@ class Chat:
                 call.add_done_callback(self._sent.discard)
                 return await asyncio.shield(call)
 
-    def _recall(self, request: dict[str, Any]) -> Answer | None:
+    def _recall(self, request: dict[str, Any], alone: bool = False) -> Answer | None:
         """The answer on record. That the context was full is on record for who replays; else it is
-        asked again, which costs nothing: the context may be larger now."""
+        asked again, which costs nothing: the context may be larger now.
+
+        alone: this task is inside of `Ledger.alone` with the request's key.
+        """
         answer = self.ledger.find(request)
         if answer and answer.finish_reason == FULL:
             if self.ledger.mode == "replay":
                 raise ContextFull("the ledger says so")
             return None
+        if answer and self.spending and self.ledger.mode == "record":
+            self.spending.settle(answer.key, tokens_of(answer, most_tokens(request)), alone)
         self.recalled += answer is not None
         return answer
 
     async def _call(self, key: str, request: dict[str, Any], conversation: int | None) -> Answer:
         """Ask the model, once for all processes that share the ledger, and keep the answer."""
         async with self.ledger.alone(key):
-            answer = self._recall(request)
+            answer = self._recall(request, alone=True)
             if answer:
                 return answer
             async with self._noted(key, request) as bill:
@@ -188,7 +194,7 @@ class Chat:
             raise
         finally:
             if bill:
-                self.spending.paid(key, model, _tokens(bill[0], most))
+                self.spending.paid(key, model, tokens_of(bill[0], most))
 
     async def _send(self, request: dict[str, Any], conversation: int | None) -> Answer:
         body = {k: v for k, v in request.items() if k not in ("kind", "digest")}
@@ -200,7 +206,7 @@ class Chat:
             if attempt:
                 await asyncio.sleep(FIRST_PAUSE * 2 ** (attempt - 1))
             try:
-                return _answer(await self._client.chat.completions.create(**body))
+                return answer_of(await self._client.chat.completions.create(**body))
             except TRANSIENT as error:
                 problem = f"{type(error).__name__}: {error}"
             except openai.BadRequestError as error:
@@ -238,37 +244,3 @@ def open_chat(endpoint: Endpoint, aside: Mapping[str, Any], stage: str, timeout:
     ledger = Ledger(Path(aside["ledger"]["path"]), aside["ledger"]["mode"])
     spending = Spending(ledger.root, stage, aside["prices"], aside["budget"])
     return Chat(endpoint, ledger, timeout, spending)
-
-
-def _tokens(answer: Answer, most: tuple[int, int]) -> tuple[int, int]:
-    """As the server counted them; as many as there can be, where it does not count."""
-    written = min(most[1], len(answer.text.encode("utf-8")))
-    return answer.prompt_tokens or most[0], answer.completion_tokens or written
-
-
-def _answer(completion: Any) -> Answer:
-    """Raises ValueError for anything but a chat completion with one text choice."""
-    try:
-        choice = completion.choices[0]
-        text = choice.message.content or ""
-    except (AttributeError, IndexError, TypeError):
-        text = None
-    # The client takes servers at their word: any field may be of any type.
-    if not isinstance(text, str):
-        raise ValueError(str(completion)[:200])
-    return Answer(
-        text=_valid(text),
-        finish_reason=str(getattr(choice, "finish_reason", None) or "unknown"),
-        prompt_tokens=_count(completion, "prompt_tokens"),
-        completion_tokens=_count(completion, "completion_tokens"),
-    )
-
-
-def _count(completion: Any, name: str) -> int:
-    count = getattr(getattr(completion, "usage", None), name, None)
-    return count if isinstance(count, int) else 0
-
-
-def _valid(text: str) -> str:
-    """Lone surrogates cannot travel as UTF-8: they become question marks."""
-    return text.encode("utf-8", "replace").decode("utf-8")

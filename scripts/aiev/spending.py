@@ -6,7 +6,8 @@ and threads share one sum:
   {"paid": key, "stage": s, "model": m, "tokens": [prompt, completion]}    its end: so many
   {"dropped": key}                                                         its end: no answer
 An asked line without an end is of a call under way, or of a process that was killed. That one may
-have been billed: it counts in full until the same question is put again, as a resumed run does.
+have been billed: it counts in full until the same question is put again, as a resumed run does, and
+then gets its end: of the new call, or, if the answer came on record before the kill, as recorded.
 
 Only tokens are noted: dollars follow from the config's prices. What was recalled, or came in a
 pack, was not paid for here and has no line. Lines are not flushed to disk one by one: a power cut
@@ -40,10 +41,10 @@ Tokens = tuple[int, int]
 @dataclass
 class Tally:
     """The lines so far. paid: (stage, model) -> calls, prompt tokens, completion tokens.
-    open: question -> model and most tokens, of calls without an end."""
+    open: question -> stage, model and most tokens, of calls without an end."""
 
     paid: dict[tuple[str, str], list[int]] = field(default_factory=lambda: defaultdict(_zeros))
-    open: dict[str, tuple[str, Tokens]] = field(default_factory=dict)
+    open: dict[str, tuple[str, str, Tokens]] = field(default_factory=dict)
 
     def take(self, line: bytes) -> None:
         """Count one line; half a line, of a crash or a full disk, counts nothing."""
@@ -55,7 +56,7 @@ class Tally:
             prompt, completion = map(int, event["tokens"])
             stage, model = str(event["stage"]), str(event["model"])
             if "asked" in event:
-                self.open[event["asked"]] = (model, (prompt, completion))
+                self.open[event["asked"]] = (stage, model, (prompt, completion))
                 return
             self.open.pop(event["paid"], None)
         except (ValueError, KeyError, TypeError, RecursionError):
@@ -96,16 +97,27 @@ class Spending:
         not suffice: nothing is noted, and nothing may be sent.
         """
         with self._locked() as file:
-            # A former call for the same answer had no end, or it would not be asked for again.
-            self._tally.open.pop(key, None)
-            if not self._fits(model, most):
+            if not self._fits(key, model, most):
                 return False
-            self._note(file, {"asked": key, **self._of(model, most)})
+            self._note(file, {"asked": key, **_call(self.stage, model, most)})
             return True
 
     def paid(self, key: str, model: str, tokens: Tokens) -> None:
         with self._locked() as file:
-            self._note(file, {"paid": key, **self._of(model, tokens)})
+            self._note(file, {"paid": key, **_call(self.stage, model, tokens)})
+
+    def settle(self, key: str, tokens: Tokens, alone: bool = False) -> None:
+        """The call's answer is on record: note its end where a process was killed before it did.
+
+        alone: the caller is inside of `Ledger.alone` with this key; else somebody who is there will
+        note the end, and nothing is done.
+        """
+        if key not in self.tally().open:
+            return
+        with self._locked() as file:
+            if key in self._tally.open and (alone or not is_asked(self.path.parent, key)):
+                stage, model, _ = self._tally.open[key]
+                self._note(file, {"paid": key, **_call(stage, model, tokens)})
 
     def drop(self, key: str) -> None:
         """The call had no answer."""
@@ -128,14 +140,13 @@ class Spending:
         dollars = prompt * price["prompt_usd_per_million"]
         return (dollars + completion * price["completion_usd_per_million"]) / 1e6
 
-    def _of(self, model: str, tokens: Tokens) -> dict[str, Any]:
-        return {"stage": self.stage, "model": model, "tokens": list(tokens)}
-
-    def _fits(self, model: str, most: Tokens) -> bool:
+    def _fits(self, own: str, model: str, most: Tokens) -> bool:
         """Whether the call has room beside all others; raises BudgetError if it never will."""
         ended, live = self._tally.ended(), []
-        for key, call in self._tally.open.items():
-            (live if is_asked(self.path.parent, key) else ended).append(call)
+        for key, (_, *call) in self._tally.open.items():
+            # A former call for the same answer had no end, or it would not be asked for again.
+            if key != own:
+                (live if is_asked(self.path.parent, key) else ended).append(call)
         fits = True
         for key, unit, cost in (("usd", "${:,.4f}", self.usd), ("tokens", "{:,} tokens", _sum)):
             limit = self.budget.get(key)
@@ -191,6 +202,10 @@ class Spending:
         if os.write(file.fileno(), line) < len(line):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self._catch_up(file)
+
+
+def _call(stage: str, model: str, tokens: Tokens) -> dict[str, Any]:
+    return {"stage": stage, "model": model, "tokens": list(tokens)}
 
 
 def _zeros() -> list[int]:

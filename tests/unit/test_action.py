@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from needs import unavailable
 
 from aiev import action as module
 from aiev.action import Action, Store, key_of, place
@@ -261,6 +262,42 @@ def test_a_store_may_be_shared_by_checkouts(directory, monkeypatch, tmp_path_fac
     assert other.restore(key, {n: [Path(n)] for n in one.outputs})
     assert Path("text").read_text() == "made"
     assert other.scratch(key).is_relative_to(module.STORE), "its own, though actions are shared"
+
+
+def as_another_user(check) -> int:
+    """Exit code of a process of the user "nobody" that calls `check`, in a directory of its own."""
+    if os.getuid() != 0:
+        unavailable("only root can become another user")
+
+    def run() -> None:
+        os.setgid(65534)
+        os.setuid(65534)
+        check()
+
+    os.chmod(".", 0o777)
+    process = multiprocessing.get_context("fork").Process(target=run)
+    process.start()
+    process.join(30)
+    return process.exitcode
+
+
+@pytest.mark.parametrize("readable", [True, False])
+def test_the_store_of_another_user_is_a_help_and_no_obstacle(readable, store, directory):
+    key, one = saved(store, directory)
+    (store.entry(key) / "text.0").chmod(0o644 if readable else 0o600)
+    # Relative paths: pytest's own directories are closed to other users.
+    shared, places = Store(Path(".aiev")), {n: [Path(n)] for n in one.outputs}
+    parts = {n: [Path(".part", p.name) for p in ps] for n, ps in one.outputs.items()}
+
+    def second_user() -> None:
+        assert (shared.restore(key, places) is not None) == readable
+        assert Path("text").exists() == readable
+        for name in (key, key[:2] + "0" * 62, "0" * 64):
+            shared.save(name, {"rule": "r"}, parts)
+
+    assert as_another_user(second_user) == 0
+    assert [p.name for p in store.entry(key).parent.iterdir()] == [key], "all of it is root's"
+    assert store.restore(key, one.outputs)
 
 
 def test_a_hit_is_a_use(store, directory):

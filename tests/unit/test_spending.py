@@ -266,6 +266,85 @@ def test_after_a_mistake_nothing_new_is_asked(scripted, endpoint_of, tmp_path):
     assert len(scripted.bodies) <= 5
 
 
+STEPS = [
+    (cls, name, when)
+    for cls, name in ((Spending, "ask"), (Ledger, "add"), (Spending, "paid"))
+    for when in ("before", "after")
+]
+
+
+def killed_at(cls, name: str, when: str, work) -> None:
+    """Call `work` in a process that is killed before or after its third call of `cls.name`."""
+    true, calls = getattr(cls, name), []
+
+    def step(*arguments):
+        calls.append(arguments)
+        if len(calls) == 3 and when == "before":
+            os.kill(os.getpid(), signal.SIGKILL)
+        result = true(*arguments)
+        if len(calls) == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return result
+
+    def run() -> None:
+        setattr(cls, name, step)
+        work()
+
+    process = fork.Process(target=run)
+    process.start()
+    process.join(30)
+    assert process.exitcode == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("at_once", [1, 4])
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: f"{step[2]} {step[1]}")
+def test_killed_anywhere_and_resumed_the_totals_are_those_of_an_undisturbed_run(
+    step, at_once, scripted, endpoint_of, tmp_path
+):
+    scripted.script = lambda body: "Good day"
+
+    def run(root, stage="s") -> None:
+        talk(endpoint_of(scripted, slots=at_once), Ledger(root), Spending(root, stage), *"abcde")
+
+    run(tmp_path / "undisturbed")
+    killed_at(*step, lambda: run(tmp_path))
+    resumed = [fork.Process(target=run, args=(tmp_path,)) for _ in range(2)]
+    for process in resumed:
+        process.start()
+    for process in resumed:
+        process.join(30)
+    run(tmp_path, "later")
+    tally = Spending(tmp_path).tally()
+    assert tally.paid == paid(tmp_path / "undisturbed") == {("s", "scripted"): [5, 35, 15]}
+    assert not tally.open
+
+
+def test_who_replays_writes_nothing(scripted, endpoint_of, tmp_path):
+    scripted.script = lambda body: "Good day"
+    talk(endpoint_of(scripted), Ledger(tmp_path), None, "a")
+    (entry,) = tmp_path.rglob("*.json")
+    spending = account(tmp_path)
+    spending.ask(entry.stem, "m", (5, 5))
+    before = spending.path.read_bytes()
+    talk(endpoint_of(scripted), Ledger(tmp_path, "replay"), spending, "a")
+    assert spending.path.read_bytes() == before
+
+
+def test_a_call_that_another_process_is_about_to_end_is_left_to_it(tmp_path):
+    one, other = account(tmp_path), account(tmp_path)
+
+    async def under_way():
+        async with Ledger(tmp_path).alone("k"):
+            one.ask("k", "m", (9, 9))
+            other.settle("k", (1, 1))
+            assert other.tally().open
+            one.paid("k", "m", (1, 1))
+
+    asyncio.run(under_way())
+    other.settle("k", (1, 1))
+    assert paid(tmp_path) == {("s", "m"): [1, 1, 1]}
+
+
 def test_an_interruption_is_not_kept_waiting(scripted, endpoint_of, tmp_path):
     scripted.delay = 3
     scripted.script = lambda body: "Good day"
