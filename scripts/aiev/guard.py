@@ -112,7 +112,9 @@ def only_writer(paths: Iterable[Path], every: float = 0.5) -> Iterator[None]:
         time.sleep(every)
     try:
         job = os.environ.get("SLURM_JOB_ID")
-        own = f"{f'Slurm job {job}, ' if job else ''}process {os.getpid()} on {socket.gethostname()}"
+        own = (
+            f"{f'Slurm job {job}, ' if job else ''}process {os.getpid()} on {socket.gethostname()}"
+        )
         os.write(descriptor, own.encode())
         yield
     finally:
