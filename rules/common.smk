@@ -18,20 +18,39 @@ from aiev.digests import of_directory, of_file, of_json
 from aiev.errors import UserError
 from aiev.guard import guard_directory, noted_exit, only_looks
 from aiev.outputs import distrust_times, restore_changed
+from aiev.snapshot import CONFIG, same_sources, take_snapshot
 from snakemake.exceptions import WorkflowError
+from snakemake.sourcecache import infer_source_file
 
-SCRIPTS = Path(workflow.basedir) / "scripts"
-ENVS = Path(workflow.basedir) / "envs"
+CHECKOUT = Path(workflow.basedir)
+RUNS = workflow.is_main_process and not only_looks()
+
+
+def start_jobs_from(snapshot):
+    """Let every job start from the run's own copy of the workflow, wherever and whenever it starts.
+
+    Snakemake hands to a job's own Snakemake the Snakefile that it read first, and its config files.
+    """
+    first = next(iter(workflow._included))
+    workflow._included[first] = infer_source_file(str(snapshot / "Snakefile"))
+    workflow.config_settings.configfiles[:] = [snapshot / CONFIG]
+
 
 try:
-    check_config(config, Path(workflow.basedir) / "config")
+    check_config(config, CHECKOUT / "config")
     guard_directory(workflow.is_main_process)
     if workflow.is_main_process:
         restore_changed(config["name"], only_look=only_looks())
-        if not only_looks():
-            distrust_times(config["name"])
+    if RUNS:
+        distrust_times(config["name"])
+        given = {key: config[key] for key in config if key != "resources"}
+        start_jobs_from(take_snapshot(CHECKOUT, given))
 except UserError as error:
     raise WorkflowError(str(error)) from None
+
+# Of the copy from here on, in the run and in its jobs.
+SOURCES = Path(workflow.basedir)
+SCRIPTS = SOURCES / "scripts"
 
 RUN = config["name"]
 SHARDS = [f"{number:03d}" for number in range(config["seeds"]["shards"])]
@@ -99,7 +118,7 @@ def sandbox(*more):
     settings, and what its image is made of, count only where there is one."""
     docker = config["sandbox"]["backend"] == "docker"
     keys = ["backend", *(["docker"] if docker else []), *more]
-    image = {"sandbox_image": of_directory(ENVS / "sandbox")} if docker else {}
+    image = {"sandbox_image": of_directory(SOURCES / "envs/sandbox")} if docker else {}
     return {**chosen(*(f"sandbox.{key}" for key in keys)), **image}
 
 
@@ -134,7 +153,12 @@ def count_commands():
 
     Snakemake looks at neither (`code` is no trigger of ours: it would rerun on a comment).
     """
-    lock = of_file(ENVS / "lock.txt")
+    if RUNS:
+        try:
+            same_sources(CHECKOUT, SOURCES)
+        except UserError as error:
+            raise WorkflowError(str(error)) from None
+    lock = of_file(SOURCES / "envs/lock.txt")
     for each in workflow.rules:
         if each.shellcmd:
             # How main() starts it, which holds the place of this checkout, is left out.
@@ -151,7 +175,10 @@ def main(script, aside=None):
     """
     words = shlex.quote(as_json(aside or {})).replace("{", "{{").replace("}", "}}")
     own = f"--aside {words} " if aside else ""
-    return f"{shlex.quote(sys.executable)} scripts/{script}.py {own}{OPTIONS}"
+    path = (
+        shlex.quote(str(SCRIPTS / f"{script}.py")).replace("{", "{{").replace("}", "}}")
+    )
+    return f"{shlex.quote(sys.executable)} {path} {own}{OPTIONS}"
 
 
 def resource_file(name):

@@ -77,6 +77,7 @@ rule generate_samples:
     threads: 2
     resources:
         model_server=1,
+        gpu=lambda w: gpus_of(TEACHER if w.model == "teacher" else STUDENT),
     params:
         settings=evaluated_settings,
         code=code("generate_samples"),

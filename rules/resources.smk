@@ -6,6 +6,11 @@ makes: resources/{resource}/{file}
 """
 
 
+# On a cluster, only the node where the workflow was started may reach a network.
+localrules:
+    fetch_resource,
+
+
 rule fetch_resource:
     output:
         "resources/{resource}/{file}",

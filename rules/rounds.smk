@@ -26,6 +26,7 @@ rule write_dialogues:
     threads: 2
     resources:
         model_server=1,
+        gpu=lambda w: gpus_of(TEACHER, *[STUDENT] * bool(int(w.round))),
     params:
         settings=lambda w: as_json(
             {
@@ -103,6 +104,8 @@ rule train_student:
     benchmark:
         "benchmarks/{run}/rounds/{round}/student.tsv"
     threads: 2
+    resources:
+        **accelerators(),
     params:
         settings=settings("training"),
         code=code("train_model"),
@@ -127,6 +130,7 @@ rule run_duel:
     threads: 2
     resources:
         model_server=1,
+        gpu=gpus_of(TEACHER, STUDENT),
     params:
         settings=lambda w: as_json(
             {

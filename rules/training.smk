@@ -21,6 +21,8 @@ rule train_model:
     benchmark:
         "benchmarks/{run}/model.tsv"
     threads: 2
+    resources:
+        **accelerators(),
     params:
         settings=settings("training"),
         code=code("train_model"),

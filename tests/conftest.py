@@ -1,6 +1,7 @@
 """What all tests share: a scripted endpoint, and a client that has it to ask."""
 
 import pytest
+from project import DIALOGUES, Project
 from scripted import Scripted, scripted_endpoint
 
 from aiev.endpoints import Endpoint
@@ -23,3 +24,13 @@ def endpoint_of():
         return Endpoint(base_url=url, slots=slots, **{**chosen, **fields})
 
     return make
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory):
+    """Dialogues' bytes, and the questions asked, of a run that nothing disturbs."""
+    with scripted_endpoint() as endpoint:
+        project = Project(tmp_path_factory.mktemp("undisturbed") / "project", endpoint.url)
+        code, said = project.run()
+        assert code == 0, said
+        return project.file(DIALOGUES), set(endpoint.answered)

@@ -1,20 +1,35 @@
-"""One run in a directory at a time, and no stale lock after a kill.
+"""One run in a directory at a time, one writer of a file, and no stale lock after a kill.
 
 Snakemake's own lock is a file that outlives a SIGKILL. The kernel's lock taken here does not: who
 holds it knows that Snakemake's is stale. It stands on the ground floor and imports no Snakemake.
+
+On a cluster the jobs of a run outlive it. Its name is in their environment, and that of the
+directory's newest run in a file: a job that was still waiting in the queue when another run began
+ends before it touches anything, and one that was at work then keeps its successor waiting.
 """
 
 import fcntl
 import os
 import re
+import socket
 import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from aiev.digests import of_json
 from aiev.errors import UserError
 from aiev.processes import WORKFLOW, identity
+from aiev.progress import log
+
+RUN = "AIEV_RUN"
+"""Environment variable with the name of the run that a job belongs to, on whatever host it is."""
 
 LOCK = Path(".aiev/lock")
+NEWEST = Path(".aiev/run")
+WRITING = Path(".aiev/writing")
 STOPPED = Path(".aiev/stopped")
 LOOKS_ONLY = {"-n", "--dry-run", "--dryrun", "--lint", "--unlock", "--summary"}
 LOOKS_ONLY |= {"--dag", "--rulegraph", "--filegraph", "--list-rules", "-l", "--report", "-h"}
@@ -33,16 +48,30 @@ def guard_directory(is_main: bool) -> None:
 
     is_main: false in the processes that Snakemake starts for single jobs.
     Jobs started from here end with this process: its identity goes into their environment.
-    Raises UserError when another run lives here.
+    Raises UserError when another run lives here, or a job's run is no longer the newest.
     """
     os.environ[WORKFLOW] = identity(os.getpid()) or ""
+    if not is_main:
+        _belong_to_newest()
     if not is_main or _held or only_looks():
         return
     # Held for ever: the lock is released when this process ends, however it ends.
     todo = "wait for it or stop it; a dry run (-n) may look meanwhile"
     _held.append(hold(LOCK, "another run works in this directory", todo))
+    os.environ[RUN] = f"{socket.gethostname()}:{os.environ[WORKFLOW]}"
+    NEWEST.write_text(os.environ[RUN], "utf-8")
     for stale in Path(".snakemake/locks").glob("*.lock"):
         stale.unlink(missing_ok=True)
+
+
+def _belong_to_newest() -> None:
+    own, newest = os.environ.get(RUN), NEWEST.read_text("utf-8") if NEWEST.exists() else ""
+    if own and newest and own != newest:
+        raise UserError(
+            f"this job is of the run {own}, and another one has begun since",
+            where=str(NEWEST),
+            todo=f"nothing: the run {newest} does this job's work",
+        )
 
 
 def hold(lock: Path, taken: str, todo: str = "wait for it or stop it") -> IO[str]:
@@ -58,15 +87,73 @@ def hold(lock: Path, taken: str, todo: str = "wait for it or stop it") -> IO[str
         file.seek(0)
         holder = file.read().strip() or "unknown"
         raise UserError(f"{taken} (process {holder})", where=str(lock), todo=todo) from None
+    except OSError as error:
+        raise _no_locks(lock, error) from error
     file.truncate(0)
-    file.write(str(os.getpid()))
+    file.write(f"{os.getpid()} on {socket.gethostname()}")
     file.flush()
     return file
 
 
+@contextmanager
+def only_writer(paths: Iterable[Path], every: float = 0.5) -> Iterator[None]:
+    """Let no other process write the same files for the length of the block; wait until none does.
+
+    It may be a job of a run that was killed, here or on another host of a cluster.
+    """
+    names = sorted(path.as_posix() for path in paths)
+    lock = WRITING / of_json(names)[:32]
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    told = False
+    while (descriptor := try_lock(lock)) is None:
+        if not told:
+            log.warning("waiting: %s still writes %s", _writer(lock) or "another job", names[0])
+        told = True
+        time.sleep(every)
+    try:
+        job = os.environ.get("SLURM_JOB_ID")
+        own = (
+            f"{f'Slurm job {job}, ' if job else ''}process {os.getpid()} on {socket.gethostname()}"
+        )
+        os.write(descriptor, own.encode())
+        yield
+    finally:
+        lock.unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+def _writer(lock: Path) -> str:
+    try:
+        return lock.read_text("utf-8")
+    except OSError:
+        return ""
+
+
+def try_lock(path: Path) -> int | None:
+    """Descriptor of the locked file; None when another holds it, or has just removed it."""
+    descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # The holder before removes its file: a lock on that one keeps nobody out.
+        if path.exists() and os.path.samestat(os.fstat(descriptor), os.stat(path)):
+            return descriptor
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    except OSError as error:
+        os.close(descriptor)
+        raise _no_locks(path, error) from error
+    os.close(descriptor)
+    return None
+
+
+def _no_locks(path: Path, error: OSError) -> UserError:
+    todo = "work on a file system with locks that hold on all hosts (flock)"
+    return UserError(f"cannot lock: {error.strerror}", where=str(path), todo=todo)
+
+
 def note_exit(code: int) -> None:
     """Leave a job's exit code to its run: Snakemake's own is 1, whatever a job ended with."""
-    run = os.environ.get(WORKFLOW)
+    run = os.environ.get(RUN)
     if run:
         STOPPED.parent.mkdir(exist_ok=True)
         STOPPED.write_text(f"{run} {code}", "utf-8")
@@ -75,4 +162,4 @@ def note_exit(code: int) -> None:
 def noted_exit() -> int:
     """Exit code of a job of this run that a mistake ended; 1 where there is none."""
     run, _, code = STOPPED.read_text("utf-8").partition(" ") if STOPPED.exists() else ("", "", "")
-    return int(code) if code and run == os.environ.get(WORKFLOW) else 1
+    return int(code) if code and run == os.environ.get(RUN) else 1

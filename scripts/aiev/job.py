@@ -15,7 +15,7 @@ from aiev.action import STORE, Action, Store, key_of, move, open_store, remove
 from aiev.codehash import PINNED, known_code
 from aiev.digests import of_file, of_path
 from aiev.errors import UserError
-from aiev.guard import note_exit
+from aiev.guard import note_exit, only_writer
 from aiev.processes import follow_workflow, raise_on_terminate
 from aiev.progress import log, start_log
 
@@ -95,7 +95,8 @@ def run_job(
         if arguments.describe:
             print(json.dumps(_describe(action, stored)))
         else:
-            _run(main, action, arguments, stored)
+            with only_writer(path for paths in action.outputs.values() for path in paths):
+                _run(main, action, arguments, stored)
     except KeyboardInterrupt:
         log.error("%s: interrupted; run the same command again to go on", script.stem)
         sys.exit(130)

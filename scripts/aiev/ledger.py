@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from aiev.digests import of_json
 from aiev.errors import UserError
+from aiev.guard import try_lock
 from aiev.progress import log
 from aiev.records import dump_line, read_json, write_text
 
@@ -98,7 +99,7 @@ class Ledger:
         path = self.root / ".asking" / key
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            while (descriptor := _lock(path)) is None:
+            while (descriptor := try_lock(path)) is None:
                 await asyncio.sleep(TURN)
         except OSError as error:
             raise UserError(f"cannot write: {error.strerror}", where=str(path)) from error
@@ -137,20 +138,3 @@ def check_entry(entry: Any) -> tuple[dict[str, Any], Answer]:
     if not isinstance(request, dict) or not known or answer.key:
         raise ValueError("not an entry of a ledger: a field of another type")
     return request, answer
-
-
-def _lock(path: Path) -> int | None:
-    """Descriptor of the locked file; None when another holds it, or has just removed it."""
-    descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # The holder before removes its file: a lock on that one keeps nobody out.
-        if path.exists() and os.path.samestat(os.fstat(descriptor), os.stat(path)):
-            return descriptor
-    except (BlockingIOError, FileNotFoundError):
-        pass
-    except OSError:
-        os.close(descriptor)
-        raise
-    os.close(descriptor)
-    return None

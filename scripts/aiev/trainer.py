@@ -1,7 +1,8 @@
-"""The process that DeepSpeed's launcher starts, one per accelerator: trains and saves a model.
+"""The process that `launching` starts, one per accelerator: trains and saves a model.
 
-`python -m aiev.trainer SPEC.json`, under the launcher. `training` writes the specification and
-reads what this prints: lines that begin with EVENT are JSON events, all others are for the log.
+`python -m aiev.trainer SPEC.json`, under DeepSpeed's launcher or srun. `training` writes the
+specification and reads what this prints: lines that begin with EVENT are JSON events, all others
+are for the log.
 """
 
 import json
@@ -22,6 +23,7 @@ COMPLETE = "complete"
 
 def main(spec_path: str) -> None:
     _die_with_supervisor()
+    _take_place()
     _train(read_json(Path(spec_path)))
 
 
@@ -38,6 +40,20 @@ def _die_with_supervisor() -> None:
         os.killpg(0, signal.SIGKILL)
 
     threading.Thread(target=watch, daemon=True, name="supervisor").start()
+
+
+def _take_place() -> None:
+    """Say in DeepSpeed's words what Slurm says in its own: which process this is, of how many, and
+    where the first one listens. That one is on the node where srun was called, the job's first."""
+    own = os.environ
+    if "RANK" in own or "SLURM_PROCID" not in own:
+        return
+    own["RANK"], own["LOCAL_RANK"] = own["SLURM_PROCID"], own["SLURM_LOCALID"]
+    own["WORLD_SIZE"], own["LOCAL_WORLD_SIZE"] = own["SLURM_NTASKS"], "1"
+    own["MASTER_ADDR"] = own["SLURM_LAUNCH_NODE_IPADDR"]
+    if int(own["SLURM_STEP_NUM_NODES"]) > 1:
+        # Other nodes are not reached over the loopback interface.
+        own.pop("GLOO_SOCKET_IFNAME", None)
 
 
 def _train(spec: dict[str, Any]) -> None:

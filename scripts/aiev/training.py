@@ -9,9 +9,7 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
-import sys
 import time
 from collections import deque
 from collections.abc import Mapping
@@ -21,6 +19,7 @@ from typing import Any
 from aiev import trainer
 from aiev.encoding import IGNORED, Encoded, add_tokens, encode_all
 from aiev.errors import UserError
+from aiev.launching import launch
 from aiev.progress import Progress, log
 from aiev.records import read_json, read_jsonl, write_json, write_jsonl
 from aiev.students import scrub
@@ -149,7 +148,7 @@ def _launch(spec: dict[str, Any], scratch: Path, log_path: Path | None) -> None:
     for _ in range(3):
         Path(spec["result"]).unlink(missing_ok=True)
         shutil.rmtree(spec["model"], ignore_errors=True)
-        began, lines = _supervise(_command(path, spec["params"]), spec["params"])
+        began, lines = _supervise(*launch(path, spec["params"]))
         # The launcher ends with 0 when a signal killed its child: only the result is proof.
         if Path(spec["result"]).is_file():
             return
@@ -164,55 +163,14 @@ def _launch(spec: dict[str, Any], scratch: Path, log_path: Path | None) -> None:
     raise UserError(f"{what}; the last lines:\n    {said}", where=str(log_path or path), todo=todo)
 
 
-def _command(spec: Path, params: Mapping[str, Any]) -> list[str]:
-    return [
-        *(sys.executable, "-u", "-m", "deepspeed.launcher.runner"),
-        # A cluster's own host file must not turn a local run into one over ssh.
-        *("--hostfile", os.devnull, "--num_accelerators", str(params["accelerators"])),
-        *("--master_addr", "127.0.0.1", "--master_port", str(_free_port())),
-        *("--no_local_rank", "--module", trainer.__name__, str(spec)),
-    ]
-
-
-def _free_port() -> int:
-    try:
-        with socket.create_server(("127.0.0.1", 0)) as server:
-            return server.getsockname()[1]
-    except OSError as error:
-        raise UserError(
-            f"no free loopback port: {error.strerror}", todo="end some other program, run again"
-        ) from error
-
-
-def _environment(params: Mapping[str, Any]) -> dict[str, str]:
-    """This process's environment without keys, and what makes two runs give the same bytes."""
-    kept = {k: v for k, v in os.environ.items() if not k.endswith(("_KEY", "_TOKEN", "_SECRET"))}
-    kept |= {
-        "PYTHONPATH": str(Path(__file__).parents[1]),
-        "DS_ACCELERATOR": params["accelerator"],
-        # Sums depend on how many threads share them and on the width of the vector units.
-        "OMP_NUM_THREADS": str(params["threads"]),
-        "MKL_NUM_THREADS": str(params["threads"]),
-        # Beside another busy process, threads that spin at a barrier cost a factor of four.
-        "OMP_WAIT_POLICY": "PASSIVE",
-        "MKL_CBWR": "AVX2",
-        "ATEN_CPU_CAPABILITY": "avx2",
-        "ONEDNN_MAX_CPU_ISA": "AVX2",
-        "GLOO_SOCKET_IFNAME": "lo",
-        "HF_HUB_OFFLINE": "1",
-        "TOKENIZERS_PARALLELISM": "false",
-    }
-    return kept
-
-
-def _supervise(command: list[str], params: Mapping[str, Any]) -> tuple[bool, list[str]]:
+def _supervise(command: list[str], environment: dict[str, str]) -> tuple[bool, list[str]]:
     """Start the launch and follow it to its end; nothing of it outlives this process.
 
     Returns whether training began (so a checkpoint was loaded), and the last lines of its output.
     """
     process = subprocess.Popen(
         command,
-        env=_environment(params),
+        env=environment,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

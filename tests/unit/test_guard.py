@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from aiev.guard import RUN as RUN_NAME
 from aiev.guard import note_exit, noted_exit
-from aiev.processes import WORKFLOW
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 RUN = """
@@ -55,7 +55,7 @@ def test_the_second_run_is_refused_while_the_first_lives(start):
     assert first.said.startswith("guards")
     for _ in range(2):
         second = start()
-        assert f"another run works in this directory (process {first.pid})" in second.said
+        assert f"another run works in this directory (process {first.pid} on " in second.said
         assert ".aiev/lock" in second.said and "wait for it" in second.said
         assert second.wait() == 2
     first.send_signal(signal.SIGTERM)
@@ -113,9 +113,9 @@ def test_jobs_are_told_who_started_them(start):
 
 def test_a_run_ends_with_the_exit_code_of_its_own_jobs_only(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv(WORKFLOW, "1:2")
+    monkeypatch.setenv(RUN_NAME, "1:2")
     assert noted_exit() == 1
     note_exit(4)
     assert noted_exit() == 4
-    monkeypatch.setenv(WORKFLOW, "1:3")
+    monkeypatch.setenv(RUN_NAME, "1:3")
     assert noted_exit() == 1, "of a run before"
