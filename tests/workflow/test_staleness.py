@@ -26,55 +26,59 @@ from tiny import answers
 pytestmark = pytest.mark.workflow
 
 TABLE = """
-                              fet stu see dia clo gat dec tag tra ben cho pro sam sco sum man ask =
-another absolute path           .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   0 =
-every file touched              .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   x   0 =
-comment in a script             .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   0 =
-docstring in a script           .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   0 =
-formatting of a script          .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   0 =
-import order in a script        .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   0 =
-comment in a module             .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   0 =
-docstring in a module           .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   0 =
-formatting of a module          .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   0 =
-import order in a module        .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   0 =
-comment in a rule               .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   0 =
-comment in the config           .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   0 =
-order of the config's keys      .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   0 =
-config key that no rule uses    .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   0 =
-edit in a module of no rule     .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   0 =
-edit in a module of one rule    .   .   .   .   .   .   .   .   .   .   .   .   .   .   x   x   0 ~
-edit in a module of all rules   .   x   x  01   0   x   x   x   x   x   x   x bst bst   x   x   0 =
-edit in a script                .   .   .   .   0   .   .   .   .   .   .   .   .   .   .   x   0 =
-order in a shell string         .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   x   0 =
-meaning of a shell string       .   .   .   .   .   .   x   .   .   .   .   .   .   .   x   x   0 ~
-prompt template                 .   .   .  01   .   .   .   .   .   .   .   . bst   .   .   x   7 =
-DeepSpeed JSON                  .   .   .   .   .   .   .   .   x   .   .   .   .   .   .   x   0 =
-environment lock                .   x   x  01   0   x   x   x   x   x   x   x bst bst   x   x   0 =
-teacher temperature             .   .   .  01   .   .   .   .   .   .   .   .   .   .   .   x   9 =
-teacher model                   .   .   .  01   0   x   x   x   .   .   .   .   t   .   x   x  18 ~
-learning rate                   .   .   .   .   .   .   .   .   x   .   .   .   s   .   x   x   2 ~
-one more round                  .   .   .  23   1   x   x   x   x   .   .   .   s   .   x   x  10 ~
-shard count                     .   .   x  01   0   x   x   x   x   .   .   .   s   .   x   x   8 ~
-sandbox limits                  .   .   .  01   .   .   .   .   .   .   .   .   .   .   .   x   0 =
-sandbox backend                 .   .   .  01   .   .   .   .   .   x   .   x   . bst   .   x   0 =
-benchmark subset                .   .   .   .   .   .   .   .   .   .   x   x bst bst   x   x   3 ~
-name of the run                 .   .   r   r   r   r   r   r   r   .   r   r   r   r   r   x   0 =
-one seed                        .   .   x   0   0   x   x   x   x   .   .   .   s   .   x   x   6 ~
-seeds appended                  .   .   x   1   0   .   .   .   .   .   .   .   .   .   x   x   2 ~
-comment between the seeds       .   .   x   .   .   .   .   .   .   .   .   .   .   .   .   x   0 =
-an intermediate deleted         .   .   .   .   .   r   .   .   .   .   .   .   .   .   .   x   0 =
-an intermediate tampered with   .   .   .   .   r   .   .   .   .   .   .   .   .   .   .   x   0 =
-checkpoint's byte flipped       .   .   .   .   .   .   .   .   r   .   .   .   .   .   .   x   0 =
-... and the action store lost   .   .   .   .   .   .   .   .   x   .   .   .   s   s   x   x   0 =
-all results deleted             .   .   r   r   r   r   r   r   r   .   r   r   r   r   r   x   0 =
-the ledger lost                 .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   0 =
-the action store lost           .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   0 =
-ledger and action store lost    .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   0 =
-results and ledger lost         .   .   r   r   r   r   r   r   r   .   r   r   r   r   r   x   0 =
-results and action store lost   .   .   x  01   0   x   x   x   x   .   x   x bst bst   x   x   0 =
-results, store, ledger lost     .   .   x  01   0   x   x   x   x   .   x   x bst bst   x   x  22 =
-Snakemake's metadata lost       .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   x   0 =
-metadata lost, learning rate    .   .   .   .   .   .   .   .   x   .   .   .   s   .   x   x   2 ~
+                              fet stu see dia clo gat dec tag tra due gte mod ben cho pro sam sco dra sum man ask =
+another absolute path           .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   0 =
+every file touched              .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   x   0 =
+comment in a script             .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   0 =
+docstring in a script           .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   0 =
+formatting of a script          .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   0 =
+import order in a script        .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   0 =
+comment in a module             .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   0 =
+docstring in a module           .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   0 =
+formatting of a module          .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   0 =
+import order in a module        .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   0 =
+comment in a rule               .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   0 =
+comment in the config           .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   0 =
+order of the config's keys      .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   0 =
+config key that no rule uses    .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   0 =
+edit in a module of no rule     .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   0 =
+edit in a module of one rule    .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   x   x   0 ~
+edit in a module of all rules   .   x   x  01   0   x   x   x   0   0   0   .   x   x   x bst bst   x   x   x   0 =
+edit in a script                .   .   .   .   0   .   .   .   .   .   .   .   .   .   .   .   .   .   .   x   0 =
+order in a shell string         .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   x   0 =
+meaning of a shell string       .   .   .   .   .   .   x   .   .   .   .   .   .   .   .   .   .   .   x   x   0 ~
+prompt template                 .   .   .  01   .   .   .   .   .   0   .   .   .   .   . bst   .   .   .   x   7 =
+DeepSpeed JSON                  .   .   .   .   .   .   .   .   0   .   .   .   .   .   .   .   .   .   .   x   0 =
+environment lock                .   x   x  01   0   x   x   x   0   0   0   .   x   x   x bst bst   x   x   x   0 =
+teacher temperature             .   .   .  01   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   x   9 =
+teacher model                   .   .   .  01   0   x   x   x   .   0   0   .   .   .   .   t   .   x   x   x  19 ~
+learning rate                   .   .   .   .   .   .   .   .   0   0   0   .   .   .   .   s   .   x   x   x   3 ~
+gate's margin                   .   .   .   .   .   .   .   .   .   .   0   .   .   .   .   .   .   x   x   x   0 ~
+duel's samples                  .   .   .   .   .   .   .   .   .   0   0   .   .   .   .   .   .   x   .   x   2 ~
+teaching-only arm               .   .   .   .   .   .   .   .   .   .   0   .   .   .   .   .   .   x   .   x   0 ~
+least yield of a round          .   .   .   .   0   .   .   .   .   .   .   .   .   .   .   .   .   .   .   x   0 =
+one more round                  .   .   .  23   1   x   x   x   1   1   1   .   .   .   .   s   .   x   x   x  10 ~
+shard count                     .   .   x  01   0   x   x   x   0   0   0   .   .   .   .   s   .   x   x   x   8 ~
+sandbox limits                  .   .   .  01   .   .   .   .   .   0   .   .   .   .   .   .   .   .   .   x   0 =
+sandbox backend                 .   .   .  01   .   .   .   .   .   0   .   .   x   .   x   . bst   .   .   x   0 =
+benchmark subset                .   .   .   .   .   .   .   .   .   .   .   .   .   x   x bst bst   .   x   x   3 ~
+name of the run                 .   .   r   r   r   r   r   r   r   r   r   r   .   r   r   r   r   r   r   x   0 =
+one seed                        .   .   x   0   0   x   x   x   0   0   0   .   .   .   .   s   .   x   x   x   6 ~
+seeds appended                  .   .   x   1   0   .   .   .   .   0   0   .   .   .   .   .   .   x   x   x   4 ~
+comment between the seeds       .   .   x   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   x   0 =
+an intermediate deleted         .   .   .   .   .   r   .   .   .   .   .   .   .   .   .   .   .   .   .   x   0 =
+an intermediate tampered with   .   .   .   .   r   .   .   .   .   .   .   .   .   .   .   .   .   .   .   x   0 =
+checkpoint's byte flipped       .   .   .   .   .   .   .   .   .   .   .   r   .   .   .   .   .   .   .   x   0 =
+... and the action store lost   .   .   .   .   .   .   .   .   .   .   .   x   .   .   .   s   s   .   x   x   0 =
+all results deleted             .   .   r   r   r   r   r   r   r   r   r   r   .   r   r   r   r   r   r   x   0 =
+the ledger lost                 .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   0 =
+the action store lost           .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   0 =
+ledger and action store lost    .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   0 =
+results and ledger lost         .   .   r   r   r   r   r   r   r   r   r   r   .   r   r   r   r   r   r   x   0 =
+results and action store lost   .   .   x  01   0   x   x   x   0   0   0   .   .   x   x bst bst   x   x   x   0 =
+results, store, ledger lost     .   .   x  01   0   x   x   x   0   0   0   .   .   x   x bst bst   x   x   x  24 =
+Snakemake's metadata lost       .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   x   0 =
+metadata lost, learning rate    .   .   .   .   .   .   .   .   0   0   0   .   .   .   .   s   .   x   x   x   3 ~
 """
 ROWS = rows_of(TABLE)
 
