@@ -12,22 +12,20 @@ class and of the module, and every data file. So it can be said which of them ch
 
 import ast
 import os
-import re
 from functools import cache
 from pathlib import Path
 
 from aiev.digests import of_bytes, of_json
-from aiev.errors import UserError
+from aiev.imports import imports_of
 from aiev.records import write_json
 
-_DOTTED = re.compile(r"[A-Za-z_]\w*(\.\w+)+")
 _FUNCTION = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def code_digest(script: Path) -> str:
     """Digest of all project code that `script` can run; its directory is the import root.
 
-    Raises UserError for an import that cannot be followed (a computed module name).
+    Raises UserError for an import that cannot be followed (a computed module name, a path).
     """
     return digest_of_parts(code_parts(script), Path(script).name)
 
@@ -69,7 +67,7 @@ def code_parts(script: Path) -> dict[str, str]:
     """The parts of the code that `script` can run, by name, and their digests:
     "aiev/roles.py: Programmer.revise", "aiev/roles.py: (module)", "aiev/prompts/revise.md".
 
-    Raises UserError for an import that cannot be followed (a computed module name).
+    Raises UserError for an import that cannot be followed (a computed module name, a path).
     """
     script = Path(script).resolve()
     root = script.parent
@@ -97,7 +95,7 @@ def _module(path: Path) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
     """Parts of one module with their digests, and the names that it imports (relative ones with
     their dots)."""
     tree = ast.parse(path.read_text("utf-8"), filename=str(path))
-    imports = tuple(dict.fromkeys(_imports(tree, path)))
+    imports = tuple(dict.fromkeys(imports_of(tree, path)))
     parts: dict[str, list] = {"(module)": []}
     parts["(module)"] = [_normal(_take_apart(_without_docstrings(tree), "", parts))]
     return tuple((name, of_json(found)) for name, found in parts.items()), imports
@@ -119,35 +117,6 @@ def _take_apart(block: ast.Module | ast.ClassDef, prefix: str, parts: dict[str, 
         parts.setdefault(name, []).append(found)
         block.body[number] = ast.Expr(ast.Constant(f"defined here: {name}"))
     return block
-
-
-def _imports(tree: ast.AST, path: Path):
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            base = "." * node.level + (node.module or "")
-            yield base
-            glue = "" if base.endswith(".") else "."
-            yield from (f"{base}{glue}{alias.name}" for alias in node.names)
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            # A module that another process runs: by its name, or a neighbour by its file's name.
-            if _DOTTED.fullmatch(node.value):
-                yield node.value
-                yield f".{node.value.removesuffix('.py')}"
-        elif isinstance(node, ast.Call) and _called(node.func) in ("import_module", "__import__"):
-            first = node.args[0] if node.args else None
-            if not (isinstance(first, ast.Constant) and isinstance(first.value, str)):
-                raise UserError(
-                    "an import with a computed name cannot be followed",
-                    where=f"{path}, line {node.lineno}",
-                    todo="import the module by name, so that a change in it is seen",
-                )
-            yield first.value
-
-
-def _called(func: ast.expr) -> str:
-    return func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
 
 
 def _files_of(root: Path, importer: Path, module: str) -> list[Path]:

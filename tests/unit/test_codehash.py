@@ -141,23 +141,51 @@ def test_a_module_that_another_process_runs_is_seen(name, tree):
 
 
 @pytest.mark.parametrize(
-    "line",
+    ("line", "told"),
     [
-        "importlib.import_module(name)",
-        "__import__('lib.' + name)",
-        "import_module(f'lib.{name}')",
-        "importlib.import_module()",
+        ("importlib.import_module(name)", "computed name"),
+        ("__import__('lib.' + name)", "computed name"),
+        ("__import__(name)", "computed name"),
+        ("__import__('lib', fromlist=['unrelated'])", "computed name"),
+        ("import_module(f'lib.{name}')", "computed name"),
+        ("import_module('.unrelated', name)", "computed name"),
+        ("importlib.import_module()", "computed name"),
+        ("im(name)", "computed name"),
+        ("runpy.run_module(name)", "computed name"),
+        ("runpy.run_path('lib/unrelated.py')", "run_path"),
+        ("rp('lib/unrelated.py')", "run_path"),
+        ("util.spec_from_file_location('x', name)", "spec_from_file_location"),
+        ("machinery.SourceFileLoader('x', name).load_module()", "load"),
+        ("load = importlib.import_module", "under another name"),
+        ("list(map(im, [name]))", "under another name"),
+        ("getattr(importlib, 'import_module')(name)", "under another name"),
+        ("exec(open(name).read())", "exec takes from a file"),
+        ("exec(compile(Path(name).read_text(), name, 'exec'))", "from a file"),
     ],
 )
-def test_an_import_that_cannot_be_followed_is_an_error(line, tree):
-    edit(tree, "lib/plain.py", "    return", f"    {line}\n    return")
-    with pytest.raises(UserError, match="computed name") as caught:
+def test_an_import_that_cannot_be_followed_is_an_error(line, told, tree):
+    imports = "from importlib import import_module as im; from runpy import run_path as rp\n"
+    (tree / "lib/plain.py").write_text(f"{imports}def add(a, b):\n    {line}\n")
+    with pytest.raises(UserError, match=told) as caught:
         digest(tree)
-    assert "plain.py, line 2" in caught.value.where and caught.value.todo
+    assert "plain.py, line 3" in caught.value.where and caught.value.todo
 
 
-def test_an_import_by_a_constant_name_is_followed(tree):
-    edit(tree, "lib/plain.py", "    return", "    import_module('lib.unrelated')\n    return")
+def test_a_program_in_a_variable_is_no_import(tree):
+    edit(tree, "lib/plain.py", "    return", "    exec(compile(a, 'main.py', 'exec'))\n    return")
+    digest(tree)
+
+
+def test_a_function_that_has_a_loader_s_name_is_none(tree):
+    (tree / "lib/shared.py").write_text("def run_module(a):\n    pass\n\n\nrun_module(__name__)\n")
+    (tree / "lib/plain.py").write_text("from lib.shared import run_module\nrun_module(__name__)\n")
+    digest(tree)
+
+
+@pytest.mark.parametrize("call", ["import_module", "im", "__import__", "runpy.run_module"])
+def test_an_import_by_a_constant_name_is_followed(call, tree):
+    imports = "from importlib import import_module as im\n"
+    (tree / "lib/plain.py").write_text(f"{imports}def add(a, b):\n    {call}('lib.unrelated')\n")
     before = digest(tree)
     edit(tree, "lib/unrelated.py", "x = 1", "x = 2")
     assert digest(tree) != before
@@ -216,10 +244,10 @@ def test_only_what_runs_untrusted_code_sees_the_sandbox():
     assert sandboxed == RUN_UNTRUSTED
 
 
-UNREACHED = dict.fromkeys(
-    ("aiev/outputs.py", "aiev/snapshot.py"),
-    "called by rules/common.smk, before any job: it makes no output",
-)
+UNREACHED = {
+    "aiev/outputs.py": "called by rules/common.smk, before any job: it makes no output",
+    "aiev/snapshot.py": "called by rules/common.smk: it copies the code whose digest counts",
+}
 
 
 def test_every_file_of_the_library_is_in_some_digest():
