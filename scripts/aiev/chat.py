@@ -211,28 +211,32 @@ class Chat:
                 problem = f"{type(error).__name__}: {error}"
             except openai.BadRequestError as error:
                 if "context" in str(error):
-                    raise ContextFull(str(error)) from error
-                raise self._error(f"it refused the request: {error.message}") from error
+                    raise ContextFull(self._shown(str(error))) from None
+                raise self._error(f"it refused the request: {error.message}") from None
             except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
-                # Some servers repeat the key in what they say.
-                said = error.message.replace(self.endpoint.api_key, "...")
-                problem, todo = f"HTTP {error.status_code}: {said}", f"check {API_KEY}"
+                problem, todo = f"HTTP {error.status_code}: {error.message}", f"check {API_KEY}"
                 raise self._error(problem, f"{todo}, then run the same command") from None
             except openai.APIStatusError as error:
-                raise self._error(f"HTTP {error.status_code}: {error.message}") from error
+                raise self._error(f"HTTP {error.status_code}: {error.message}") from None
             except (ValueError, openai.APIError) as error:
                 problem = f"an answer that is not a chat completion: {error}"
-            log.info("attempt %d of %d failed: %s", attempt + 1, ATTEMPTS, problem)
+            shown = self._shown(problem)
+            log.info("attempt %d of %d failed: %s", attempt + 1, ATTEMPTS, shown)
             timeouts += problem.startswith("APITimeoutError")
             if timeouts == TIMEOUTS or self.endpoint.state():
                 break
         raise self._error(problem)
 
+    def _shown(self, text: str) -> str:
+        """Without the key, which some servers repeat in what they say."""
+        return text.replace(self.endpoint.api_key, "...") if self.endpoint.secret else text
+
     def _error(self, problem: str, todo: str = "") -> UserError:
         endpoint = self.endpoint
         place = endpoint.base_url or "the vendor's default address"
+        reason = endpoint.state() or self._shown(problem)
         return EndpointError(
-            f"the model {endpoint.model} does not answer: {endpoint.state() or problem}",
+            f"the model {endpoint.model} does not answer: {reason}",
             where=f"{place}, log {endpoint.log_path}" if endpoint.log_path else place,
             todo=todo or "mend the server, then run the same command: every answer so far is kept",
         )

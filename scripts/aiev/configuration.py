@@ -10,6 +10,7 @@ import yaml
 from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.validators import extend
 
+from aiev.endpoints import check_address
 from aiev.errors import UserError
 
 
@@ -27,6 +28,8 @@ def check_config(config: dict[str, Any], directory: Path) -> None:
     _check_names(config, resources)
     _check_sizes(config)
     _check_prices(config)
+    for role, model in config["models"].items():
+        check_address(model["base_url"], f"config: models.{role}.base_url")
 
 
 def _filling(validator, properties, instance, schema):

@@ -28,10 +28,13 @@ CHANGED = STORE / "changed"
 
 
 def signature(path: Path) -> dict[str, list[int]]:
-    """Size in bytes and time of change in ns of a file, or of every file of a directory."""
+    """Size in bytes and two times in ns of a file, or of every file of a directory.
+
+    The time of its data can be set back by whoever changes it; that of its inode is the kernel's.
+    """
     files = path.rglob("*") if path.is_dir() else [path]
     return {
-        file.relative_to(path).as_posix(): [stat.st_size, stat.st_mtime_ns]
+        file.relative_to(path).as_posix(): [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
         for file in files
         if file.name != BOOKKEEPING and file.is_file() and (stat := file.stat())
     }

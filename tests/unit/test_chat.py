@@ -3,6 +3,7 @@
 import asyncio
 import json
 import socket
+import traceback
 
 import pytest
 from scripted import CLOSE, HANG, Raw, completion
@@ -224,6 +225,18 @@ def test_a_refused_key_is_not_sent_again_and_not_shown(status, scripted, endpoin
     assert "OPENAI_API_KEY" in caught.value.todo and str(status) in str(caught.value)
     assert len(scripted.bodies) == 1
     assert "secret-key" not in str(caught.value)
+
+
+@pytest.mark.parametrize("status", [200, 400, 401, 403, 404, 422, 429, 500, 503])
+@pytest.mark.parametrize("where", ["message", "context", "body"])
+def test_no_answer_of_a_server_shows_the_key(where, status, scripted, endpoint_of, ledger, caplog):
+    said = {"error": {"message": f"{where} of Bearer secret-key"}}
+    body = json.dumps(said) if where != "body" else "<html>secret-key</html>"
+    scripted.script = lambda _: Raw(body.encode(), status=status)
+    with caplog.at_level("INFO", "aiev"), pytest.raises((EndpointError, ContextFull)) as caught:
+        ask(endpoint_of(scripted), ledger)
+    shown = "".join(traceback.format_exception(caught.value))
+    assert "secret-key" not in shown + caplog.text
 
 
 def test_an_unknown_model_is_named(scripted, endpoint_of, ledger):

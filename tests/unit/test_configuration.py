@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from aiev.configuration import check_config
+from aiev.endpoints import remote
 from aiev.errors import UserError
 
 CONFIG = Path(__file__).parents[2] / "config"
@@ -272,3 +273,22 @@ def test_a_budget_in_dollars_needs_prices():
     assert "'gpt'" in told.what and told.where == "config: prices"
     assert checked({**config, "prices": {"gpt": price}})["prices"]["gpt"] == price
     assert checked({**config, "budget": {"tokens": 5}})["budget"] == {"usd": None, "tokens": 5}
+
+
+@pytest.mark.parametrize("role", ["teacher", "student"])
+@pytest.mark.parametrize("user", ["me:pass-word", "pass-word", ":pass-word"])
+def test_an_address_holds_no_password_and_it_is_not_shown(user, role):
+    config = checked({})
+    del config["resources"]
+    config["models"][role]["base_url"] = f"https://{user}@host.invalid/v1"
+    error = mistake(config)
+    assert error.where == f"config: models.{role}.base_url" and "OPENAI_API_KEY" in error.todo
+    assert "pass-word" not in str(error)
+
+
+def test_an_address_in_the_environment_holds_no_password_either(monkeypatch):
+    monkeypatch.setenv("OPENAI_BASE_URL", "https://me:pass-word@host.invalid/v1")
+    endpoint = remote({"name": "m", "version": "1", "base_url": None, "slots": 1})
+    with pytest.raises(UserError) as caught:
+        endpoint.start()
+    assert "OPENAI_BASE_URL" in caught.value.where and "pass-word" not in str(caught.value)

@@ -44,15 +44,22 @@ def test_a_flipped_byte_is_seen():
     assert changed_outputs("tiny") == [TREE], "as long as it stays"
 
 
-@pytest.mark.parametrize("change", ["grown", "added", "removed"])
+@pytest.mark.parametrize("change", ["flipped", "grown", "added", "removed"])
 def test_a_change_without_a_new_time_is_seen(change):
+    if change == "flipped":
+        keep_times(FILE, b"mbde\n")
     if change == "grown":
         keep_times(FILE, b"made by hand\n")
     if change == "added":
         (TREE / "more.bin").write_bytes(b"")
     if change == "removed":
         (TREE / "config.json").unlink()
-    assert changed_outputs("tiny") == [FILE if change == "grown" else TREE]
+    assert changed_outputs("tiny") == [FILE if change in ("flipped", "grown") else TREE]
+
+
+def test_what_was_read_is_not_read_again(monkeypatch):
+    monkeypatch.setattr("aiev.outputs.of_path", None)
+    assert changed_outputs("tiny") == [] == changed_outputs("tiny")
 
 
 def test_what_was_only_touched_is_as_it_was(monkeypatch):

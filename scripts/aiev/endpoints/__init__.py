@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from aiev.endpoints.local import LocalEndpoint
 
 API_KEY = "OPENAI_API_KEY"
+BASE_URL = "OPENAI_BASE_URL"
+NO_KEY = "none"
+"""Sent to a server that wants no key: a word that may be shown."""
 
 
 @dataclass
@@ -39,12 +42,17 @@ class Endpoint:
     base_url: str | None
     slots: int
     conversations: int = 0
-    api_key: str = field(default="none", repr=False)
+    api_key: str = field(default=NO_KEY, repr=False)
     log_path: Path | None = None
 
     def identity(self) -> dict[str, str]:
         """What of the endpoint decides an answer: never its address."""
         return {"kind": self.kind, "model": self.model, "digest": self.digest}
+
+    @property
+    def secret(self) -> bool:
+        """Whether the key is one to hide."""
+        return self.api_key not in ("", NO_KEY)
 
     def start(self) -> None:
         """Get ready for the first question. Raises UserError when that cannot be."""
@@ -52,6 +60,17 @@ class Endpoint:
     def state(self) -> str:
         """Why the server may be unreachable, as far as this side can tell; "" when it cannot."""
         return ""
+
+
+def check_address(url: str | None, where: str) -> None:
+    """Raises UserError, which does not show it, for a URL with a name or password in it: the config
+    goes into the manifest, and the address into errors."""
+    if "@" in (url or "").partition("?")[0]:
+        raise UserError(
+            "a URL that holds a user name or password, which would be written down",
+            where=where,
+            todo=f"take it out; a key belongs into the environment variable {API_KEY}",
+        )
 
 
 @contextmanager
@@ -116,7 +135,8 @@ class RemoteEndpoint(Endpoint):
     """A server behind a URL."""
 
     def start(self) -> None:
-        """Take the key. Raises UserError when there is none."""
+        """Take the key. Raises UserError when there is none, or one where it would be shown."""
+        check_address(self.base_url or os.environ.get(BASE_URL), f"environment variable {BASE_URL}")
         key = os.environ.get(API_KEY)
         if not key:
             raise UserError(
