@@ -11,6 +11,7 @@ if not workflow.config_settings.configfiles:
 
 
 include: "rules/common.smk"
+include: "rules/settings.smk"
 include: "rules/cluster.smk"
 include: "rules/resources.smk"
 include: "rules/seeds.smk"

@@ -61,7 +61,6 @@ MODELS = ["base", "student", "teacher"]
 TEACHER = config["models"]["teacher"]
 STUDENT = config["models"]["student"]
 RESOURCES = config["resources"]
-ANSWERS = ("ledger", "prices", "budget")
 OPTIONS = "--log {log} --code {params.code} --params {params.settings:q} "
 
 
@@ -100,46 +99,6 @@ def untrained(round_number):
     if config["rounds"]["train_from"] == "base":
         return base
     return before(round_number, "student") or base
-
-
-def chosen(*keys):
-    """The config values at dotted `keys`, nested as they are there."""
-    picked = {}
-    for key in keys:
-        value, place, parts = config, picked, key.split(".")
-        for part in parts[:-1]:
-            value, place = value[part], place.setdefault(part, {})
-        place[parts[-1]] = value[parts[-1]]
-    return picked
-
-
-def sandbox(*more):
-    """Where untrusted code runs, and `more` keys of the config's `sandbox` section; the engine's
-    settings, and what its image is made of, count only where there is one."""
-    docker = config["sandbox"]["backend"] == "docker"
-    keys = ["backend", *(["docker"] if docker else []), *more]
-    image = {"sandbox_image": of_directory(SOURCES / "envs/sandbox")} if docker else {}
-    return {**chosen(*(f"sandbox.{key}" for key in keys)), **image}
-
-
-def settings(*keys):
-    """All that a job may know of the config: the values at `keys`, as JSON."""
-    return as_json(chosen(*keys))
-
-
-def as_json(value):
-    return json.dumps(value, sort_keys=True)
-
-
-def ledger_settings():
-    """Where answers are kept, what they cost and may cost: nothing that an answer depends on."""
-    return chosen(*ANSWERS)
-
-
-def deciding():
-    """The whole config, but for what decides nothing, and the pinned files, which are inputs."""
-    left_out = {*ANSWERS, "resources"}
-    return as_json({key: config[key] for key in config if key not in left_out})
 
 
 def code(script):
@@ -219,39 +178,6 @@ def seed_directory_files(_):
 def benchmark(w):
     """The config of the wildcards' benchmark."""
     return config["evaluation"]["benchmarks"][w.benchmark]
-
-
-def evaluated(w):
-    """The checkpoint or weights behind base, student and teacher."""
-    if w.model == "teacher":
-        return weights_of(TEACHER)
-    if w.model == "base":
-        return f"resources/students/{STUDENT['name']}"
-    return f"results/{w.run}/model"
-
-
-def as_asked(model):
-    """The settings of base, student or teacher, under the name by which it is asked."""
-    if model == "teacher":
-        return TEACHER
-    return {**STUDENT, "name": f"{model}-{STUDENT['name']}"}
-
-
-def contestants():
-    """The two models of a duel, of whom one writes the next round."""
-    return {model: as_asked(model) for model in ("teacher", "student")}
-
-
-def evaluated_settings(w):
-    own = chosen("evaluation.max_tokens")
-    return as_json({**own, "model": as_asked(w.model)})
-
-
-def scoring_settings(w, **own):
-    shared = {"scoring": config["evaluation"]["scoring"], **sandbox()}
-    return as_json(
-        {**shared, "benchmark": {**benchmark(w), "name": w.benchmark}, **own}
-    )
 
 
 onerror:

@@ -82,7 +82,7 @@ rule generate_samples:
         settings=evaluated_settings,
         code=code("generate_samples"),
     shell:
-        main("generate_samples", aside=ledger_settings())
+        main("generate_samples", aside=asking())
         + "--problems {input.problems:q} --weights {input.weights:q} --samples {output:q}"
 
 

@@ -30,15 +30,16 @@ rule write_dialogues:
     params:
         settings=lambda w: as_json(
             {
-                **chosen("seed", "dialogues"),
-                **sandbox("limits", "packages"),
-                "models": contestants() if int(w.round) else {"teacher": TEACHER},
+                **writing(),
+                "models": (
+                    contestants() if int(w.round) else {"teacher": as_asked("teacher")}
+                ),
                 "round": int(w.round),
             }
         ),
         code=code("write_dialogues"),
     shell:
-        main("write_dialogues", aside=ledger_settings())
+        main("write_dialogues", aside=asking())
         + "--seeds {input.seeds:q} --weights {input.weights:q} --student {input.student:q}"
         + " --next {input.next:q} --dialogues {output:q}"
 
@@ -142,7 +143,7 @@ rule run_duel:
         ),
         code=code("run_duel"),
     shell:
-        main("run_duel", aside=ledger_settings())
+        main("run_duel", aside=asking())
         + "--test {input.test:q} --weights {input.weights:q} --student {input.student:q}"
         + " --digest {input.digest:q} --duel {output:q}"
 

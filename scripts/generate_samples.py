@@ -12,7 +12,7 @@ from aiev.sampling import Decoding, generate
 
 def main(job: Job) -> None:
     problems = read_problems(job.input("problems"))
-    model = job.params["model"]
+    model = job.served(job.params["model"])
     with serve(model, job.weights(), job.scratch(), job.log_path) as endpoint:
         chat = open_chat(endpoint, job.aside, "samples", model["timeout_seconds"])
         samples = asyncio.run(_ask(chat, problems, job.params["evaluation"]["max_tokens"]))

@@ -36,7 +36,7 @@ def _answers(
     job: Job, role: str, weights: Path | None, problems: list[Problem]
 ) -> tuple[Answers, dict[str, str]]:
     """What one model answers, and which it was."""
-    settings, duel = job.params["models"][role], job.params["duel"]
+    settings, duel = job.served(job.params["models"][role]), job.params["duel"]
     # A server of its own for each, one after the other: a machine may hold but one of them.
     with serve(settings, weights, job.scratch(), _log_of(job, role)) as endpoint:
         chat = open_chat(endpoint, job.aside, "duel", settings["timeout_seconds"])

@@ -100,7 +100,7 @@ def _how(file: Path, note: Mapping[str, Any]) -> Iterator[str]:
 
 def _models(params: Any) -> Iterator[dict[str, Any]]:
     if isinstance(params, dict):
-        if {"name", "kind", "slots"} <= set(params):
+        if {"name", "kind", "context_tokens"} <= set(params):
             yield params
         for value in params.values():
             yield from _models(value)

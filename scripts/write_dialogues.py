@@ -23,9 +23,9 @@ FIRST = {"stage": "teaching", "author": "teacher"}
 
 def main(job: Job) -> None:
     seeds = read_jsonl(job.input("seeds"))
-    model = job.params["model"]
+    model = job.served(job.params["model"])
     # Each dialogue has two, the Questioner's and the Programmer's.
-    conversations = 2 * job.params["dialogues"]["in_flight"]
+    conversations = 2 * job.aside["in_flight"]
     with (
         open_interpreter(job.params["sandbox"], job.aside["ledger"]) as interpreter,
         serve(model, job.weights(), job.scratch(), job.log_path, conversations) as endpoint,
@@ -81,7 +81,7 @@ async def _write(job: Job, seeds, chat: Chat, interpreter: Interpreter, stage: s
                 Settings.of(job.params),
                 round_number=job.params["round"],
                 stage=stage,
-                in_flight=job.params["dialogues"]["in_flight"],
+                in_flight=job.aside["in_flight"],
                 done=done,
             )
     log.info("verdicts: %s", dict(sorted(verdicts.items())))

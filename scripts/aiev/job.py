@@ -31,7 +31,7 @@ class Job:
     inputs:  name -> files or directories, as named on the command line.
     params:  the config values that this job uses, and no others.
     aside:   config values that decide nothing about the outputs, and so are not in the action's
-             key: the ledger's place, the budget.
+             key: the ledger's place, the budget, where models are served.
     remarks: what else the record of this job shall say, put there by the main: which answers it
              used. They decide nothing either.
     """
@@ -56,6 +56,10 @@ class Job:
     def weights(self) -> Path | None:
         """The model that the job serves; None for one behind a URL."""
         return self.input("weights") if self.inputs["weights"] else None
+
+    def served(self, model: dict[str, Any]) -> dict[str, Any]:
+        """One of the parameters' models, with what the config says of its server."""
+        return {**model, **self.aside["servers"][model["name"]]}
 
     def output(self, name: str) -> Path:
         """Path to write to; a file or, if the main makes one, a directory. Renamed afterwards."""

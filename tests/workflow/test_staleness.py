@@ -41,6 +41,8 @@ comment in a rule               .   .   .   .   .   .   .   .   .   .   .   .   
 comment in the config           .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   0 =
 order of the config's keys      .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   0 =
 config key that no rule uses    .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   0 =
+speed of the server             .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   0 =
+dialogues in flight             .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   0 =
 edit in a module of no rule     .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   0 =
 edit in a module of one rule    .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   x   x   0 ~
 edit in a module of all rules   .   x   x  01   0   x   x   x   0   0   0   .   x   x   x bst bst   x   x   x   0 =
