@@ -98,7 +98,7 @@ def test_an_open_gate_lets_the_student_write_and_rounds_come_and_go(begin):
     assert {d["stage"] for d in written} == {"self-learning"}
     assert {d["model"] for d in written} == {f"{STUDENT}@{student}"}
     assert {body["model"] for body in asked.bodies} == {STUDENT}
-    assert "rounds/0/train.jsonl, results" not in said.replace(" input: ", "")
+    assert "round=0" not in said, "no job of the first round was started"
     found = read_json(project.root / ROUNDS)
     assert found["switch"] == 1 and gate(project, 1)["reason"] == "stays-open"
 
@@ -106,9 +106,7 @@ def test_an_open_gate_lets_the_student_write_and_rounds_come_and_go(begin):
     project.config["rounds"]["count"] = 1
     asked.forget()
     code, said = project.run(ROUNDS)
-    assert code == 0 and asked.bodies == [], said
-    made = ("write_dialogues", "close_round", "train_student", "run_duel", "decide_gate")
-    assert not [rule for rule in made if f"rule {rule}:" in said]
+    assert code == 0 and asked.bodies == [] and "round=" not in said, said
 
 
 def test_the_teaching_only_arm(begin):
