@@ -50,7 +50,7 @@ def over_memory(cluster, endpoint):
 
 def always_over_memory(cluster, endpoint):
     cluster.project.config["dialogues"]["in_flight"] = 1
-    process = cluster.start("--retries", "1", DIALOGUES, rule=RULE, mem_mb="40")
+    process = cluster.start(DIALOGUES, rule=RULE, retries=1, mem_mb="40")
     return finish(process)
 
 
