@@ -26,3 +26,25 @@ def accelerators():
         else {}
     )
     return {**gpus, **({"tasks": count, "mpi": "srun"} if count > 1 else {})}
+
+
+def remember_job_age():
+    """Let the executor keep what Slurm once told of itself.
+
+    It asks each time anew how long Slurm knows of jobs that ended; where the controller is away in
+    that moment it asks sacct for them instead, and without accounting never hears of a job again.
+    """
+    plugin = sys.modules.get("snakemake_executor_plugin_slurm")
+    if not plugin:
+        return
+    ask, known = plugin.get_min_job_age, []
+
+    def age():
+        found = ask()
+        known.extend([] if found is None else [found])
+        return known[-1] if known else None
+
+    plugin.get_min_job_age = age
+
+
+remember_job_age()

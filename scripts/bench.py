@@ -7,6 +7,7 @@ ratio, above 1 where it is better than the peer.
 import sys
 
 from aiev.errors import UserError
+from benches.cluster import slurm_job
 from benches.dialogues import dialogue_saturation
 from benches.ledger import ledger_read, ledger_write
 from benches.sandbox import sandbox_bubblewrap, sandbox_docker, sandbox_layer
@@ -16,7 +17,7 @@ BENCHES = {
     bench.__name__: bench
     for bench in (
         *(dialogue_saturation, sandbox_bubblewrap, sandbox_docker, sandbox_layer),
-        *(noop, dag_10000, ledger_read, ledger_write),
+        *(noop, dag_10000, ledger_read, ledger_write, slurm_job),
     )
 }
 

@@ -26,7 +26,9 @@ class Cluster:
         self.project, self.environment = project, environment
         self.place = project.root.as_posix()
 
-    def start(self, *targets: str, rule: str = "", **asked: object) -> subprocess.Popen:
+    def start(
+        self, *targets: str, rule: str = "", retries: int = 2, **asked: object
+    ) -> subprocess.Popen:
         """Start the run. asked: resources of every job, or of `rule`."""
         option = ["--set-resources"] if rule else ["--default-resources"]
         given = {"mem_mb": 1000, "runtime": 20} | asked if not rule else asked
@@ -36,7 +38,8 @@ class Cluster:
         if rule:
             small = ["--default-resources", "mem_mb=1000", "runtime=20"]
         return self.project.start(
-            *OPTIONS, *option, *words, *small, "--", *targets, **self.environment
+            *(*OPTIONS, "--retries", str(retries), *option, *words, *small, "--", *targets),
+            **self.environment,
         )
 
     def slurm(self, *command: str) -> str:

@@ -18,7 +18,7 @@ def slurm():
         unavailable("needs root, slurm-wlm and munge, for a Slurm of its own (tests/slurm)")
     said = helper("start")
     try:
-        shown = ["bash", "-c", f'{said}; echo "$SLURM_CONF"; echo "$PATH"']
+        shown = ["bash", "-c", f'{said}\necho "$SLURM_CONF"; echo "$PATH"']
         conf, path = subprocess.run(shown, capture_output=True, text=True).stdout.split("\n")[:2]
         yield {"SLURM_CONF": conf, "PATH": path}
     finally:

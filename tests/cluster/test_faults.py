@@ -16,8 +16,8 @@ from scripted import HANG, dialogues, scripted_endpoint
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slurm]
 RULE = "write_dialogues"
-SLOW = 1.5
-"""Seconds that an answer takes where a job has to be caught at work."""
+SLOW = {"cancelled": 1.5, "snakemake_killed": 5.0}
+"""Seconds that an answer takes where a job has to be caught at work, or a second run to find it."""
 
 
 def finish(process, seconds: float = 240) -> SimpleNamespace:
@@ -50,7 +50,7 @@ def over_memory(cluster, endpoint):
 
 def always_over_memory(cluster, endpoint):
     cluster.project.config["dialogues"]["in_flight"] = 1
-    process = cluster.start("--retries", "1", DIALOGUES, rule=RULE, mem_mb="40")
+    process = cluster.start(DIALOGUES, rule=RULE, retries=1, mem_mb="40")
     return finish(process)
 
 
@@ -96,7 +96,7 @@ CASES = {
 
 
 def play(name: str, place: Path, environment: dict[str, str]) -> SimpleNamespace:
-    with scripted_endpoint(delay=SLOW if name in ("cancelled", "snakemake_killed") else 0) as end:
+    with scripted_endpoint(delay=SLOW.get(name, 0)) as end:
         cluster = Cluster(Project(place / "project", end.url), environment)
         result = CASES[name](cluster, end)
         result.cluster, result.answered = cluster, dict(end.answered)
@@ -164,7 +164,7 @@ def test_what_is_edited_while_jobs_wait_is_of_the_next_run(played, undisturbed):
 
 
 def test_a_node_that_is_lost(cluster, scripted, undisturbed):
-    scripted.delay = SLOW
+    scripted.delay = 1.5
     process = cluster.start(DIALOGUES, slurm_partition="second")
     try:
         asked(cluster, scripted)

@@ -4,12 +4,14 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from aiev.guard import RUN as RUN_NAME
-from aiev.guard import note_exit, noted_exit
+from aiev.guard import note_exit, noted_exit, only_writer
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 RUN = """
@@ -119,3 +121,34 @@ def test_a_run_ends_with_the_exit_code_of_its_own_jobs_only(tmp_path, monkeypatc
     assert noted_exit() == 4
     monkeypatch.setenv(RUN_NAME, "1:3")
     assert noted_exit() == 1, "of a run before"
+
+
+def test_a_job_of_a_run_that_another_has_followed_ends(start, tmp_path, monkeypatch):
+    monkeypatch.delenv(RUN_NAME, raising=False)
+    start()
+    newest = (tmp_path / ".aiev/run").read_text()
+    monkeypatch.setenv(RUN_NAME, newest)
+    assert start(main="0").said.startswith("guards")
+    monkeypatch.setenv(RUN_NAME, "another:1:2")
+    late = start(main="0")
+    assert "another one has begun since" in late.said and late.wait() == 2
+
+
+def test_a_file_has_one_writer_at_a_time(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".aiev").mkdir()
+    order = []
+
+    def write(name: str) -> None:
+        with only_writer([Path("a"), Path("b")], every=0.01):
+            order.append(f"{name} begins")
+            time.sleep(0.1)
+            order.append(f"{name} ends")
+
+    threads = [threading.Thread(target=write, args=(name,)) for name in "xyz"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [line[2:] for line in order] == ["begins", "ends"] * 3
+    assert list((tmp_path / ".aiev/writing").iterdir()) == []
