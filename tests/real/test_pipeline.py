@@ -1,5 +1,5 @@
-"""The two shipped configs in which a gate stays shut and opens, with real models: the whole pipeline
-from seeds to scores in the first, the rounds in the second.
+"""The two shipped configs in which a gate stays shut and opens, with real models: the first from seeds
+to scores, the second up to its rounds.
 
 Questions that a ledger in this checkout has answers to, as after `make run`, are not asked again.
 """
