@@ -1,5 +1,5 @@
-"""The two shipped configs in which a gate stays shut and opens, with real models: the first from seeds
-to scores, the second up to its rounds.
+"""The two shipped configs in which a gate stays shut and opens, with real models: the first goes
+from seeds to scores, the second up to its rounds.
 
 Questions that a ledger in this checkout has answers to, as after `make run`, are not asked again.
 """
