@@ -117,6 +117,18 @@ def test_a_file_that_is_no_manifest_is_refused(run, tmp_path):
         assert code == 2 and problem in said and "Traceback" not in said
 
 
+def test_a_manifest_links_nothing_outside_of_the_scratch_directory(copy, tmp_path):
+    root = copy.project.root
+    (root.parent / "outside.txt").write_text("theirs")
+    told = read_json(root / RUN / "manifest.json")
+    told["artifacts"][f"{RUN}/scores.json"]["inputs"]["../outside.txt"] = "0" * 64
+    write_json(tmp_path / "theirs.json", told)
+    options = ("--config", "tiny.yaml", "--manifest", str(tmp_path / "theirs.json"))
+    code, said = copy.script("verify", *options)
+    assert code == 2 and "../outside.txt: a path in the manifest" in said, said
+    assert not (root / ".aiev/outside.txt").is_symlink()
+
+
 def test_the_manifest_is_also_a_standard_statement_of_provenance(run):
     root = run.project.root
     told, whole = read_json(root / RUN / "provenance.json"), read_json(root / RUN / "manifest.json")
