@@ -155,7 +155,10 @@ def test_why_says_how_a_file_was_made(run):
     note = read_json(run.project.root / f".aiev/made/{RUN}/rounds/0/dialogues/000.jsonl.json")
     assert f"made by write_dialogues, action {note['key']}" in said
     assert f"from {RUN}/seeds/000.jsonl" in said and "the model scripted (openai)" in said
-    assert f"from {len(note['remarks']['answers'])} answers" in said and note["remarks"]["answers"]
+    answers = note["remarks"]["answers"]
+    keys = ", ".join(key[:12] for key in answers[:3])
+    assert f"from {len(answers)} answers in the ledger: {keys}, ...; all in .aiev/made/" in said
+    assert list((run.project.root / "ledger").rglob(f"{answers[0][:12]}*.json"))
     assert "nothing that decides it has changed" in said and "it would be restored" in said
     assert "up to date" in said
 
