@@ -22,8 +22,8 @@ run: .venv  ## the whole pipeline with CONFIG (default config/config.yaml); then
 	@$(BIN)/snakemake --cores $(CORES) --configfile $(CONFIG) --quiet rules progress host reason
 	@$(BIN)/python scripts/print_summary.py $(CONFIG)
 
-plan: .venv  ## what a run would do, without doing it
-	@$(BIN)/snakemake --cores $(CORES) --configfile $(CONFIG) --dry-run --quiet rules
+plan: .venv  ## what a run would do and cost at most; what was paid for so far
+	@$(BIN)/python scripts/plan.py $(CONFIG)
 
 costs: .venv  ## tokens and dollars paid through the run's ledger, by stage and model
 	@$(BIN)/python scripts/print_costs.py $(CONFIG)

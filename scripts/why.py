@@ -4,7 +4,6 @@ import argparse
 import difflib
 import json
 import os
-import re
 import shlex
 import subprocess
 import sys
@@ -14,15 +13,14 @@ from typing import Any
 
 from aiev.action import STORE, open_store
 from aiev.digests import of_path
+from aiev.dryrun import Job, dry_run, jobs
 from aiev.errors import UserError
 from aiev.manifest import inputs_of
 from aiev.records import read_json
 from aiev.why import differences
 
-_JOB = re.compile(
-    r"^(?:local)?rule (\w+):\n((?:    .*\n)+)(?:Shell command: (.*)\n)?", re.MULTILINE
-)
-_FIELD = re.compile(r"^    (\w+): (.*)$", re.MULTILINE)
+SHOWN = 3
+"""Keys of answers that are shown; the entry is `<ledger>/<two letters of the key>/<key>.json`."""
 
 
 def main() -> None:
@@ -32,8 +30,8 @@ def main() -> None:
     arguments = parser.parse_args()
     # As rules name it: from here, without detours.
     file = Path(os.path.relpath(arguments.file))
-    forced = list(_plan(file, arguments.config, "--printshellcmds", "--force"))
-    command = next(c for _, fields, c in forced if str(file) in fields["output"].split(", "))
+    forced = _plan(file, arguments.config, "--printshellcmds", "--force")
+    command = next(job.command for job in forced if str(file) in job.outputs())
     print(file)
     note = open_store().made(file)
     print(*_how(file, note) if note else ["it was not made here yet"], sep="\n")
@@ -42,13 +40,10 @@ def main() -> None:
     print(*_workflow(_plan(file, arguments.config)), sep="\n")
 
 
-def _plan(file: Path, config: str, *options: str) -> Iterator[tuple[str, dict[str, str], str]]:
-    """Jobs of a dry run for `file`: rule, what Snakemake says of it, command."""
-    snakemake = str(Path(sys.executable).parent / "snakemake")
-    command = [snakemake, "--configfile", config, "--dry-run", "--nocolor", *options, str(file)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    said = done.stdout + done.stderr
-    if done.returncode and "MissingRuleException" in said:
+def _plan(file: Path, config: str, *options: str) -> list[Job]:
+    """Jobs of a dry run for `file`."""
+    code, said = dry_run(config, *options, str(file))
+    if code and "MissingRuleException" in said:
         known = [p.as_posix() for p in _noted()]
         close = ", ".join(difflib.get_close_matches(str(file), known, 3))
         raise UserError(
@@ -56,10 +51,7 @@ def _plan(file: Path, config: str, *options: str) -> Iterator[tuple[str, dict[st
             where=str(file),
             todo=f"did you mean {close}?" if close else "name a file below results/ or resources/",
         )
-    if done.returncode:
-        raise UserError("the workflow cannot be planned:\n" + "\n".join(said.splitlines()[-8:]))
-    for rule, block, shell in _JOB.findall(said):
-        yield rule, dict(_FIELD.findall(block)), shell
+    return jobs(code, said)
 
 
 def _noted() -> list[Path]:
@@ -91,7 +83,9 @@ def _how(file: Path, note: Mapping[str, Any]) -> Iterator[str]:
     yield from (f"  with the model {m['name']} ({m['kind']})" for m in _models(note["params"]))
     answers = note.get("remarks", {}).get("answers")
     if answers is not None:
-        yield f"  from {len(answers)} answers in the ledger"
+        keys = ", ".join(key[:12] for key in answers[:SHOWN])
+        more = f", ...; all in {open_store().place_of_note(file)}" if answers[SHOWN:] else ""
+        yield f"  from {len(answers)} answers in the ledger: {keys or 'none'}{more}"
     if not file.exists():
         yield "it is not there"
     elif of_path(file) != note["sha256"]:
@@ -123,16 +117,15 @@ def _would(note: Mapping[str, Any] | None, now: Mapping[str, Any]) -> Iterator[s
         yield "the action is not in the store: it would run"
 
 
-def _workflow(jobs: Iterator[tuple[str, dict[str, str], str]]) -> Iterator[str]:
-    stale = [(rule, fields) for rule, fields, _ in jobs]
+def _workflow(stale: list[Job]) -> Iterator[str]:
     if not stale:
         yield "the workflow regards it as up to date"
         return
     yield f"the workflow would start {len(stale)} jobs for it:"
-    for rule, fields in stale:
+    for job in stale:
         # Which parameters changed is said above, by name.
-        reason = fields.get("reason", "").partition(": Union of")[0]
-        yield f"  {rule} ({fields['output']}): {reason}"
+        reason = job.fields.get("reason", "").partition(": Union of")[0]
+        yield f"  {job.rule} ({', '.join(job.outputs())}): {reason}"
 
 
 if __name__ == "__main__":

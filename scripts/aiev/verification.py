@@ -12,8 +12,11 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path, PurePosixPath
 from typing import Any
+
+from jsonschema import Draft202012Validator
 
 from aiev.action import SHARED, STORE, Store
 from aiev.digests import of_path
@@ -30,6 +33,28 @@ FAILED_JOB = re.compile(r"^Error in rule (\S+):\n(?:    .*\n)*?    log: (\S+)", 
 """How Snakemake tells of a job that failed: its rule, its log file."""
 SHOWN = 25
 """Last lines that are shown of the log of a job that failed."""
+LONGEST = 200
+"""Characters that are shown of what is wrong in a manifest."""
+PATHS = "do not trust it; in a run of your own, name seed sources by their place in the checkout"
+WRITTEN = ("results", "logs", "benchmarks", "ledger", ".aiev", ".snakemake")
+"""Where a run writes: a link from there would lead the rebuild out of its directory."""
+_DIGEST = {"type": "string", "pattern": r"\A[0-9a-f]{64}\Z"}
+_MADE = {
+    "rule": {"type": "string"},
+    "sha256": _DIGEST,
+    "action": _DIGEST,
+    "code": {"type": "string"},
+    "params": {"type": "object"},
+    "inputs": {"type": "object", "additionalProperties": _DIGEST},
+}
+_ENTRY = {"type": "object", "required": [*_MADE], "properties": _MADE}
+_KEYS = {
+    "run": {"type": "string"},
+    "config": {"type": "object"},
+    "environment": {"type": "string"},
+    "artifacts": {"type": "object", "additionalProperties": _ENTRY},
+}
+SHAPE = {"type": "object", "required": [*_KEYS], "properties": _KEYS}
 
 
 @dataclass
@@ -174,28 +199,45 @@ class Rebuild:
 
 def in_order(artifacts: dict[str, Any]) -> list[str]:
     """Paths of the artifacts, each after all that it is made from."""
-    order: dict[str, None] = {}
-
-    def visit(path: str) -> None:
-        for needed in artifacts[path]["inputs"]:
-            if needed in artifacts and needed not in order:
-                visit(needed)
-        order[path] = None
-
-    for path in sorted(artifacts):
-        visit(path)
-    return list(order)
+    needed = {path: sorted(artifacts[path]["inputs"]) for path in sorted(artifacts)}
+    return [path for path in TopologicalSorter(needed).static_order() if path in artifacts]
 
 
 def check_shape(manifest: Any, where: Path) -> None:
-    """Raise UserError for what is no manifest."""
-    keys = {"run", "config", "environment", "artifacts"}
-    if not isinstance(manifest, dict) or not keys <= set(manifest):
-        raise UserError(
-            "not a manifest with a config",
-            where=str(where),
-            todo="give the manifest.json of a finished run; `make run` writes it",
-        )
+    """Raise UserError for what is no manifest, and for one whose paths lead elsewhere: it may be
+    anybody's, and its inputs are linked by these names."""
+    todo = "give the manifest.json of a finished run; `make run` writes it"
+    for error in Draft202012Validator(SHAPE).iter_errors(manifest):
+        place = " -> ".join(map(str, error.absolute_path)) or "the whole"
+        what = f"not a manifest: {place}: {_short(error.message)}"
+        raise UserError(what, where=str(where), todo=todo)
+    artifacts = manifest["artifacts"]
+    inputs = sources(artifacts)
+    for path in [*artifacts, *inputs]:
+        if fault := _fault(path, path in inputs):
+            what = f"{_short(path)}: a path in the manifest that {fault}"
+            raise UserError(what, where=str(where), todo=PATHS)
+    try:
+        in_order(artifacts)
+    except CycleError as error:
+        what = f"not a manifest: made from each other: {_short(', '.join(error.args[1]))}"
+        raise UserError(what, where=str(where), todo=todo) from None
+
+
+def _fault(path: str, linked: bool) -> str:
+    """What is wrong with a path of the manifest, "" for nothing. linked: an input no rule makes."""
+    parts = PurePosixPath(path).parts
+    if PurePosixPath(path).is_absolute():
+        return "is absolute, and names a place of one machine only"
+    if not parts or ".." in parts:
+        return "leads out of the checkout"
+    if linked and (parts[0] in WRITTEN or parts == ("resources",)):
+        return "is an input, and lies where the run itself writes"
+    return ""
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 
 def _why(made: dict[str, Any], note: dict[str, Any] | None) -> list[str]:

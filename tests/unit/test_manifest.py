@@ -96,7 +96,63 @@ def test_a_difference_says_both_digests_and_actions():
     assert "not made" in str(Difference("x", made, "", "", []))
 
 
-@pytest.mark.parametrize("told", [None, [], {}, {"run": "x", "artifacts": {}}])
+EMPTY = {"run": "x", "config": {}, "environment": "", "artifacts": {}}
+
+
+@pytest.mark.parametrize(
+    "told", [None, [], {}, {"run": "x", "artifacts": {}}, *({**EMPTY, k: []} for k in EMPTY)]
+)
 def test_what_is_no_manifest(told):
     with pytest.raises(UserError, match="not a manifest"):
+        check_shape(told, Path("theirs.json"))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("sha256", "1" * 63),
+        ("action", "../" * 21 + "x"),
+        ("rule", None),
+        ("code", 1),
+        ("params", []),
+        ("inputs", [str(TRAIN)]),
+        ("inputs", {str(SEEDS): 1}),
+        ("inputs", None),
+    ],
+)
+def test_an_entry_of_another_shape_is_named(key, value):
+    told = whole()
+    told["artifacts"][str(TRAIN)][key] = value
+    with pytest.raises(UserError, match=f"not a manifest: artifacts -> {TRAIN} -> {key}"):
+        check_shape(told, Path("theirs.json"))
+    del told["artifacts"][str(TRAIN)][key]
+    with pytest.raises(UserError, match=f"{TRAIN}: '{key}' is a required property"):
+        check_shape(told, Path("theirs.json"))
+
+
+@pytest.mark.parametrize(
+    "path", ["../outside.txt", "code/../../outside.txt", "/outside.txt", "..", ".", ""]
+)
+def test_a_path_that_leads_elsewhere_is_refused_by_name(path):
+    as_artifact, as_input = whole(), whole()
+    as_artifact["artifacts"][path] = as_artifact["artifacts"].pop(str(MODEL))
+    as_input["artifacts"][str(TRAIN)]["inputs"][path] = "1" * 64
+    for told in (as_artifact, as_input):
+        with pytest.raises(UserError, match=r"leads out|is absolute") as refused:
+            check_shape(told, Path("theirs.json"))
+        assert str(refused.value).startswith(f"{path}: ")
+
+
+@pytest.mark.parametrize("path", ["results", "results/tiny", ".aiev", "resources", "ledger/ab"])
+def test_an_input_is_not_linked_to_where_a_run_writes(path):
+    told = whole()
+    told["artifacts"][str(TRAIN)]["inputs"][path] = "1" * 64
+    with pytest.raises(UserError, match="where the run itself writes"):
+        check_shape(told, Path("theirs.json"))
+
+
+def test_artifacts_that_are_made_from_each_other():
+    told = whole()
+    told["artifacts"][str(SEEDS)]["inputs"][str(TRAIN)] = "1" * 64
+    with pytest.raises(UserError, match="made from each other"):
         check_shape(told, Path("theirs.json"))

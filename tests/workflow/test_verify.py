@@ -117,6 +117,18 @@ def test_a_file_that_is_no_manifest_is_refused(run, tmp_path):
         assert code == 2 and problem in said and "Traceback" not in said
 
 
+def test_a_manifest_links_nothing_outside_of_the_scratch_directory(copy, tmp_path):
+    root = copy.project.root
+    (root.parent / "outside.txt").write_text("theirs")
+    told = read_json(root / RUN / "manifest.json")
+    told["artifacts"][f"{RUN}/scores.json"]["inputs"]["../outside.txt"] = "0" * 64
+    write_json(tmp_path / "theirs.json", told)
+    options = ("--config", "tiny.yaml", "--manifest", str(tmp_path / "theirs.json"))
+    code, said = copy.script("verify", *options)
+    assert code == 2 and "../outside.txt: a path in the manifest" in said, said
+    assert not (root / ".aiev/outside.txt").is_symlink()
+
+
 def test_the_manifest_is_also_a_standard_statement_of_provenance(run):
     root = run.project.root
     told, whole = read_json(root / RUN / "provenance.json"), read_json(root / RUN / "manifest.json")
@@ -143,7 +155,10 @@ def test_why_says_how_a_file_was_made(run):
     note = read_json(run.project.root / f".aiev/made/{RUN}/rounds/0/dialogues/000.jsonl.json")
     assert f"made by write_dialogues, action {note['key']}" in said
     assert f"from {RUN}/seeds/000.jsonl" in said and "the model scripted (openai)" in said
-    assert f"from {len(note['remarks']['answers'])} answers" in said and note["remarks"]["answers"]
+    answers = note["remarks"]["answers"]
+    keys = ", ".join(key[:12] for key in answers[:3])
+    assert f"from {len(answers)} answers in the ledger: {keys}, ...; all in .aiev/made/" in said
+    assert list((run.project.root / "ledger").rglob(f"{answers[0][:12]}*.json"))
     assert "nothing that decides it has changed" in said and "it would be restored" in said
     assert "up to date" in said
 

@@ -1,0 +1,39 @@
+"""Say what a run would do, and what it would cost at most; then what was paid for so far."""
+
+import argparse
+import sys
+from pathlib import Path
+
+import yaml
+
+from aiev.configuration import check_config
+from aiev.dryrun import dry_run, jobs
+from aiev.errors import UserError
+from aiev.planning import screen
+from aiev.spending import Spending
+
+CHANGED = "a run would make it again"
+"""What is said of an output that was changed since it was made."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("config", type=Path, help="the run's config")
+    path = parser.parse_args().config
+    config = yaml.safe_load(path.read_text("utf-8"))
+    check_config(config, Path("config"))
+    code, said = dry_run(str(path))
+    planned = jobs(code, said)
+    for line in said.splitlines():
+        if line.endswith(CHANGED):
+            print(line)
+    spending = Spending(Path(config["ledger"]["path"]), prices=config["prices"])
+    print(screen(config, planned, spending), end="")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except UserError as error:
+        print(f"plan: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
