@@ -2,12 +2,14 @@
 
 import copy
 import math
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
-from aiev.configuration import check_config
+from aiev.configuration import check_config, read_config
 from aiev.endpoints import remote
 from aiev.errors import UserError
 
@@ -241,6 +243,38 @@ def test_the_defaults_are_the_same_each_time():
     first["seeds"]["sources"].append("changed")
     first["models"]["teacher"]["slots"] = 99
     assert checked({}) == DEFAULT != first
+
+
+SCRIPTS = ["print_costs.py", "print_summary.py", "verify.py --config"]
+NO_CONFIGS = {
+    "gone": (None, "no such config"),
+    "not YAML": (b"name: [", "not YAML: while parsing"),
+    "deep": (b"[" * 100_000, "not YAML: "),
+    "not UTF-8": (b"\xff", "not UTF-8"),
+    "a list": (b"- name", "a mapping of keys"),
+    "a typo": (b"nmae: x", "did you mean 'name'?"),
+}
+
+
+@pytest.mark.parametrize("kind", NO_CONFIGS)
+def test_what_is_no_config_is_told_in_words(kind, tmp_path, monkeypatch):
+    content, told = NO_CONFIGS[kind]
+    monkeypatch.chdir(CONFIG.parent)
+    path = tmp_path / "nope.yaml"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UserError) as caught:
+        read_config(path)
+    assert told in str(caught.value) and caught.value.where
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_a_script_without_its_config_says_so(script):
+    name, *option = script.split()
+    command = [sys.executable, CONFIG.parent / "scripts" / name, *option, "nope"]
+    done = subprocess.run(command, cwd=CONFIG.parent, capture_output=True, text=True)
+    assert done.returncode == 2 and "no such config\n  where: nope" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("path", RUNS, ids=lambda path: path.name)
