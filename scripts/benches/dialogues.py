@@ -97,5 +97,4 @@ async def _endless(chat: Chat, talks: list[list[dict]], clients: int) -> float:
 
 
 def _config() -> dict:
-    config = read_config(Path("config/config.yaml"))
-    return config
+    return read_config(Path("config/config.yaml"))

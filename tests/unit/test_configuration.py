@@ -113,15 +113,38 @@ LEAVES = {
 }
 
 
-@pytest.mark.parametrize("path", LEAVES, ids=".".join)
-def test_every_key_has_a_description_and_a_default_or_is_required(path):
-    child, parent = LEAVES[path], OBJECTS[path[:-1]]
+def check_key(name: str, child: dict, parent: dict) -> None:
+    """It has a description, a type, and a default unless it is required."""
     assert child.get("description", "").rstrip().endswith("."), "a sentence"
-    assert "default" in child or path[-1] in parent.get("required", [])
+    assert "default" in child or name in parent.get("required", [])
     part = resolved(child)
-    assert "type" in part or "enum" in part
+    assert {"type", "enum", "const"} & set(part)
     if "object" in part.get("type", []):
         assert "additionalProperties" in part, "unknown keys are refused, or any name is meant"
+
+
+@pytest.mark.parametrize("path", LEAVES, ids=".".join)
+def test_every_key_has_a_description_and_a_default_or_is_required(path):
+    check_key(path[-1], LEAVES[path], OBJECTS[path[:-1]])
+
+
+@pytest.mark.parametrize("kind", SOURCES)
+def test_so_has_every_key_of_a_source(kind):
+    shape = SOURCES[kind]
+    assert shape["additionalProperties"] is False
+    for name, child in shape["properties"].items():
+        check_key(name, child, shape)
+
+
+@pytest.mark.parametrize("path", sorted(set(OBJECTS) - set(LEAVES) - {()}), ids=".".join)
+def test_every_object_under_a_free_name_has_a_description(path):
+    assert OBJECTS[path].get("description", "").endswith(".")
+    assert OBJECTS[path]["additionalProperties"] is False
+
+
+def test_the_walk_sees_what_has_a_free_name():
+    free = {("prices", "humaneval"), ("evaluation", "benchmarks", "humaneval")}
+    assert set(OBJECTS) - set(LEAVES) == {(), *free}
 
 
 @pytest.mark.parametrize("path", LEAVES, ids=".".join)
