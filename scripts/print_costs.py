@@ -4,9 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-import yaml
-
-from aiev.configuration import check_config
+from aiev.configuration import read_config
 from aiev.errors import UserError
 from aiev.report import columns
 from aiev.spending import Spending, rows
@@ -15,8 +13,7 @@ from aiev.spending import Spending, rows
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("config", type=Path, help="the run's config")
-    config = yaml.safe_load(parser.parse_args().config.read_text("utf-8"))
-    check_config(config, Path("config"))
+    config = read_config(parser.parse_args().config)
     spending = Spending(Path(config["ledger"]["path"]), prices=config["prices"])
     print("\n".join(columns(rows(spending), names=2)))
 

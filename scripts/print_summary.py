@@ -1,11 +1,11 @@
 """Print one screen about a finished run: scores, funnel, and where the report lies."""
 
 import argparse
+import sys
 from pathlib import Path
 
-import yaml
-
-from aiev.configuration import check_config
+from aiev.configuration import read_config
+from aiev.errors import UserError
 from aiev.records import read_json
 from aiev.report import summary
 from aiev.spending import Spending, in_a_line
@@ -14,9 +14,7 @@ from aiev.spending import Spending, in_a_line
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("config", type=Path, help="the run's config")
-    path = parser.parse_args().config
-    config = yaml.safe_load(path.read_text("utf-8"))
-    check_config(config, Path("config"))
+    config = read_config(parser.parse_args().config)
     results = Path("results") / config["name"]
     scores, funnel = read_json(results / "scores.json"), read_json(results / "funnel.json")
     spending = Spending(Path(config["ledger"]["path"]), prices=config["prices"])
@@ -26,4 +24,8 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except UserError as error:
+        print(f"summary: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)

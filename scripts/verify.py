@@ -9,10 +9,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from aiev.action import STORE, remove
-from aiev.configuration import check_config
+from aiev.configuration import read_config
 from aiev.digests import of_file
 from aiev.errors import UserError
 from aiev.guard import hold
@@ -57,8 +55,7 @@ def _sources(arguments: argparse.Namespace) -> tuple[Path, Path]:
     """The manifest and the ledger: those that are named, else those of the config's run."""
     if arguments.manifest and arguments.ledger:
         return arguments.manifest, arguments.ledger
-    config = yaml.safe_load(arguments.config.read_text("utf-8"))
-    check_config(config, Path("config"))
+    config = read_config(arguments.config)
     own = Path("results", config["name"], "manifest.json")
     return arguments.manifest or own, arguments.ledger or Path(config["ledger"]["path"])
 

@@ -12,6 +12,27 @@ from jsonschema.validators import extend
 
 from aiev.endpoints import check_address
 from aiev.errors import UserError
+from aiev.records import read_text
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """The config in a file, checked and filled by the schema in config/.
+
+    Raises UserError for a file that is missing or no YAML, and as `check_config` does.
+    """
+    todo = "name a run's config, such as CONFIG=config/config.yaml"
+    if not path.is_file():
+        raise UserError("no such config", where=str(path), todo=todo)
+    try:
+        config = yaml.safe_load(read_text(path))
+    except (yaml.YAMLError, RecursionError) as error:
+        said = " ".join(str(error).split())
+        raise UserError(f"not YAML: {said}", where=str(path), todo="mend the file") from error
+    config = {} if config is None else config
+    if not isinstance(config, dict):
+        raise UserError("no config: a mapping of keys is needed", where=str(path), todo=todo)
+    check_config(config, Path("config"))
+    return config
 
 
 def check_config(config: dict[str, Any], directory: Path) -> None:

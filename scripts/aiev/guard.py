@@ -31,8 +31,16 @@ LOCK = Path(".aiev/lock")
 NEWEST = Path(".aiev/run")
 WRITING = Path(".aiev/writing")
 STOPPED = Path(".aiev/stopped")
-LOOKS_ONLY = {"-n", "--dry-run", "--dryrun", "--lint", "--unlock", "--summary"}
-LOOKS_ONLY |= {"--dag", "--rulegraph", "--filegraph", "--list-rules", "-l", "--report", "-h"}
+LOOKS_ONLY = {
+    *("-n", "--dry-run", "--dryrun", "--lint", "--unlock", "-h", "--help", "-v", "--version"),
+    *("--dag", "--d3dag", "--rulegraph", "--filegraph", "--report", "--print-compilation"),
+    *("-S", "--summary", "-D", "--detailed-summary", "--containerize", "--export-cwl"),
+    *("-l", "--list", "--list-rules", "--lt", "--list-target-rules", "--list-conda-envs"),
+    *("--lc", "--list-changes", "--li", "--list-input-changes", "--lp", "--list-params-changes"),
+    *("--lu", "--list-untracked"),
+}  # fmt: skip
+"""Options with which Snakemake 9.27 makes nothing and takes nothing away; not those that also run
+(--report-after-run), nor those that touch, archive, or delete outputs or metadata."""
 _LOOKS_SHORT = re.compile(r"-[Ffkp]*n[Ffkpq]*")
 """Short options in one word, as in `-np`."""
 _held = []
@@ -40,7 +48,9 @@ _held = []
 
 def only_looks() -> bool:
     """Whether this process was asked to make nothing."""
-    return bool(LOOKS_ONLY & set(sys.argv) or any(map(_LOOKS_SHORT.fullmatch, sys.argv)))
+    words = sys.argv[1:]
+    options = {word.partition("=")[0] for word in words}  # also --report=report.html
+    return bool(LOOKS_ONLY & options or any(map(_LOOKS_SHORT.fullmatch, words)))
 
 
 def guard_directory(is_main: bool) -> None:

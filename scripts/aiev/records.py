@@ -17,6 +17,8 @@ Outcome = Literal[
 ]
 Kind = Literal["problem", "solution", "stderr", "description", "revision", "stdout"]
 
+TOO_DEEP = "lists or objects nested too deep for Python to read"
+
 
 class Source(TypedDict):
     """Where a seed comes from: `name` of the source, `path` in it, `licence` (SPDX)."""
@@ -142,6 +144,8 @@ def read_json(path: Path) -> Any:
         return json.loads(read_text(path))
     except json.JSONDecodeError as error:
         raise UserError(f"not JSON: {error}", where=str(path)) from error
+    except RecursionError as error:
+        raise UserError(TOO_DEEP, where=str(path)) from error
 
 
 def read_jsonl(path: Path) -> list[Any]:
@@ -157,4 +161,6 @@ def read_jsonl(path: Path) -> list[Any]:
             raise UserError(
                 f"not JSON: {error.msg} at column {error.colno}", where=f"{path}, line {number}"
             ) from error
+        except RecursionError as error:
+            raise UserError(TOO_DEEP, where=f"{path}, line {number}") from error
     return records

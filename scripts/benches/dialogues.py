@@ -6,10 +6,8 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
-import yaml
-
 from aiev.chat import Chat
-from aiev.configuration import check_config
+from aiev.configuration import read_config
 from aiev.dialogue import Settings, write_dialogues
 from aiev.endpoints import serve
 from aiev.execution import open_interpreter
@@ -99,6 +97,4 @@ async def _endless(chat: Chat, talks: list[list[dict]], clients: int) -> float:
 
 
 def _config() -> dict:
-    config = yaml.safe_load(Path("config/config.yaml").read_text("utf-8"))
-    check_config(config, Path("config"))
-    return config
+    return read_config(Path("config/config.yaml"))

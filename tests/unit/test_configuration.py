@@ -2,12 +2,14 @@
 
 import copy
 import math
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
-from aiev.configuration import check_config
+from aiev.configuration import check_config, read_config
 from aiev.endpoints import remote
 from aiev.errors import UserError
 
@@ -111,15 +113,38 @@ LEAVES = {
 }
 
 
-@pytest.mark.parametrize("path", LEAVES, ids=".".join)
-def test_every_key_has_a_description_and_a_default_or_is_required(path):
-    child, parent = LEAVES[path], OBJECTS[path[:-1]]
+def check_key(name: str, child: dict, parent: dict) -> None:
+    """It has a description, a type, and a default unless it is required."""
     assert child.get("description", "").rstrip().endswith("."), "a sentence"
-    assert "default" in child or path[-1] in parent.get("required", [])
+    assert "default" in child or name in parent.get("required", [])
     part = resolved(child)
-    assert "type" in part or "enum" in part
+    assert {"type", "enum", "const"} & set(part)
     if "object" in part.get("type", []):
         assert "additionalProperties" in part, "unknown keys are refused, or any name is meant"
+
+
+@pytest.mark.parametrize("path", LEAVES, ids=".".join)
+def test_every_key_has_a_description_and_a_default_or_is_required(path):
+    check_key(path[-1], LEAVES[path], OBJECTS[path[:-1]])
+
+
+@pytest.mark.parametrize("kind", SOURCES)
+def test_so_has_every_key_of_a_source(kind):
+    shape = SOURCES[kind]
+    assert shape["additionalProperties"] is False
+    for name, child in shape["properties"].items():
+        check_key(name, child, shape)
+
+
+@pytest.mark.parametrize("path", sorted(set(OBJECTS) - set(LEAVES) - {()}), ids=".".join)
+def test_every_object_under_a_free_name_has_a_description(path):
+    assert OBJECTS[path].get("description", "").endswith(".")
+    assert OBJECTS[path]["additionalProperties"] is False
+
+
+def test_the_walk_sees_what_has_a_free_name():
+    free = {("prices", "humaneval"), ("evaluation", "benchmarks", "humaneval")}
+    assert set(OBJECTS) - set(LEAVES) == {(), *free}
 
 
 @pytest.mark.parametrize("path", LEAVES, ids=".".join)
@@ -241,6 +266,38 @@ def test_the_defaults_are_the_same_each_time():
     first["seeds"]["sources"].append("changed")
     first["models"]["teacher"]["slots"] = 99
     assert checked({}) == DEFAULT != first
+
+
+SCRIPTS = ["print_costs.py", "print_summary.py", "verify.py --config"]
+NO_CONFIGS = {
+    "gone": (None, "no such config"),
+    "not YAML": (b"name: [", "not YAML: while parsing"),
+    "deep": (b"[" * 100_000, "not YAML: "),
+    "not UTF-8": (b"\xff", "not UTF-8"),
+    "a list": (b"- name", "a mapping of keys"),
+    "a typo": (b"nmae: x", "did you mean 'name'?"),
+}
+
+
+@pytest.mark.parametrize("kind", NO_CONFIGS)
+def test_what_is_no_config_is_told_in_words(kind, tmp_path, monkeypatch):
+    content, told = NO_CONFIGS[kind]
+    monkeypatch.chdir(CONFIG.parent)
+    path = tmp_path / "nope.yaml"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UserError) as caught:
+        read_config(path)
+    assert told in str(caught.value) and caught.value.where
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_a_script_without_its_config_says_so(script):
+    name, *option = script.split()
+    command = [sys.executable, CONFIG.parent / "scripts" / name, *option, "nope"]
+    done = subprocess.run(command, cwd=CONFIG.parent, capture_output=True, text=True)
+    assert done.returncode == 2 and "no such config\n  where: nope" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("path", RUNS, ids=lambda path: path.name)

@@ -9,9 +9,10 @@ import time
 from pathlib import Path
 
 import pytest
+from snakemake.cli import get_argument_parser
 
+from aiev.guard import LOOKS_ONLY, note_exit, noted_exit, only_writer
 from aiev.guard import RUN as RUN_NAME
-from aiev.guard import note_exit, noted_exit, only_writer
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 RUN = """
@@ -85,10 +86,28 @@ def test_a_living_run_s_locks_are_left_alone(start, tmp_path):
     assert len(list(locks.iterdir())) == 1
 
 
-@pytest.mark.parametrize("option", ["-n", "--dry-run", "-np", "-nq", "--lint", "--summary"])
+LOOKING = ["-n", "--dry-run", "-np", "-nq", "--lint", "--summary", "--report=x.html", "--dag=dot"]
+CHANGING = ["--touch", "--delete-all-output", "--report-after-run", "--cleanup-metadata", "--cm"]
+
+
+@pytest.mark.parametrize("option", LOOKING)
 def test_whoever_only_looks_may(option, start):
     start("wait")
     assert start(option).said.startswith("guards")
+
+
+@pytest.mark.parametrize("option", CHANGING)
+def test_whoever_changes_something_may_not(option, start):
+    start("wait")
+    assert "another run works in this directory" in start(option).said
+
+
+def test_every_option_that_only_looks_is_one_of_snakemake_s_in_all_its_spellings():
+    actions = get_argument_parser()._actions
+    assert {option for action in actions for option in action.option_strings} >= LOOKS_ONLY
+    for action in actions:
+        spellings = set(action.option_strings)
+        assert spellings <= LOOKS_ONLY or not spellings & LOOKS_ONLY, spellings
 
 
 def test_who_looks_takes_no_lock(start, tmp_path):
