@@ -4,9 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-import yaml
-
-from aiev.configuration import check_config
+from aiev.configuration import read_config
 from aiev.dryrun import dry_run, jobs
 from aiev.errors import UserError
 from aiev.planning import screen
@@ -20,8 +18,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("config", type=Path, help="the run's config")
     path = parser.parse_args().config
-    config = yaml.safe_load(path.read_text("utf-8"))
-    check_config(config, Path("config"))
+    config = read_config(path)
     code, said = dry_run(str(path))
     planned = jobs(code, said)
     for line in said.splitlines():
