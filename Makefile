@@ -12,6 +12,7 @@ FILE ?=
 MANIFEST ?=
 TRAINING ?= yes
 SIZE ?= 20GiB
+ALL ?=
 LEDGER ?= ledger
 BIN := .venv/bin
 
@@ -41,8 +42,8 @@ verify: .venv  ## rebuild the finished run without a model, compare all; MANIFES
 why: .venv  ## how FILE=... was made, and why it would be made again
 	@$(BIN)/python scripts/why.py --config $(CONFIG) $(or $(FILE),$(error name a file: make $@ FILE=results/...))
 
-gc: .venv  ## remove finished actions from the store, least recently used first, down to SIZE
-	@$(BIN)/python scripts/collect_garbage.py $(SIZE)
+gc: .venv  ## remove finished actions, packages, old scratch, least recently used first, down to SIZE; ALL=yes
+	@$(BIN)/python scripts/collect_garbage.py $(SIZE) $(if $(filter yes,$(ALL)),--all)
 
 test: .venv  ## every test that this machine can run
 	@$(BIN)/python -m pytest $(PYTEST)

@@ -1,4 +1,11 @@
-"""Keeps the store of finished actions below a size: what was not used for longest goes first."""
+"""Keeps .aiev below a size: what was not used for longest goes first.
+
+actions/   finished actions, but for those that made what this checkout has
+layers/    packages for the sandbox, while nothing runs in this directory: they can be made again
+scratch/   what unfinished actions kept, while nothing runs here: all that nobody has gone on from
+           for a day, whatever the size
+changed/   never: a person's work may be in it
+"""
 
 import os
 import re
@@ -22,13 +29,23 @@ ABANDONED = 24 * 3600
 the slowest shared disk takes minutes; a process number says nothing about another machine's."""
 
 
+NOTED = "made files of this checkout (ALL=yes removes these too)"
+USED = "used meanwhile"
+UNFINISHED = "of jobs that stopped within a day and can go on (ALL=yes removes these too)"
+
+
 @dataclass
 class Entry:
-    """A finished action: its size in bytes, and when it was last used (seconds since 1970)."""
+    """One thing that may go: its size in bytes, and when it was last used (seconds since 1970).
+
+    kind: the directory of .aiev that it is in. spared: why it stays whatever its size, or "".
+    """
 
     path: Path
     size: int
     used: float
+    kind: str = "actions"
+    spared: str = ""
 
     @property
     def key(self) -> str:
@@ -43,20 +60,26 @@ def bytes_of(text: str) -> int:
     return int(float(found[1]) * UNITS[found[2]])
 
 
-def collect(store: Store, most: int, spare_noted: bool = True) -> tuple[list[Entry], list[Entry]]:
-    """Remove actions until at most `most` bytes are left: (removed, kept).
+def collect(
+    store: Store, most: int, spare_noted: bool = True, busy: str = ""
+) -> tuple[list[Entry], list[Entry]]:
+    """Remove what is old until at most `most` bytes are left: (removed, kept).
 
-    spare_noted: keep what made a file of this checkout, whatever its size. Safe beside running
-    jobs: an entry goes in one rename, and whoever was just reading it makes the action again.
+    spare_noted: keep what made a file of this checkout, or may be gone on from, whatever its size.
+    busy: what works in this directory; then layers and scratch stay. Actions are safe beside
+    running jobs: one goes in one rename, and whoever was just reading it makes it again.
     """
     start = time.time()
     sweep(store)
     noted = keys_of(store) if spare_noted else set()
-    entries = sorted(entries_of(store), key=lambda entry: entry.used)
+    entries = [*entries_of(store), *others_of(store, "layers"), *others_of(store, "scratch")]
     left = sum(entry.size for entry in entries)
     removed, kept = [], []
-    for entry in entries:
-        if left <= most or entry.key in noted or entry.used >= start:
+    # Scratch first, as it goes at any size; then there may be room for the rest.
+    for entry in sorted(entries, key=lambda entry: (entry.kind != "scratch", entry.used)):
+        unfinished = spare_noted and entry.used > start - ABANDONED
+        entry.spared = _spared(entry, noted, busy, start, unfinished)
+        if entry.spared or (left <= most and entry.kind != "scratch"):
             kept.append(entry)
             continue
         discard(entry.path)
@@ -65,8 +88,16 @@ def collect(store: Store, most: int, spare_noted: bool = True) -> tuple[list[Ent
     return removed, kept
 
 
+def _spared(entry: Entry, noted: set[str], busy: str, start: float, unfinished: bool) -> str:
+    if entry.kind == "actions":
+        return NOTED if entry.key in noted else USED if entry.used >= start else ""
+    return busy or (UNFINISHED if entry.kind == "scratch" and unfinished else "")
+
+
 def sweep(store: Store) -> None:
     """Remove what dead writers and collectors left half-made or half-removed."""
+    for path in store.root.glob(f"*/{_GONE}*"):
+        shutil.rmtree(path, ignore_errors=True)
     for path in store.actions.glob("??/.*"):
         old = path.stat().st_mtime < time.time() - ABANDONED
         if path.name.startswith(_GONE) or (path.name.startswith(_PART) and old):
@@ -76,12 +107,28 @@ def sweep(store: Store) -> None:
 def entries_of(store: Store) -> Iterator[Entry]:
     for path in store.actions.glob("??/*"):
         try:
-            files = [file.stat() for file in path.rglob("*") if file.is_file()]
+            size = size_of(path)
             used = (path / "action.json").stat().st_mtime
         except FileNotFoundError:
             continue  # another collector's, or damaged: found out at its next use
         if not path.name.startswith("."):
-            yield Entry(path, sum(stat.st_size for stat in files), used)
+            yield Entry(path, size, used)
+
+
+def others_of(store: Store, kind: str) -> Iterator[Entry]:
+    """Layers, which are marked when they are used; scratch, whose newest file tells."""
+    for path in (store.root / kind).glob("[!.]*"):
+        try:
+            places = [path, *(path.rglob("*") if kind == "scratch" else ())]
+            used = max(place.lstat().st_mtime for place in places)
+            yield Entry(path, size_of(path), used, kind)
+        except FileNotFoundError:
+            continue  # another collector's
+
+
+def size_of(path: Path) -> int:
+    """Bytes of all files below; 0 where there is nothing."""
+    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
 
 
 def keys_of(store: Store) -> set[str]:

@@ -11,6 +11,7 @@ from aiev import garbage
 from aiev.action import Store
 from aiev.errors import UserError
 from aiev.garbage import bytes_of, collect, entries_of
+from aiev.guard import hold, try_lock
 from aiev.records import write_json
 
 SCRIPT = Path(__file__).parents[2] / "scripts/collect_garbage.py"
@@ -67,6 +68,81 @@ def test_what_dead_writers_left_is_swept_and_what_living_ones_write_is_not(store
     os.utime(shelf / ".part-old", (1, 1))
     collect(store, 10_000)
     assert {p.name for p in shelf.iterdir()} == {"a" * 64, ".part-new"}
+
+
+OLD = 1000.0
+
+
+def write_other(store, kind: str, name: str, used: float) -> Path:
+    """A layer or a scratch directory of 1,000 bytes."""
+    place = store.root / kind / name
+    (place / "deep").mkdir(parents=True)
+    (place / "deep/file").write_bytes(bytes(1000))
+    for path in (place / "deep/file", place / "deep", place):
+        os.utime(path, (used, used))
+    return place
+
+
+def gc(store, *arguments: str) -> str:
+    command = [sys.executable, str(SCRIPT), *arguments]
+    done = subprocess.run(command, cwd=store.root.parent, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_layers_and_actions_go_by_their_last_use_together(store):
+    layers = [write_other(store, "layers", f"{used}", used) for used in (999, 1001.5)]
+    (store.root / "layers/.locks").mkdir()
+    collect(store, 4_000)
+    assert left(store) == "bcd" and [layer.exists() for layer in layers] == [False, True]
+    collect(store, 2_000)
+    assert left(store) == "cd" and not layers[1].exists()
+    assert (store.root / "layers/.locks").exists()
+
+
+def test_scratch_that_nobody_goes_on_from_goes_at_any_size(store):
+    old = write_other(store, "scratch", "old", OLD)
+    new = write_other(store, "scratch", "new", OLD)
+    os.utime(new / "deep/file")
+    collect(store, 10_000)
+    assert left(store) == "abcd" and not old.exists() and new.exists()
+    collect(store, 10_000, spare_noted=False)
+    assert not new.exists()
+
+
+def test_layers_and_scratch_stay_while_something_works_here(store):
+    places = [write_other(store, kind, "x", OLD) for kind in ("layers", "scratch")]
+    with hold(store.root / "lock", "taken"):
+        said = gc(store, "0", "--all")
+    assert all(place.exists() for place in places) and left(store) == ""
+    assert "a run or another collector works in this directory (process" in said
+    (store.root / "writing").mkdir()
+    descriptor = try_lock(store.root / "writing/job")
+    assert "a job of a run that is over works in this directory" in gc(store, "0", "--all")
+    os.close(descriptor)
+    gc(store, "0", "--all")
+    assert not any(place.exists() for place in places)
+
+
+def test_what_was_changed_is_never_removed_and_its_size_is_said(store):
+    changed = write_other(store, "changed", "results", OLD)
+    assert ".aiev/changed: 0.0 MiB, which only you remove" in gc(store, "0", "--all")
+    assert (changed / "deep/file").exists()
+
+
+def test_why_the_size_is_not_reached_is_said(store):
+    write_json(store.root / "made/results/x.jsonl.json", {"key": "a" * 64})
+    said = gc(store, "0")
+    assert "0.0 MiB are left, more than 0.0 MiB" in said
+    assert "of actions: made files of this checkout (ALL=yes" in said
+    assert "are left" not in gc(store, "0", "--all")
+
+
+def test_make_passes_size_and_all_on():
+    for words, given in ((["SIZE=5GiB"], "5GiB"), (["SIZE=0", "ALL=yes"], "0 --all")):
+        command = ["make", "--dry-run", "gc", *words]
+        said = subprocess.run(command, cwd=SCRIPT.parents[1], capture_output=True, text=True).stdout
+        assert f"collect_garbage.py {given}\n" in said.replace(" \n", "\n")
 
 
 def test_two_collectors_at_once(store):

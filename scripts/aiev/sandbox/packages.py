@@ -7,11 +7,13 @@ digests, and no address: a layer that is gone is made again from it, wherever th
 
 import importlib.util
 import json
+import os
 import re
 import sys
 import sysconfig
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -94,6 +96,8 @@ class Packages:
             place = self._place(packages)
             if not place.is_dir():
                 self._again(packages)
+            with suppress(OSError):
+                os.utime(place)  # for whoever collects garbage: used now
         return Layer(place.name, MappingProxyType({SITE_PACKAGES: place}), packages)
 
     def _limits(self) -> dict[str, Any]:
