@@ -33,9 +33,8 @@ def split_round(
 
     test_share: share that becomes test problems, in [0, 1). minimum_yield: least share of a
     self-learning round's dialogues that has to be verified.
-    Raises UserError for a repeated id, when no dialogue is left to train on, and for a
-    self-learning round under its floor. None in the test split is no mistake: few dialogues can
-    all fall to the training side.
+    Raises UserError for a repeated id, when no dialogue is verified, and for a self-learning round
+    under its floor. That few dialogues all fall to one side is no mistake.
     """
     dialogues = unique(dialogues)
     _check_yield(dialogues, minimum_yield)
@@ -49,11 +48,6 @@ def split_round(
         )
     test = [d for d in verified if is_test(d["id"], test_share, salt)]
     train = [d for d in verified if not is_test(d["id"], test_share, salt)]
-    if not train:
-        raise UserError(
-            f"all {len(verified)} verified dialogues of the round fell to the test side",
-            todo="use more seeds, or a smaller test_share",
-        )
     counts = {"dialogues": len(dialogues), "verified": len(verified), "rejected": dict(reasons)}
     counts["stage"] = dialogues[0]["stage"]
     return Split(train, test, {**counts, "train": len(train), "test": len(test)})
@@ -107,10 +101,16 @@ def recorded(
 def gather(rounds: Sequence[Sequence[Dialogue]]) -> list[Dialogue]:
     """The dialogues of all rounds in the order of the rounds, sorted by id within each.
 
-    Raises UserError when an id is in two places.
+    Raises UserError when an id is in two places, and when there is none to train on.
     """
     gathered = [d for dialogues in rounds for d in sorted(dialogues, key=lambda d: d["id"])]
     unique(gathered)
+    if not gathered:
+        raise UserError(
+            "all verified dialogues so far fell to the test side",
+            where="config: rounds.split",
+            todo="use more seeds, or a smaller test_share",
+        )
     return gathered
 
 

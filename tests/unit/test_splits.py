@@ -53,10 +53,6 @@ def test_order_and_neighbours_decide_nothing(chosen, random):
     shuffled = random.sample(chosen, len(chosen))
     for part in (shuffled, shuffled[: len(shuffled) // 2 + 1]):
         train = [name for name in sorted(part) if not is_test(name, 0.1, "s")]
-        if not train:
-            with pytest.raises(UserError, match="fell to the test side"):
-                split([dialogue(name) for name in part], salt="s")
-            continue
         made = split([dialogue(name) for name in part], salt="s")
         assert names(made.train) == train
         assert set(names(made.test)) == set(part) - set(train)
@@ -112,6 +108,12 @@ def test_a_self_learning_round_without_a_verified_dialogue_is_under_any_floor():
 def test_no_test_problem_is_no_mistake():
     made = split_round([dialogue("a"), dialogue("b")], 0.0, "s")
     assert made.test == [] and made.report["test"] == 0
+
+
+def test_without_a_dialogue_to_train_on_there_is_no_training():
+    assert split([dialogue(IDS[6])], test_share=0.1).train == [], "that is a test problem"
+    with pytest.raises(UserError, match="fell to the test side"):
+        gather([[], []])
 
 
 def test_rounds_are_gathered_in_order_sorted_within():
