@@ -111,7 +111,7 @@ def test_no_test_problem_is_no_mistake():
 
 
 def test_without_a_dialogue_to_train_on_there_is_no_training():
-    assert split([dialogue(IDS[6])], test_share=0.1).train == [], "that is a test problem"
+    assert split([dialogue(IDS[6])]).train == [], "that is a test problem"
     with pytest.raises(UserError, match="fell to the test side"):
         gather([[], []])
 
