@@ -91,8 +91,10 @@ def test_the_first_artifact_that_differs_is_named_and_not_those_below_it(copy):
     assert "0" * 64 in said and here in said
     action = told["artifacts"][f"{RUN}/rounds/0/train.jsonl"]["action"]
     assert f"close_round {action} there" in said
-    kept = (copy.project.root / ".aiev/verify/snakemake.log").read_text()
-    assert "rule score_samples" in kept and "rule train_model" not in kept, "TRAINING=no"
+    kept = copy.project.root / ".aiev/verify"
+    assert "rule score_samples" in (kept / "snakemake.log").read_text()
+    for log in ("model.log", "rounds/0/student.log"):
+        assert "restored from action" in (kept / "logs/tiny" / log).read_text(), "TRAINING=no"
 
 
 def test_a_checkpoint_that_is_not_the_manifest_s_is_not_taken(copy):
