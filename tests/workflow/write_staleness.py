@@ -42,6 +42,8 @@ def make_stock(project: Project) -> None:
     replaced(rules, r"^    guard_directory\(.*?(?=^except)", "")
     replaced(rules, r"^def code\(script\):\n.*?\n\n\n", STOCK_CODE)
     replaced(project.root / "Snakefile", r"^count_commands\(\)\n", "")
+    # Some rows lose our store; there is none, and nothing of it can be lost.
+    (project.root / ".aiev/actions").mkdir(parents=True)
     replaced(project.root / "profiles/default/config.yaml", r"^rerun-triggers.*?\n", "")
     replaced(project.root / "profiles/default/config.yaml", r"^max-checksum.*?\n", "")
     for script in (project.root / "scripts").glob("*.py"):
