@@ -1,4 +1,4 @@
-"""Benchmarks: `python scripts/bench.py [NAME]`, one JSON object a line.
+"""Benchmarks: `python scripts/bench.py [NAME]`, one JSON object a line; a few by name only.
 
 Each line: name, value, unit, peer (what it is measured against, in the same run), peer_value, and
 ratio, above 1 where it is better than the peer.
@@ -11,19 +11,21 @@ from benches.cluster import slurm_job
 from benches.dialogues import dialogue_saturation
 from benches.ledger import ledger_read, ledger_write
 from benches.sandbox import sandbox_bubblewrap, sandbox_docker, sandbox_layer
+from benches.scale import ledger_million, store_million
 from benches.workflow import dag_10000, noop
 
-BENCHES = {
-    bench.__name__: bench
-    for bench in (
-        *(dialogue_saturation, sandbox_bubblewrap, sandbox_docker, sandbox_layer),
-        *(noop, dag_10000, ledger_read, ledger_write, slurm_job),
-    )
-}
+ALWAYS = (
+    *(dialogue_saturation, sandbox_bubblewrap, sandbox_docker, sandbox_layer),
+    *(noop, dag_10000, ledger_read, ledger_write),
+)
+BY_NAME = (slurm_job, ledger_million, store_million)
+"""They need a Slurm, or gigabytes of disk."""
+
+BENCHES = {bench.__name__: bench for bench in (*ALWAYS, *BY_NAME)}
 
 
 def main() -> None:
-    names = sys.argv[1:] or list(BENCHES)
+    names = sys.argv[1:] or [bench.__name__ for bench in ALWAYS]
     for name in names:
         if name not in BENCHES:
             raise UserError(f"no benchmark is called {name!r}", todo=f"one of {', '.join(BENCHES)}")

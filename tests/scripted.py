@@ -206,6 +206,12 @@ def dialogues(body: dict[str, Any]) -> str:
     return solution(name, revised=not last.startswith("Write a function"))
 
 
+def installing(said: str, name: str, package: str) -> str:
+    """The same answer, but that the solution for the function `name` needs a package."""
+    first = f"```sh\npip install {package}\n```\n\n```python\nimport {package}\n"
+    return said.replace("```python\n", first, 1) if f"def {name}(" in said else said
+
+
 def solution(name: str, revised: bool) -> str:
     """The Programmer's answer for the function of that name."""
     ending, more = name.partition("_")[0], len(name)

@@ -192,6 +192,7 @@ loses("an intermediate deleted", f"{RESULTS}/data/verified.jsonl")
 loses("all results deleted", "results")
 loses("the ledger lost", "ledger")
 loses("the action store lost", ".aiev/actions")
+loses("the package layers lost", ".aiev/layers")
 loses("ledger and action store lost", "ledger", ".aiev/actions")
 loses("results and ledger lost", "results", "ledger")
 loses("results and action store lost", "results", ".aiev/actions")
@@ -216,6 +217,12 @@ def flipped(project: Project) -> None:
 def flipped_for_good(project: Project) -> None:
     flipped(project)
     shutil.rmtree(project.root / ".aiev/actions")
+
+
+@change("... and other sandbox limits")
+def layers_needed_again(project: Project) -> None:
+    CHANGES["the package layers lost"](project)
+    CHANGES["sandbox limits"](project)
 
 
 @change("metadata lost, learning rate")

@@ -9,10 +9,12 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from changes import CHANGES
 from project import KEY, Project
-from scripted import Scripted
+from scripted import Scripted, installing
+from tiny import answers
 
 from aiev.digests import of_path
 from aiev.records import read_json
@@ -98,11 +100,17 @@ def line_of(name: str, cells: Mapping[str, str], asked: int) -> str:
     return f"{name:29}" + "".join(f" {cells.get(n, '.'):>3}" for n in RULES) + f" {asked:>3}"
 
 
+def script(body: dict[str, Any]) -> str:
+    """What the models say: the answers to the tiny run, of which one needs a package."""
+    return installing(answers(body), "once_a", "alpha")
+
+
 def prepared(root: Path, url: str, mirror: Path) -> Project:
     """A project whose run goes from seeds to scores. url: of the scripted endpoint; mirror: a
     directory for the files that the run fetches."""
     project = Project(root, url)
     project.make_whole(mirror)
+    project.offer_package("alpha", mirror / "index")
     _name_another_box(project)
     return project
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import yaml
 from scripted import key_of, seed_source
 from tiny import declaration, write_benchmark, write_student
+from wheels import wheel
 
 from aiev.records import read_json
 
@@ -30,6 +31,7 @@ class Project:
 
     def __init__(self, root: Path, base_url: str):
         self.root, self.mirror = root, None
+        self.environment: dict[str, str] = {}
         self.dump = yaml.safe_dump
         for name in ("rules", "scripts", "config", "profiles", "envs"):
             shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -71,6 +73,12 @@ class Project:
         benchmark = {"resource": "tiny-benchmark", "subset": 2}
         self.config["evaluation"] = {"benchmarks": {"humaneval": benchmark}}
 
+    def offer_package(self, name: str, index: Path) -> None:
+        """Let dialogues install a package of that name, from an index that holds nothing else."""
+        wheel(index, name)
+        self.environment |= {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(index)}
+        self.config.setdefault("sandbox", {})["packages"] = {"allow": [name]}
+
     def copy_to(self, root: Path) -> "Project":
         """The same project elsewhere, times of files included, to be changed on its own."""
         subprocess.run(["cp", "-a", self.root, root], check=True)
@@ -87,7 +95,7 @@ class Project:
         return subprocess.Popen(
             [*command, *(targets or (TRAIN,))],
             cwd=self.root,
-            env={**kept, "OPENAI_API_KEY": KEY, **environment},
+            env={**kept, "OPENAI_API_KEY": KEY, **self.environment, **environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

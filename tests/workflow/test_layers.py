@@ -5,33 +5,15 @@ import shutil
 
 import pytest
 from project import DIALOGUES, TRAIN
-from scripted import dialogues
-from wheels import wheel
+from scripted import dialogues, installing
 
 pytestmark = pytest.mark.workflow
 
-INSTALL = "```sh\npip install alpha\n```\n\n```python\nimport alpha\n"
 
-
-def installs(body):
-    """As always, but that the solution of `once_a` needs a package."""
-    said = dialogues(body)
-    return said.replace("```python\n", INSTALL, 1) if "def once_a(" in said else said
-
-
-@pytest.fixture
-def offline(tmp_path):
-    """An index of one wheel, and the environment that makes pip use it."""
-    index = tmp_path / "index"
-    index.mkdir()
-    wheel(index, "alpha")
-    return {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(index)}
-
-
-def test_a_package_is_installed_once_and_a_lost_layer_made_again(project, scripted, offline):
-    scripted.script = installs
-    project.config["sandbox"] = {"packages": {"allow": ["alpha"]}}
-    code, said = project.run(**offline)
+def test_a_package_is_installed_once_and_a_lost_layer_made_again(project, scripted, tmp_path):
+    scripted.script = lambda body: installing(dialogues(body), "once_a", "alpha")
+    project.offer_package("alpha", tmp_path / "index")
+    code, said = project.run()
     assert code == 0, said
     written = [json.loads(line) for line in project.file(DIALOGUES).splitlines()]
     (with_package,) = [d for d in written if d["packages"]]
@@ -47,19 +29,19 @@ def test_a_package_is_installed_once_and_a_lost_layer_made_again(project, script
     # A layer that is gone makes nothing stale.
     scripted.forget()
     shutil.rmtree(layers)
-    code, said = project.run(**offline)
+    code, said = project.run()
     assert code == 0 and "Nothing to be done" in said
 
     # Where the dialogues are written again, it is made again from the record, and nothing asked.
     project.config["sandbox"]["limits"] = {"wall_seconds": 9}
-    code, said = project.run(DIALOGUES, **offline)
+    code, said = project.run(DIALOGUES)
     assert code == 0 and "rule write_dialogues" in said, said
     assert scripted.bodies == [] and asked
     assert project.file(DIALOGUES) == before and list(layers.glob("*/alpha.py"))
 
     # Another list of what is allowed refuses it, in words that go to the model.
     project.config["sandbox"]["packages"]["allow"] = ["beta"]
-    code, said = project.run(DIALOGUES, TRAIN, **offline)
+    code, said = project.run(DIALOGUES, TRAIN)
     assert code == 0, said
     written = [json.loads(line) for line in project.file(DIALOGUES).splitlines()]
     refused = [e for d in written for e in d["executions"] if e["outcome"] == "install-failed"]

@@ -18,10 +18,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from changes import CHANGES
-from matrix import artifacts, finished, line_of, prepared, rows_of, run_row
+from matrix import artifacts, finished, line_of, prepared, rows_of, run_row, script
 from project import ROOT
 from scripted import scripted_endpoint
-from tiny import answers
 
 pytestmark = pytest.mark.workflow
 
@@ -75,6 +74,8 @@ checkpoint's byte flipped       .   .   .   .   .   .   .   .   .   .   .   r   
 all results deleted             .   .   r   r   r   r   r   r   r   r   r   r   .   r   r   r   r   r   r   x   0 =
 the ledger lost                 .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   0 =
 the action store lost           .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   0 =
+the package layers lost         .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   0 =
+... and other sandbox limits    .   .   .  01   .   .   .   .   .   0   .   .   .   .   .   .   .   .   .   x   0 =
 ledger and action store lost    .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   0 =
 results and ledger lost         .   .   r   r   r   r   r   r   r   r   r   r   .   r   r   r   r   r   r   x   0 =
 results and action store lost   .   .   x  01   0   x   x   x   0   0   0   .   .   x   x bst bst   x   x   x   0 =
@@ -91,7 +92,7 @@ def seen(request, tmp_path_factory):
     a run's time goes into starting programs, one after another."""
     wanted = [item.callspec.params["name"] for item in request.session.items if _is_row(item)]
     folder = tmp_path_factory.mktemp("staleness")
-    with scripted_endpoint(answers) as endpoint, ThreadPoolExecutor(2) as pool:
+    with scripted_endpoint(script) as endpoint, ThreadPoolExecutor(2) as pool:
         base = finished(prepared(folder / "base", endpoint.url, folder / "mirror"))
         before = artifacts(base)
         runs = {

@@ -15,11 +15,10 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "tests")]
 
-from matrix import BACK, RULES, Row, Seen, finished, line_of, prepared, run_row  # noqa: E402
+from matrix import BACK, RULES, Row, Seen, finished, line_of, prepared, run_row, script  # noqa: E402
 from project import Project  # noqa: E402
 from scripted import scripted_endpoint  # noqa: E402
 from test_staleness import ROWS, TABLE  # noqa: E402
-from tiny import answers  # noqa: E402
 
 DOCS = ROOT / "docs/staleness.md"
 COUNTED = [name for name in RULES if name != "man"]
@@ -42,15 +41,17 @@ def make_stock(project: Project) -> None:
     replaced(rules, r"^    guard_directory\(.*?(?=^except)", "")
     replaced(rules, r"^def code\(script\):\n.*?\n\n\n", STOCK_CODE)
     replaced(project.root / "Snakefile", r"^count_commands\(\)\n", "")
+    # Stock counts what a command says: there, a script has its place in the checkout.
+    replaced(rules, r"shlex\.quote\(str\(SCRIPTS / f\"{script}\.py\"\)\)", 'f"scripts/{script}.py"')
     # Some rows lose our store; there is none, and nothing of it can be lost.
     (project.root / ".aiev/actions").mkdir(parents=True)
     replaced(project.root / "profiles/default/config.yaml", r"^rerun-triggers.*?\n", "")
     replaced(project.root / "profiles/default/config.yaml", r"^max-checksum.*?\n", "")
-    for script in (project.root / "scripts").glob("*.py"):
-        text = script.read_text("utf-8")
+    for path in (project.root / "scripts").glob("*.py"):
+        text = path.read_text("utf-8")
         if "stored=False" not in text:
             unstored = re.sub(r"run_job\(\s*main", r"\g<0>, stored=False", text)
-            script.write_text(unstored, "utf-8")
+            path.write_text(unstored, "utf-8")
 
 
 def replaced(path: Path, pattern: str, by: str) -> None:
@@ -62,7 +63,7 @@ def replaced(path: Path, pattern: str, by: str) -> None:
 
 def measure(rows: list[str], folder: Path) -> dict[str, Seen]:
     """What stock Snakemake does in each row."""
-    with scripted_endpoint(answers) as endpoint, ThreadPoolExecutor(2) as pool:
+    with scripted_endpoint(script) as endpoint, ThreadPoolExecutor(2) as pool:
         base = prepared(folder / "base", endpoint.url, folder / "mirror")
         make_stock(base)
         finished(base)
