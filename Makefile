@@ -51,6 +51,7 @@ test: .venv  ## every test that this machine can run
 check: .venv  ## format, lint, schema, code hashes, dry run of every shipped config
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	@$(BIN)/python -m pytest --collect-only -qq >.dry-run.log 2>&1 || { tail -n 20 .dry-run.log; exit 1; }
 	$(BIN)/snakefmt --check --compact-diff Snakefile rules
 	$(BIN)/python scripts/lint_workflow.py
 	@for config in $$($(BIN)/python scripts/list_configs.py); do \
