@@ -29,7 +29,7 @@ def accelerators():
 
 
 def remember_job_age():
-    """Let the executor keep what Slurm once told of itself.
+    """Let the executor keep what Slurm once told of itself, or take Slurm's own default.
 
     It asks each time anew how long Slurm knows of jobs that ended; where the controller is away in
     that moment it asks sacct for them instead, and without accounting never hears of a job again.
@@ -37,12 +37,13 @@ def remember_job_age():
     plugin = sys.modules.get("snakemake_executor_plugin_slurm")
     if not plugin:
         return
-    ask, known = plugin.get_min_job_age, []
+    ask, known = plugin.get_min_job_age, [300]
 
     def age():
         found = ask()
-        known.extend([] if found is None else [found])
-        return known[-1] if known else None
+        if found is not None:
+            known[0] = found
+        return known[0]
 
     plugin.get_min_job_age = age
 

@@ -1,5 +1,6 @@
-"""What the workflow itself costs: a run that has nothing to do, and one with 10,000 shards."""
+"""What the workflow itself costs: a run that has nothing to do, and large ones that are planned."""
 
+import re
 import resource
 import shutil
 import subprocess
@@ -16,6 +17,9 @@ from benches import report
 ROOT = Path(__file__).parents[2]
 CODE = ("Snakefile", "rules", "scripts", "config", "profiles", "envs")
 SHARDS = 10_000
+PAPER = ((93, 2000), (372, 500))
+"""Shards, and seeds of each, that the paper's 186,000 seeds can be cut into."""
+PAPER_ROUND = 2000
 TIMES = 5
 
 ONE_RULE = """
@@ -55,18 +59,35 @@ def noop() -> None:
 def dag_10000() -> None:
     """A dry run with 10,000 shards, to the same rules without our layer; seconds of a core."""
     with tempfile.TemporaryDirectory() as folder:
-        ours, bare = (_large(Path(folder, name)) for name in ("ours", "bare"))
-        common = bare / "rules/common.smk"
-        text = common.read_text("utf-8")
-        for call in ("guard_directory(", "restore_changed("):
-            text = text.replace(f"    {call}", f"    pass  # {call}")
-        common.write_text(text + BARE, "utf-8")
-        seconds = [_seconds(lambda place=place: _plan(place)) for place in (ours, bare)]
+        seconds = _planned(Path(folder), SHARDS, dialogues=12 * SHARDS)
     report("dag_10000", seconds[0], "s", "the same rules bare", seconds[1], seconds[1] / seconds[0])
 
 
-def _large(place: Path) -> Path:
-    """A project in `place` with 10,000 shards of seeds, all in one round."""
+def dag_186000() -> None:
+    """The same for as many seeds as the paper has, over all its rounds; and the memory of it."""
+    for shards, each in PAPER:
+        rounds = {"count": shards * each // PAPER_ROUND, "dialogues": PAPER_ROUND}
+        with tempfile.TemporaryDirectory() as folder:
+            ours, bare = _planned(Path(folder), shards, per_shard=each, **rounds)
+        report(f"dag_{shards}x{each}", ours, "s", "the same rules bare", bare, bare / ours)
+    # Of the largest of all that were planned.
+    most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**10
+    report("dag_186000_memory", most, "MiB", "1 GiB", 2**10, 2**10 / most)
+
+
+def _planned(folder: Path, shards: int, **sizes: int) -> list[float]:
+    """Seconds of a core for the dry run of a large project, and of the same rules bare."""
+    ours, bare = (_large(folder / name, shards, **sizes) for name in ("ours", "bare"))
+    common = bare / "rules/common.smk"
+    text = common.read_text("utf-8")
+    for call in ("guard_directory(", "restore_changed("):
+        text = text.replace(f"    {call}", f"    pass  # {call}")
+    common.write_text(text + BARE, "utf-8")
+    return [_seconds(lambda place=place: _plan(place, shards)) for place in (ours, bare)]
+
+
+def _large(place: Path, shards: int, dialogues: int, per_shard: int = 12, count: int = 1) -> Path:
+    """A project in `place` with many shards of seeds, and `count` rounds of `dialogues` each."""
     for name in CODE:
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copyfile
         (place / name).parent.mkdir(parents=True, exist_ok=True)
@@ -78,16 +99,16 @@ def _large(place: Path) -> Path:
     config = {
         "name": "large",
         "models": {"teacher": teacher},
-        "seeds": {"sources": [source], "shards": SHARDS},
-        "rounds": {"dialogues": 12 * SHARDS},
+        "seeds": {"sources": [source], "shards": shards, "per_shard": per_shard},
+        "rounds": {"dialogues": dialogues, "count": count},
     }
     write_json(place / "large.json", config)
     return place
 
 
-def _plan(place: Path) -> None:
+def _plan(place: Path, shards: int) -> None:
     said = _snakemake(place, "--configfile", "large.json", "--dry-run", "--quiet", "rules")
-    if str(SHARDS) not in said:
+    if not re.search(rf"^write_dialogues +{shards}$", said, re.MULTILINE):
         raise RuntimeError(said[-2000:])
 
 

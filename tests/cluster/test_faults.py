@@ -81,9 +81,7 @@ def edited_in_the_queue(cluster, endpoint):
     root = cluster.project.root
     for name in ("scripts/aiev/prompts/describe.md", "rules/rounds.smk", "tiny.yaml", "Snakefile"):
         (root / name).write_text("if this were read, the job would fail: (\n")
-    result = finish(process)
-    result.edited = root / "scripts/aiev/prompts/describe.md"
-    return result
+    return finish(process)
 
 
 CASES = {
@@ -160,7 +158,10 @@ def test_jobs_run_on_when_snakemake_is_killed_and_the_next_run_waits_for_them(pl
 
 
 def test_what_is_edited_while_jobs_wait_is_of_the_next_run(played, undisturbed):
-    whole(played("edited_in_the_queue"), undisturbed)
+    result = played("edited_in_the_queue")
+    whole(result, undisturbed)
+    code, said = result.cluster.project.run("--dry-run")
+    assert code != 0 and "SyntaxError" in said, said
 
 
 def test_a_node_that_is_lost(cluster, scripted, undisturbed):
