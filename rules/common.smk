@@ -14,7 +14,8 @@ sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 from aiev.action import STORE
 from aiev.codehash import PINNED, code_digest, known_code
 from aiev.configuration import check_config
-from aiev.digests import of_directory, of_file, of_json
+from aiev.digests import of_directory, of_json
+from aiev.environment import environment
 from aiev.errors import UserError
 from aiev.guard import guard_directory, noted_exit, only_looks
 from aiev.outputs import distrust_times, restore_changed
@@ -117,13 +118,13 @@ def count_commands():
             same_sources(CHECKOUT, SOURCES)
         except UserError as error:
             raise WorkflowError(str(error)) from None
-    lock = of_file(SOURCES / "envs/lock.txt")
+    around = environment(SOURCES / "envs")
     for each in workflow.rules:
         if each.shellcmd:
             # How main() starts it, which holds the place of this checkout, is left out.
             wiring = each.shellcmd.partition(OPTIONS)[2].split()
             pinned = each.params.get("code") == PINNED
-            each.set_params(made_by=of_json([wiring, "" if pinned else lock]))
+            each.set_params(made_by=of_json([wiring, "" if pinned else around]))
 
 
 def main(script, aside=None):

@@ -1,10 +1,12 @@
 """Score a model's samples with EvalPlus, on a benchmark that is proved on this machine."""
 
 from aiev.benchmarks import read_problems
+from aiev.digests import of_file
 from aiev.job import Job, run_job
+from aiev.progress import log
 from aiev.records import read_json, read_jsonl, write_json
 from aiev.sandbox import open_sandbox
-from aiev.scoring import Rules, check_proof, evaluate, score, solutions_of
+from aiev.scoring import Rules, check_proof, evaluate, prove, score, solutions_of
 
 
 def main(job: Job) -> None:
@@ -12,8 +14,14 @@ def main(job: Job) -> None:
     check_proof(proof, problems, str(job.input("proof")))
     samples = job.input("samples")
     solutions = solutions_of(read_jsonl(samples), problems, str(samples))
+    rules, known = Rules.of(job.params["scoring"]), job.params["benchmark"]["known_exceptions"]
+    judged = (of_file(job.input("problems")), job.params["scoring"], job.params["sandbox"])
+    mark = job.mark("proved", *judged)
     with open_sandbox(**job.params["sandbox"]) as sandbox:
-        result = evaluate(problems, solutions, sandbox, Rules.of(job.params["scoring"]))
+        if not mark.exists():
+            log.info("the proof is of another machine or an earlier run: proving it here, too")
+            prove(problems, sandbox, rules, known, mark)
+        result = evaluate(problems, solutions, sandbox, rules)
     names = {"model": job.params["model"], "benchmark": job.params["benchmark"]["name"]}
     write_json(job.output("results"), result)
     write_json(job.output("score"), {**names, **score(problems, samples, result, proof)})

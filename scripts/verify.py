@@ -11,10 +11,9 @@ from typing import Any
 
 from aiev.action import STORE, remove
 from aiev.configuration import read_config
-from aiev.digests import of_file
+from aiev.environment import environment
 from aiev.errors import UserError
 from aiev.guard import hold
-from aiev.job import LOCK
 from aiev.ledger import Ledger
 from aiev.ledgerpack import unpack
 from aiev.progress import log, start_log
@@ -32,8 +31,9 @@ def main() -> int:
     path, ledger = _sources(arguments)
     manifest = read_json(path)
     check_shape(manifest, path)
-    if manifest["environment"] != of_file(LOCK):
-        log.warning("envs/lock.txt is not the one that %s was made with: bytes may differ", path)
+    if manifest["environment"] != environment():
+        said = "%s was made with another envs/lock.txt, or another Python: bytes may differ"
+        log.warning(said, path)
     with hold(STORE / "verify.lock", "another verification works in this directory"):
         remove(PLACE)
         rebuild = Rebuild(PLACE, manifest)

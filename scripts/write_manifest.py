@@ -1,6 +1,7 @@
 """Write the digest of every artifact of a run, and how each was made."""
 
-from aiev.job import LOCK, Job, run_job
+from aiev.environment import pins
+from aiev.job import Job, run_job
 from aiev.manifest import manifest, provenance
 from aiev.records import write_json
 
@@ -8,7 +9,7 @@ from aiev.records import write_json
 def main(job: Job) -> None:
     whole = manifest(job.params, job.inputs["artifacts"], job.environment)
     write_json(job.output("manifest"), whole)
-    write_json(job.output("provenance"), provenance(whole, f"{LOCK.parent.name}/{LOCK.name}"))
+    write_json(job.output("provenance"), provenance(whole, pins()))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The action store: a finished job's outputs, kept by the digest of all that decides them.
 
-key = digest(rule, code, parameters, contents of the inputs, environment lock). A hit restores the
+key = digest(rule, code, parameters, contents of the inputs, environment). A hit restores the
 outputs, a miss runs the job and stores them. So a job that Snakemake starts again for a reason
 that does not matter costs a copy, and an upstream job that made the same bytes costs nothing below.
 

@@ -4,6 +4,7 @@ import argparse
 import errno
 import json
 import os
+import platform
 import shutil
 import sys
 import traceback
@@ -13,7 +14,8 @@ from typing import Any
 
 from aiev.action import STORE, Action, Store, key_of, move, open_store, remove
 from aiev.codehash import PINNED, known_code
-from aiev.digests import of_file, of_path
+from aiev.digests import of_json, of_path
+from aiev.environment import environment
 from aiev.errors import UserError
 from aiev.guard import note_exit, only_writer
 from aiev.processes import follow_workflow, raise_on_terminate
@@ -21,8 +23,6 @@ from aiev.progress import log, start_log
 
 Narrow = Callable[[dict[str, list[Path]], dict[str, Any]], tuple[dict[str, list[Path]], dict]]
 """Inputs by name and parameters -> those that count."""
-
-LOCK = Path(__file__).parents[2] / "envs" / "lock.txt"
 
 
 class Job:
@@ -68,6 +68,11 @@ class Job:
 
     def outputs(self, name: str) -> list[Path]:
         return self._outputs[name]
+
+    def mark(self, *about: Any) -> Path:
+        """A file by which this machine's jobs tell later ones what they did here. It is in no
+        artifact and in no key, and no other machine finds it."""
+        return self._store.root / "here" / of_json([platform.node(), *about])
 
     def scratch(self) -> Path:
         """A directory that survives a crash and is removed once this job has succeeded."""
@@ -134,7 +139,7 @@ def _action(
         params=params,
         inputs=given,
         outputs={name: getattr(arguments, name) for name in outputs},
-        environment=of_file(LOCK) if LOCK.exists() and not pinned else "",
+        environment="" if pinned else environment(),
     )
 
 

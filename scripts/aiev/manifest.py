@@ -22,7 +22,7 @@ def manifest(config: dict[str, Any], artifacts: Iterable[Path], environment: str
     """{"run", "config", "environment", "artifacts": {path: {"sha256", "rule", "action", "code",
     "params", "inputs"}}}.
 
-    config: all that decides the run; environment: digest of the lock file.
+    config: all that decides the run; environment: of aiev.environment.
     inputs: path -> digest, of files that may be artifacts themselves or pinned resources.
     Raises UserError for an artifact that nobody knows how it was made, or that was changed since.
     """
@@ -66,15 +66,16 @@ def sources(artifacts: dict[str, Any]) -> dict[str, str]:
     return {path: inputs[path] for path in sorted(inputs) if path not in artifacts}
 
 
-def provenance(whole: dict[str, Any], lock: str) -> dict[str, Any]:
+def provenance(whole: dict[str, Any], pins: dict[str, str]) -> dict[str, Any]:
     """The manifest `whole` as an in-toto Statement v1 with SLSA Provenance v1, without times.
 
     A directory is named file by file, as other tools know digests of files only.
-    lock: path of the environment lock.
+    pins: name -> digest of the files in envs/ that pin packages.
     """
     artifacts = whole["artifacts"]
     digests = _of_files({path: made["sha256"] for path, made in artifacts.items()})
-    needed = {lock: whole["environment"], **_of_files(sources(artifacts))}
+    needed = {f"envs/{name}": digest for name, digest in pins.items()}
+    needed |= _of_files(sources(artifacts))
     return {
         "_type": STATEMENT,
         "subject": _described(digests),

@@ -13,9 +13,9 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     lines = [*_inputs(before["inputs"], now["inputs"])]
     lines += _params(before["params"], now["params"])
     lines += _code(before, now)
-    lock = before.get("environment")
-    if lock is not None and lock != now.get("environment", lock):
-        lines.append("environment: another envs/lock.txt")
+    there = before.get("environment")
+    if there is not None and there != now.get("environment", there):
+        lines.append("environment: another envs/lock.txt, envs/converter.txt or Python")
     return lines
 
 

@@ -140,12 +140,14 @@ def test_mbpp_is_judged_by_its_own_rules(sandbox):
     assert passed(judged(sandbox, [turned], [own]), plus=False) == ["Mbpp/2"]
 
 
-def test_canonical_solutions_prove_the_benchmark(sandbox):
+def test_canonical_solutions_prove_the_benchmark(sandbox, tmp_path):
+    mark = tmp_path / "here" / "mark"
     problems = [problem(0), problem(1, canonical_solution="    return [x, object()]\n")]
     with pytest.raises(UserError, match="HumanEval/1") as raised:
-        prove(problems, sandbox, RULES, known=[])
-    assert "HumanEval/0" not in str(raised.value)
-    proof = prove(problems, sandbox, RULES, known=["HumanEval/1", "HumanEval/99"])
+        prove(problems, sandbox, RULES, [], mark)
+    assert "HumanEval/0" not in str(raised.value) and not mark.exists()
+    proof = prove(problems, sandbox, RULES, ["HumanEval/1", "HumanEval/99"], mark)
+    assert mark.exists()
     assert (proof["tasks"], proof["passed"], proof["exceptions"]) == (2, 1, ["HumanEval/1"])
     check_proof(proof, problems, "proof.json")
     with pytest.raises(UserError, match="not one of these problems"):
@@ -157,9 +159,9 @@ class BrokenSandbox:
         return Result(1, "failed", "", "ImportError: numpy", {}, 0.1)
 
 
-def test_an_evalplus_that_does_not_run_stops_the_proof():
+def test_an_evalplus_that_does_not_run_stops_the_proof(tmp_path):
     with pytest.raises(UserError, match="ImportError: numpy"):
-        prove([problem(0), problem(1)], BrokenSandbox(), RULES, known=[])
+        prove([problem(0), problem(1)], BrokenSandbox(), RULES, [], tmp_path / "mark")
 
 
 def test_nothing_of_the_host_gets_into_the_box():

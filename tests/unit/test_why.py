@@ -26,7 +26,7 @@ def test_nothing_differs():
         ({"inputs": {"x.jsonl": "1" * 64, "y.jsonl": "3" * 64}}, "input y.jsonl: 222"),
         ({"inputs": {"x.jsonl": "1" * 64}}, "input y.jsonl: no longer used"),
         ({"inputs": {**BEFORE["inputs"], "z": "4" * 64}}, "input z: new"),
-        ({"environment": "e2"}, "environment: another envs/lock.txt"),
+        ({"environment": "e2"}, "environment: another envs/lock.txt, envs/converter.txt or Python"),
         (
             {"code": "c2", "parts": {**BEFORE["parts"], "aiev/a.py: g": "9"}},
             "code aiev/a.py: g: ch",

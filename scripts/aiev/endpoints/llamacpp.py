@@ -27,6 +27,10 @@ class LlamaCpp(LocalEndpoint):
 
     said: list[str] = field(default_factory=list)
 
+    def identity(self) -> dict[str, str]:
+        # A checkpoint's answers depend on what it is converted to.
+        return super().identity() | ({"format": OUTTYPE} if self.weights.is_dir() else {})
+
     def command(self) -> list[str]:
         model = self.weights
         if model.is_dir():
