@@ -181,6 +181,7 @@ def _run(main, action: Action, arguments: argparse.Namespace, stored: bool) -> N
     record: dict[str, Any] | None = store.restore(key, action.outputs) if stored else None
     if record:
         log.info("restored from action %s", key)
+        store.note(record, action)
     else:
         job = Job(action, key, store, arguments)
         made = job._outputs
@@ -196,8 +197,10 @@ def _run(main, action: Action, arguments: argparse.Namespace, stored: bool) -> N
                     move(written, path)
         finally:
             _clear(made)
+        # The note at once: without it the new outputs would look as if a person had changed them,
+        # and to remove what is in scratch takes minutes on a network disk.
+        store.note(record, action)
         shutil.rmtree(store.root / "scratch" / key, ignore_errors=True)
-    store.note(record, action)
 
 
 def _digests(key: str, told: dict[str, Any], made: dict[str, list[Path]]) -> dict[str, Any]:
