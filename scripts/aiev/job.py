@@ -4,6 +4,7 @@ import argparse
 import errno
 import json
 import os
+import re
 import shutil
 import sys
 import traceback
@@ -21,6 +22,10 @@ from aiev.progress import log, start_log
 
 Narrow = Callable[[dict[str, list[Path]], dict[str, Any]], tuple[dict[str, list[Path]], dict]]
 """Inputs by name and parameters -> those that count."""
+
+_PART = re.compile(r"\.{1,2}(.+?)(\.[0-9a-f]+\.part)+")
+"""Half-written beside an output: named by the action of a job, by the process of `place` or
+`write_bytes`, or by both where a job calls `write_bytes`."""
 
 LOCK = Path(__file__).parents[2] / "envs" / "lock.txt"
 
@@ -99,7 +104,9 @@ def run_job(
         if arguments.describe:
             print(json.dumps(_describe(action, stored)))
         else:
-            with only_writer(path for paths in action.outputs.values() for path in paths):
+            written = [path for paths in action.outputs.values() for path in paths]
+            with only_writer(written):
+                _sweep(written)
                 _run(main, action, arguments, stored)
     except KeyboardInterrupt:
         log.error("%s: interrupted; run the same command again to go on", script.stem)
@@ -206,6 +213,16 @@ def _run(main, action: Action, arguments: argparse.Namespace, stored: bool) -> N
 def _digests(key: str, told: dict[str, Any], made: dict[str, list[Path]]) -> dict[str, Any]:
     outputs = {name: [of_path(p) for p in paths] for name, paths in made.items()}
     return {**told, "outputs": outputs, "key": key}
+
+
+def _sweep(outputs: list[Path]) -> None:
+    """Remove what writers of these files that were killed left half-written beside them. The
+    caller is their only writer: a process number says nothing about one on another host."""
+    for folder in {path.parent for path in outputs}:
+        for beside in folder.glob(".*.part"):
+            found = _PART.fullmatch(beside.name)
+            if found and folder / found[1] in outputs:
+                remove(beside)
 
 
 def _clear(made: dict[str, list[Path]]) -> None:

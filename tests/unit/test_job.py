@@ -251,6 +251,23 @@ def test_the_next_run_clears_what_a_kill_left(project):
     assert not any((project.root / ".aiev/scratch").iterdir()), "scratch goes with success"
 
 
+@pytest.mark.parametrize("restored", [False, True])
+def test_half_files_of_killed_writers_go_and_others_stay(restored, project):
+    """Of any process or action; not those of another output, whose writer may live."""
+    project.write(UPPER)
+    if restored:
+        project.run()
+    key = "0123456789ab"
+    own = {".out.txt.7.part", f".out.txt.{key}.part", f"..out.txt.{key}.part.7.part"}
+    others = {".out.txt.sha256.7.part", ".other.7.part", ".out.txt.fetch", "out.txt.7.part"}
+    for name in own | others:
+        (project.root / name).write_text("half")
+    (project.root / ".out.txt.8.part").mkdir()
+    (project.root / ".out.txt.8.part/model.bin").write_text("half")
+    assert project.run().returncode == 0
+    assert project.files() == {"out.txt", *others}
+
+
 def test_an_output_has_its_note_though_the_kill_came_while_scratch_was_removed(project):
     """Else the next run would take the new output for one that a person changed."""
     project.write(UPPER)
