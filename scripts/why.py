@@ -31,7 +31,10 @@ def main() -> None:
     # As rules name it: from here, without detours.
     file = Path(os.path.relpath(arguments.file))
     forced = _plan(file, arguments.config, "--printshellcmds", "--force")
-    command = next(job.command for job in forced if str(file) in job.outputs())
+    command = next((job.command for job in forced if str(file) in job.outputs()), None)
+    if command is None:
+        # Snakemake also takes the name of a rule, a log or a benchmark for a target.
+        raise _not_made(file)
     print(file)
     note = open_store().made(file)
     print(*_how(file, note) if note else ["it was not made here yet"], sep="\n")
@@ -44,14 +47,18 @@ def _plan(file: Path, config: str, *options: str) -> list[Job]:
     """Jobs of a dry run for `file`."""
     code, said = dry_run(config, *options, str(file))
     if code and "MissingRuleException" in said:
-        known = [p.as_posix() for p in _noted()]
-        close = ", ".join(difflib.get_close_matches(str(file), known, 3))
-        raise UserError(
-            "no rule makes this file",
-            where=str(file),
-            todo=f"did you mean {close}?" if close else "name a file below results/ or resources/",
-        )
+        raise _not_made(file)
     return jobs(code, said)
+
+
+def _not_made(file: Path) -> UserError:
+    known = [p.as_posix() for p in _noted()]
+    close = ", ".join(difflib.get_close_matches(str(file), known, 3))
+    return UserError(
+        "no rule makes this file",
+        where=str(file),
+        todo=f"did you mean {close}?" if close else "name a file below results/ or resources/",
+    )
 
 
 def _noted() -> list[Path]:

@@ -79,7 +79,8 @@ class Store:
     def restore(self, key: str, outputs: Mapping[str, list[Path]]) -> dict[str, Any] | None:
         """Put a finished action's outputs in place and return its record; None when not there.
 
-        An entry whose bytes no longer have their digests is removed, and counts as not there.
+        An entry whose bytes no longer have their digests is removed, and counts as not there. So
+        counts one that cannot be read, but it stays: it may be sound, and others can read it.
         """
         entry = self.entry(key)
         stored = [
@@ -92,11 +93,11 @@ class Store:
                 return None
             record = json.loads((entry / "action.json").read_bytes())
             sound = all(of_path(p) == record["outputs"][name][n] for name, n, p, _ in stored)
-        except PermissionError as error:
-            log.info("stored action %s is not for this user to read: %s", key, error)
-            return None
-        except (OSError, LookupError, TypeError, ValueError, RecursionError):
+        except (FileNotFoundError, LookupError, TypeError, ValueError, RecursionError):
             sound = False
+        except OSError as error:
+            log.info("stored action %s cannot be read: %s", key, error)
+            return None
         if not sound:
             log.warning("stored action %s is damaged: made again", key)
             shutil.rmtree(entry, ignore_errors=True)

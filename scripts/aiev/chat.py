@@ -35,6 +35,9 @@ TRANSIENT = (
     openai.RateLimitError,
 )
 
+UNSENT = {"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol"}
+"""Errors of the HTTP library before it sent the request: by name, for it is not the same library in
+every version of openai. One that is not known here counts as sent."""
 
 FULL = "context-full"
 """Instead of a reason to finish, in the entry of a question that the model could not take."""
@@ -165,7 +168,7 @@ class Chat:
                 return answer
             async with self._noted(key, request) as bill:
                 try:
-                    answer = await self._send(request, conversation)
+                    answer = await self._send(key, request, conversation)
                 except ContextFull:
                     self.ledger.add(request, Answer("", FULL, 0, 0))
                     raise
@@ -183,32 +186,46 @@ class Chat:
         if not self.spending:
             yield bill
             return
-        model, most = request["model"], most_tokens(request)
-        while not self.spending.ask(key, model, most):
-            await asyncio.sleep(TURN)
+        await self._reserve(key, request)
         try:
             yield bill
         except Exception:
             if not bill:
-                self.spending.drop(key)
+                self.spending.drop(key)  # of nothing, where the last attempt was noted as lost
             raise
         finally:
             if bill:
-                self.spending.paid(key, model, tokens_of(bill[0], most))
+                tokens = tokens_of(bill[0], most_tokens(request))
+                self.spending.paid(key, request["model"], tokens)
 
-    async def _send(self, request: dict[str, Any], conversation: int | None) -> Answer:
-        body = {k: v for k, v in request.items() if k not in ("kind", "digest")}
+    async def _reserve(self, key: str, request: dict[str, Any]) -> None:
+        """Note one attempt before it is made, as soon as there is room for it."""
+        while self.spending and not self.spending.ask(key, request["model"], most_tokens(request)):
+            await asyncio.sleep(TURN)
+
+    def _lost(self, key: str, request: dict[str, Any]) -> None:
+        """An attempt was sent and brought no answer: it may be on the bill, and counts in full."""
+        if self.spending:
+            self.spending.paid(key, request["model"], most_tokens(request))
+
+    async def _send(self, key: str, request: dict[str, Any], conversation: int | None) -> Answer:
+        """With retries. The caller has reserved the first attempt; one behind an attempt that was
+        lost gets a reservation of its own, and so may meet the budget."""
+        ours = self.endpoint.identity().keys() - {"model"}
+        body = {k: v for k, v in request.items() if k not in ours}
         if conversation is not None and self.endpoint.conversations:
             body["extra_body"] = {"id_slot": conversation % self.endpoint.conversations}
         problem = ""
-        timeouts = 0
+        lost, timeouts = False, 0
         for attempt in range(ATTEMPTS):
             if attempt:
                 await asyncio.sleep(FIRST_PAUSE * 2 ** (attempt - 1))
+            if lost:
+                await self._reserve(key, request)
             try:
                 return answer_of(await self._client.chat.completions.create(**body))
             except TRANSIENT as error:
-                problem = f"{type(error).__name__}: {error}"
+                problem, lost = f"{type(error).__name__}: {error}", _was_sent(error)
             except openai.BadRequestError as error:
                 if "context" in str(error):
                     raise ContextFull(self._shown(str(error))) from None
@@ -219,7 +236,9 @@ class Chat:
             except openai.APIStatusError as error:
                 raise self._error(f"HTTP {error.status_code}: {error.message}") from None
             except (ValueError, openai.APIError) as error:
-                problem = f"an answer that is not a chat completion: {error}"
+                problem, lost = f"an answer that is not a chat completion: {error}", True
+            if lost:
+                self._lost(key, request)
             shown = self._shown(problem)
             log.info("attempt %d of %d failed: %s", attempt + 1, ATTEMPTS, shown)
             timeouts += problem.startswith("APITimeoutError")
@@ -240,6 +259,12 @@ class Chat:
             where=f"{place}, log {endpoint.log_path}" if endpoint.log_path else place,
             todo=todo or "mend the server, then run the same command: every answer so far is kept",
         )
+
+
+def _was_sent(error: Exception) -> bool:
+    """Whether a failed attempt may be on the bill. An HTTP error says that it is not."""
+    unsent = type(error.__cause__).__name__ in UNSENT
+    return not (isinstance(error, openai.APIStatusError) or unsent)
 
 
 def open_chat(endpoint: Endpoint, aside: Mapping[str, Any], stage: str, timeout: float) -> Chat:

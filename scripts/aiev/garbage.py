@@ -12,6 +12,7 @@ import re
 import shutil
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +32,7 @@ the slowest shared disk takes minutes; a process number says nothing about anoth
 
 NOTED = "made files of this checkout (ALL=yes removes these too)"
 USED = "used meanwhile"
+FOREIGN = "another user's"
 UNFINISHED = "of jobs that stopped within a day and can go on (ALL=yes removes these too)"
 
 
@@ -82,7 +84,12 @@ def collect(
         if entry.spared or (left <= most and entry.kind != "scratch"):
             kept.append(entry)
             continue
-        discard(entry.path)
+        try:
+            discard(entry.path)
+        except PermissionError:
+            entry.spared = FOREIGN
+            kept.append(entry)
+            continue
         left -= entry.size
         removed.append(entry)
     return removed, kept
@@ -99,20 +106,21 @@ def sweep(store: Store) -> None:
     for path in store.root.glob(f"*/{_GONE}*"):
         shutil.rmtree(path, ignore_errors=True)
     for path in store.actions.glob("??/.*"):
-        old = path.stat().st_mtime < time.time() - ABANDONED
-        if path.name.startswith(_GONE) or (path.name.startswith(_PART) and old):
-            shutil.rmtree(path, ignore_errors=True)
+        with suppress(FileNotFoundError):  # its writer has just renamed it
+            old = path.stat().st_mtime < time.time() - ABANDONED
+            if path.name.startswith(_GONE) or (path.name.startswith(_PART) and old):
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def entries_of(store: Store) -> Iterator[Entry]:
-    for path in store.actions.glob("??/*"):
+    # Without dots: what is half-made is closed to all but its writer.
+    for path in store.actions.glob("??/[!.]*"):
         try:
             size = size_of(path)
             used = (path / "action.json").stat().st_mtime
-        except FileNotFoundError:
-            continue  # another collector's, or damaged: found out at its next use
-        if not path.name.startswith("."):
-            yield Entry(path, size, used)
+        except (FileNotFoundError, PermissionError):
+            continue  # another collector's, another user's, or damaged: found out at its next use
+        yield Entry(path, size, used)
 
 
 def others_of(store: Store, kind: str) -> Iterator[Entry]:
@@ -143,7 +151,7 @@ def keys_of(store: Store) -> set[str]:
 
 
 def discard(path: Path) -> None:
-    """Take an entry away at once, then its bytes."""
+    """Take an entry away at once, then its bytes. Raises PermissionError for another user's."""
     gone = path.with_name(f"{_GONE}{path.name}.{os.getpid()}")
     try:
         path.rename(gone)

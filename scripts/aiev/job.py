@@ -5,6 +5,7 @@ import errno
 import json
 import os
 import platform
+import re
 import shutil
 import sys
 import traceback
@@ -23,6 +24,10 @@ from aiev.progress import log, start_log
 
 Narrow = Callable[[dict[str, list[Path]], dict[str, Any]], tuple[dict[str, list[Path]], dict]]
 """Inputs by name and parameters -> those that count."""
+
+_PART = re.compile(r"\.{1,2}(.+?)(\.[0-9a-f]+\.part)+")
+"""Half-written beside an output: named by the action of a job, by the process of `place` or
+`write_bytes`, or by both where a job calls `write_bytes`."""
 
 
 class Job:
@@ -104,7 +109,9 @@ def run_job(
         if arguments.describe:
             print(json.dumps(_describe(action, stored)))
         else:
-            with only_writer(path for paths in action.outputs.values() for path in paths):
+            written = [path for paths in action.outputs.values() for path in paths]
+            with only_writer(written):
+                _sweep(written)
                 _run(main, action, arguments, stored)
     except KeyboardInterrupt:
         log.error("%s: interrupted; run the same command again to go on", script.stem)
@@ -186,6 +193,7 @@ def _run(main, action: Action, arguments: argparse.Namespace, stored: bool) -> N
     record: dict[str, Any] | None = store.restore(key, action.outputs) if stored else None
     if record:
         log.info("restored from action %s", key)
+        store.note(record, action)
     else:
         job = Job(action, key, store, arguments)
         made = job._outputs
@@ -201,13 +209,25 @@ def _run(main, action: Action, arguments: argparse.Namespace, stored: bool) -> N
                     move(written, path)
         finally:
             _clear(made)
+        # The note at once: without it the new outputs would look as if a person had changed them,
+        # and to remove what is in scratch takes minutes on a network disk.
+        store.note(record, action)
         shutil.rmtree(store.root / "scratch" / key, ignore_errors=True)
-    store.note(record, action)
 
 
 def _digests(key: str, told: dict[str, Any], made: dict[str, list[Path]]) -> dict[str, Any]:
     outputs = {name: [of_path(p) for p in paths] for name, paths in made.items()}
     return {**told, "outputs": outputs, "key": key}
+
+
+def _sweep(outputs: list[Path]) -> None:
+    """Remove what writers of these files that were killed left half-written beside them. The
+    caller is their only writer: a process number says nothing about one on another host."""
+    for folder in {path.parent for path in outputs}:
+        for beside in folder.glob(".*.part"):
+            found = _PART.fullmatch(beside.name)
+            if found and folder / found[1] in outputs:
+                remove(beside)
 
 
 def _clear(made: dict[str, list[Path]]) -> None:

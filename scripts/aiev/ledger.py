@@ -7,6 +7,7 @@ the same question to the same model is the same entry wherever the model is serv
 
 import asyncio
 import fcntl
+import json
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,7 +19,7 @@ from aiev.digests import of_json
 from aiev.errors import UserError
 from aiev.guard import try_lock
 from aiev.progress import log
-from aiev.records import dump_line, read_json, write_text
+from aiev.records import dump_line, write_text
 
 Mode = Literal["record", "replay"]
 
@@ -54,7 +55,8 @@ class Ledger:
         """The answer on record for `request`, or None when it has to be asked.
 
         An entry that does not match its own digest is damaged: it is asked again, and in replay
-        mode, where nothing may be asked, UserError names it. So does a missing one there.
+        mode, where nothing may be asked, UserError names it. So does a missing one there, and, in
+        either mode, one that cannot be read: it may well be sound, and was paid for.
         """
         key = of_json(request)
         path = self.path(key)
@@ -76,9 +78,15 @@ class Ledger:
     @staticmethod
     def _read(path: Path, request: dict[str, Any], key: str) -> Answer | None:
         try:
-            found, answer = check_entry(read_json(path))
-        except (UserError, ValueError):
+            found, answer = check_entry(json.loads(path.read_text("utf-8")))
+        except (FileNotFoundError, ValueError, RecursionError):
             return None
+        except OSError as error:
+            raise UserError(
+                f"cannot read a ledger entry: {error.strerror}",
+                where=str(path),
+                todo="mend its permissions or the disk, and run the same command again",
+            ) from error
         return replace(answer, key=key) if found == request else None
 
     def add(self, request: dict[str, Any], answer: Answer) -> Answer:

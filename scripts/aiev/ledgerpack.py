@@ -104,8 +104,9 @@ def unpack(source: Path, ledger: Ledger) -> dict[str, int]:
 
     added: the ledger had none; same: it had the same bytes; different: it has another answer to the
     same question, which stays; mended: the one that it had was damaged.
-    Raises UserError for a damaged pack, after all sound entries before the damage are in place, and
-    for damaged entries, which it names, after all sound ones are: each is whole by itself.
+    Raises UserError for a damaged pack, after all sound entries before the damage are in place; for
+    damaged entries, which it names, after all sound ones are: each is whole by itself; and at once
+    for a ledger that cannot be read or written.
     """
     counts = dict.fromkeys(("added", "same", "different", "mended"), 0)
     bad: list[str] = []
@@ -154,6 +155,12 @@ def _put(path: Path, line: bytes) -> str:
     except FileNotFoundError:
         write_bytes(path, line, flush=False)
         return "added"
+    except OSError as error:
+        raise UserError(
+            f"cannot read a ledger entry: {error.strerror}",
+            where=str(path),
+            todo="name the directory of a ledger that is yours to read, or mend its permissions",
+        ) from error
     if before == line:
         return "same"
     try:

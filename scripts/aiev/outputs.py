@@ -10,11 +10,12 @@ once read, and has the sizes and times that it had then, is not read again.
 """
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from aiev.action import STORE, move
+from aiev.action import STORE
 from aiev.digests import BOOKKEEPING, of_path
 from aiev.errors import UserError
 from aiev.progress import log
@@ -63,12 +64,23 @@ def changed_outputs(run: str, remember: bool = True) -> list[Path]:
 
 
 def put_aside(path: Path) -> Path:
-    """Move a changed output out of the way, so that it is made again, and return its new place."""
+    """Move a changed output out of the way, so that it is made again, and return its new place.
+
+    Raises UserError when that cannot be.
+    """
     place, number = CHANGED / path, 1
     while place.exists():
         number += 1
         place = CHANGED / path.with_name(f"{path.name}.{number}")
-    move(path, place)
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(path, place)  # by a copy where results/ is a link to another disk
+    except OSError as error:
+        raise UserError(
+            f"an output was changed since it was made, and cannot be put aside: {error}",
+            where=str(path),
+            todo=f"move it out of the way yourself, or free some space for {place}",
+        ) from error
     return place
 
 

@@ -7,6 +7,7 @@ or absolute paths. Files are written beside their place and renamed, so a reader
 import json
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
@@ -88,14 +89,14 @@ def dump_line(record: Any) -> str:
 
 
 def write_bytes(path: Path, data: bytes, flush: bool = True) -> None:
-    """Write beside `path`, flush to disk, rename. Raises UserError when the disk is full.
+    """Write beside `path`, flush to disk, rename. Raises UserError when that cannot be.
 
     flush=False: for what can be had again after a power cut, and would be known as damaged.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with open(beside, "wb") as file:
             file.write(data)
             file.flush()
@@ -103,7 +104,8 @@ def write_bytes(path: Path, data: bytes, flush: bool = True) -> None:
                 os.fsync(file.fileno())
         os.replace(beside, path)
     except OSError as error:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):  # there may not even be a directory
+            beside.unlink()
         raise UserError(
             f"cannot write: {error.strerror}",
             where=str(path),

@@ -8,6 +8,9 @@ and threads share one sum:
 An asked line without an end is of a call under way, or of a process that was killed. That one may
 have been billed: it counts in full until the same question is put again, as a resumed run does, and
 then gets its end: of the new call, or, if the answer came on record before the kill, as recorded.
+An attempt that was sent and then lost (no answer in time, a connection that broke off, an answer
+that is none) may have been billed too: it is paid in full, and the next attempt asks anew. So one
+question can have many paid lines. An HTTP error, or a connection that never was, costs nothing.
 
 Only tokens are noted: dollars follow from the config's prices. What was recalled, or came in a
 pack, was not paid for here and has no line. Lines are not flushed to disk one by one: a power cut

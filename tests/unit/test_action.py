@@ -147,6 +147,20 @@ def test_a_damaged_entry_is_a_miss_and_is_made_again(damage, store, directory):
     assert (directory / "out.txt").read_text() == "made"
 
 
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.ESTALE], ids=os.strerror)
+def test_an_entry_that_cannot_be_read_is_a_miss_and_stays(number, store, directory, monkeypatch):
+    """A disk that is away for a moment erases no sound checkpoint."""
+    key, one = saved(store, directory)
+
+    def fails(*_):
+        raise OSError(number, os.strerror(number))
+
+    with monkeypatch.context() as away:
+        away.setattr(module, "of_path", fails)
+        assert store.restore(key, one.outputs) is None
+    assert store.restore(key, one.outputs), "the disk is back"
+
+
 def test_a_crash_while_storing_leaves_no_entry(store, directory, monkeypatch):
     def killed(*_):
         raise KeyboardInterrupt

@@ -70,6 +70,51 @@ def test_what_dead_writers_left_is_swept_and_what_living_ones_write_is_not(store
     assert {p.name for p in shelf.iterdir()} == {"a" * 64, ".part-new"}
 
 
+def deny(monkeypatch, name: str, denied) -> None:
+    """Have a method of Path fail as for another user where `denied` says so: root may do all."""
+    true = getattr(Path, name)
+
+    def refuse(path, *arguments, **options):
+        if denied(path):
+            raise PermissionError(13, "Permission denied", str(path))
+        return true(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, name, refuse)
+
+
+def test_what_another_user_is_writing_is_passed_over(store, monkeypatch):
+    part = store.entry("a" * 64).parent / ".part-closed"
+    part.mkdir()
+    deny(monkeypatch, "stat", lambda path: path.parent == part)
+    collect(store, 0)
+    assert left(store) == "" and part.exists()
+
+
+def test_an_entry_in_another_user_s_folder_stays_and_is_said(store, monkeypatch):
+    deny(monkeypatch, "rename", lambda path: path.name.startswith("a"))
+    removed, kept = collect(store, 0)
+    assert left(store) == "a" and len(removed) == 3
+    assert [(entry.key[0], entry.spared) for entry in kept] == [("a", "another user's")]
+    _, kept = collect(store, 1_000)
+    assert [entry.spared for entry in kept] == [""], "it needs not go"
+
+
+def test_a_writer_that_finishes_meanwhile_is_no_failure(store, monkeypatch):
+    part = store.entry("a" * 64).parent / ".part-x"
+    part.mkdir()
+    glob = Path.glob
+
+    def finished(path, pattern):
+        found = list(glob(path, pattern))
+        if part in found and part.exists():
+            part.rename(part.with_name("ab" * 32))
+        return found
+
+    monkeypatch.setattr(Path, "glob", finished)
+    collect(store, 0)
+    assert not part.exists() and part.with_name("ab" * 32).exists()
+
+
 OLD = 1000.0
 
 

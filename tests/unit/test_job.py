@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from aiev.digests import of_path
 from aiev.processes import identity
 from aiev.sandbox import bubblewrap
 
@@ -248,6 +249,47 @@ def test_the_next_run_clears_what_a_kill_left(project):
     assert again.stdout == "True\nFalse\n", "the scratch directory survives, a half output does not"
     assert project.files() == {"out.txt"}
     assert not any((project.root / ".aiev/scratch").iterdir()), "scratch goes with success"
+
+
+@pytest.mark.parametrize("restored", [False, True])
+def test_half_files_of_killed_writers_go_and_others_stay(restored, project):
+    """Of any process or action; not those of another output, whose writer may live."""
+    project.write(UPPER)
+    if restored:
+        project.run()
+    key = "0123456789ab"
+    own = {".out.txt.7.part", f".out.txt.{key}.part", f"..out.txt.{key}.part.7.part"}
+    others = {".out.txt.sha256.7.part", ".other.7.part", ".out.txt.fetch", "out.txt.7.part"}
+    for name in own | others:
+        (project.root / name).write_text("half")
+    (project.root / ".out.txt.8.part").mkdir()
+    (project.root / ".out.txt.8.part/model.bin").write_text("half")
+    assert project.run().returncode == 0
+    assert project.files() == {"out.txt", *others}
+
+
+def test_an_output_has_its_note_though_the_kill_came_while_scratch_was_removed(project):
+    """Else the next run would take the new output for one that a person changed."""
+    project.write(UPPER)
+    project.run()
+    (project.root / "in.txt").write_text("other")
+    project.write(
+        f"""
+        import shutil
+        rmtree = shutil.rmtree
+        def killed(path, *rest, **options):
+            if "scratch" in str(path):
+                os.kill(os.getpid(), signal.SIGKILL)
+            rmtree(path, *rest, **options)
+        shutil.rmtree = killed
+        (job.scratch() / "large").touch()
+        {UPPER}
+        """
+    )
+    assert project.run().returncode == -signal.SIGKILL
+    assert (project.root / "out.txt").read_text() == "OTHER"
+    note = json.loads((project.root / ".aiev/made/out.txt.json").read_text())
+    assert note["sha256"] == of_path(project.root / "out.txt")
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

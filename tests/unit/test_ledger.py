@@ -1,8 +1,11 @@
 """The ledger: what is on record is found, what is damaged is not believed, writers do not clash."""
 
 import copy
+import errno
 import json
 import multiprocessing
+import os
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -99,6 +102,23 @@ def test_a_damaged_entry_is_asked_again_and_replaced(how, ledger):
     assert str(path) in caught.value.where
     ledger.add(REQUEST, ANSWER)
     assert path.read_bytes() == sound and ledger.find(REQUEST) == added
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.ESTALE], ids=os.strerror)
+@pytest.mark.parametrize("mode", ["record", "replay"])
+def test_an_entry_that_cannot_be_read_is_no_damaged_one(mode, number, ledger, monkeypatch):
+    """It is another user's, or the disk is away: what was paid for is not paid for again."""
+    added = ledger.add(REQUEST, ANSWER)
+
+    def fails(*_, **__):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(Path, "read_text", fails)
+    with pytest.raises(UserError, match=os.strerror(number)) as caught:
+        Ledger(ledger.root, mode).find(REQUEST)
+    assert caught.value.where == str(ledger.path(added.key)) and caught.value.todo
+    monkeypatch.undo()
+    assert ledger.find(REQUEST) == added
 
 
 def write(root, requests, number):

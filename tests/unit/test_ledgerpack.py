@@ -234,6 +234,33 @@ def test_what_is_no_pack(kind, tmp_path, other):
     assert str(source) in caught.value.where and not other.root.exists()
 
 
+@pytest.mark.parametrize("what", ["ledger", "folder"])
+def test_what_is_no_ledger_to_unpack_into(what, packed, other):
+    """A file where a directory should be."""
+    place = other.root if what == "ledger" else other.path(of_json(request(1))).parent
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text("a file")
+    with pytest.raises(UserError, match="Not a directory") as caught:
+        unpack(packed, other)
+    assert str(place) in caught.value.where and caught.value.todo
+    assert place.read_text() == "a file"
+
+
+def test_an_entry_that_cannot_be_read_is_named_and_stays(packed, other, monkeypatch):
+    mine = other.add(request(1), Answer("mine", "stop", 1, 1))
+    path, read = other.path(mine.key), Path.read_bytes
+
+    def closed(asked):
+        if asked == path:
+            raise PermissionError(13, "Permission denied", str(path))
+        return read(asked)
+
+    with monkeypatch.context() as patched, pytest.raises(UserError, match="denied") as caught:
+        patched.setattr(Path, "read_bytes", closed)
+        unpack(packed, other)
+    assert caught.value.where == str(path) and other.find(request(1)) == mine
+
+
 def test_eight_writers_at_once(ledger, packed, other):
     """Some unpack, some add the same entries, and one packs what is there meanwhile."""
     fork = multiprocessing.get_context("fork")

@@ -1,11 +1,13 @@
 """Outputs that were changed after they were made are found, whatever hides the change."""
 
+import errno
 import os
 from pathlib import Path
 
 import pytest
 
 from aiev.digests import of_path
+from aiev.errors import UserError
 from aiev.outputs import CHANGED, changed_outputs, distrust_times, put_aside, restore_changed
 from aiev.records import write_json
 
@@ -111,6 +113,26 @@ def test_damaged_bookkeeping_is_no_obstacle(text):
 def test_a_directory_goes_aside_whole():
     flip(TREE / "model.bin", 0)
     assert (put_aside(TREE) / "config.json").is_file() and not TREE.exists()
+
+
+@pytest.mark.parametrize("path", [FILE, TREE], ids=str)
+def test_a_changed_output_on_another_disk_is_copied_aside(path, monkeypatch):
+    def other_disk(source, target, **_):
+        raise OSError(errno.EXDEV, "Invalid cross-device link", str(source), None, str(target))
+
+    monkeypatch.setattr("os.rename", other_disk)
+    monkeypatch.setattr("os.replace", other_disk)
+    before = of_path(path)
+    place = put_aside(path)
+    assert of_path(place) == before and not path.exists()
+
+
+def test_an_output_that_cannot_be_put_aside_is_named_and_stays(monkeypatch):
+    CHANGED.mkdir()
+    (CHANGED / "results").write_text("a file")
+    with pytest.raises(UserError, match="cannot be put aside") as caught:
+        put_aside(FILE)
+    assert caught.value.where == str(FILE) and FILE.read_text() == "made\n"
 
 
 def test_outputs_count_as_old_where_the_engine_lost_its_records():

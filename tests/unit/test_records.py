@@ -3,7 +3,7 @@
 import pytest
 
 from aiev.errors import UserError
-from aiev.records import read_json, read_jsonl
+from aiev.records import read_json, read_jsonl, write_text
 
 DEEP = "[" * 100_000
 
@@ -23,3 +23,10 @@ def test_the_line_that_cannot_be_read_is_named(line, tmp_path):
     with pytest.raises(UserError) as caught:
         read_jsonl(path)
     assert caught.value.where == f"{path}, line 2"
+
+
+def test_a_directory_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot write") as caught:
+        write_text(tmp_path / "file" / "deep" / "a.txt", "text")
+    assert str(tmp_path / "file") in caught.value.where

@@ -5,14 +5,15 @@ import json
 import multiprocessing
 import os
 import signal
+import socket
 import threading
 import time
 
 import pytest
-from scripted import Raw, completion
+from scripted import CLOSE, HANG, Raw, completion
 
 from aiev import chat as module
-from aiev.chat import Chat, open_chat
+from aiev.chat import ATTEMPTS, TIMEOUTS, Chat, open_chat
 from aiev.errors import BudgetError, EndpointError, UserError
 from aiev.ledger import Ledger
 from aiev.spending import MESSAGE_TOKENS, Spending, in_a_line, most_tokens, rows
@@ -34,12 +35,12 @@ def paid(root) -> dict:
     return dict(Spending(root).tally().paid)
 
 
-def talk(endpoint, ledger, spending, *questions, **options) -> list:
+def talk(endpoint, ledger, spending, *questions, timeout=5.0, **options) -> list:
     """The answers to the questions, or the errors, asked at once; the chat is left as a main does
     that the first of them ends."""
 
     async def all_of_them():
-        chat = Chat(endpoint, ledger, 5.0, spending)
+        chat = Chat(endpoint, ledger, timeout, spending)
         asked = [chat.ask([{"role": "user", "content": q}], **options) for q in questions]
         async with chat:
             return await asyncio.gather(*asked, return_exceptions=True)
@@ -210,12 +211,69 @@ def test_a_server_that_does_not_count_is_counted_for(scripted, endpoint_of, tmp_
     assert paid(tmp_path) == {("", "scripted"): [1, 5 + 2 * MESSAGE_TOKENS, 4]}
 
 
-def test_failed_calls_are_not_paid(scripted, endpoint_of, tmp_path):
-    scripted.script = lambda body: 404
+@pytest.mark.parametrize("status", [400, 404, 429, 500, 503])
+def test_calls_that_ended_in_an_http_error_are_not_paid(status, scripted, endpoint_of, tmp_path):
+    scripted.script = lambda body: status
     (error,) = talk(endpoint_of(scripted), Ledger(tmp_path), Spending(tmp_path), "a")
     assert isinstance(error, EndpointError)
     tally = Spending(tmp_path).tally()
     assert not tally.paid and not tally.open
+
+
+def test_a_refused_connection_is_not_paid(endpoint_of, tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
+        (error,) = talk(endpoint_of(address), Ledger(tmp_path), Spending(tmp_path), "a")
+    assert isinstance(error, EndpointError)
+    tally = Spending(tmp_path).tally()
+    assert not tally.paid and not tally.open
+
+
+MOST = most_tokens({"messages": [{"content": "a"}], "max_tokens": 5})
+"""Of the question "a" with `max_tokens=5`."""
+
+LOST = [(HANG, TIMEOUTS), (CLOSE, ATTEMPTS), (Raw(b"<html>Welcome</html>", "text/html"), ATTEMPTS)]
+"""What a server does with a request that it got, and how often it is sent again."""
+
+
+def lose(endpoint, root, **budget) -> list:
+    return talk(endpoint, Ledger(root), account(root, **budget), "a", timeout=0.5, max_tokens=5)
+
+
+@pytest.mark.parametrize(("loss", "attempts"), LOST, ids=["timeout", "broken", "no-answer"])
+def test_calls_that_were_sent_and_lost_count_in_full(
+    loss, attempts, scripted, endpoint_of, tmp_path
+):
+    """The vendor may have billed each of them; and a run that is started again asks them again."""
+    scripted.script = lambda body: loss
+    for runs in (1, 2):
+        (error,) = lose(endpoint_of(scripted), tmp_path)
+        assert isinstance(error, EndpointError)
+        calls = len(scripted.bodies)
+        assert calls == runs * attempts
+        tally = Spending(tmp_path).tally()
+        assert tally.paid == {("s", "scripted"): [calls, *(calls * n for n in MOST)]}
+        assert not tally.open
+
+
+@pytest.mark.parametrize("loss", [HANG, CLOSE], ids=["timeout", "broken"])
+def test_an_answer_after_a_loss_counts_both(loss, scripted, endpoint_of, tmp_path):
+    todo = [500, loss]
+    scripted.script = lambda body: todo.pop() if todo else "Good day"
+    (answer,) = lose(endpoint_of(scripted), tmp_path)
+    assert answer.text == "Good day" and len(scripted.bodies) == 3
+    tally = Spending(tmp_path).tally()
+    assert tally.paid == {("s", "scripted"): [2, MOST[0] + 7, MOST[1] + 3]} and not tally.open
+
+
+def test_lost_calls_do_not_pass_the_budget(scripted, endpoint_of, tmp_path):
+    """There is room for three of the five attempts: the fourth is not sent."""
+    scripted.script = lambda body: CLOSE
+    (error,) = lose(endpoint_of(scripted), tmp_path, tokens=4 * sum(MOST) - 1)
+    assert isinstance(error, BudgetError) and len(scripted.bodies) == 3
+    tally = Spending(tmp_path).tally()
+    assert tally.paid == {("s", "scripted"): [3, *(3 * n for n in MOST)]} and not tally.open
 
 
 def test_a_budget_stops_the_questions_and_keeps_the_answers(scripted, endpoint_of, tmp_path):
