@@ -28,7 +28,8 @@ rule prepare_benchmark:
         ),
         code=code("prepare_benchmark"),
     shell:
-        main("prepare_benchmark") + "--source {input.source:q} --problems {output:q}"
+        main("prepare_benchmark", aside=boxes())
+        + "--source {input.source:q} --problems {output:q}"
 
 
 rule choose_problems:
@@ -61,7 +62,8 @@ rule prove_benchmark:
         settings=lambda w: scoring_settings(w),
         code=code("prove_benchmark"),
     shell:
-        main("prove_benchmark") + "--problems {input:q} --proof {output:q}"
+        main("prove_benchmark", aside=boxes())
+        + "--problems {input:q} --proof {output:q}"
 
 
 rule generate_samples:
@@ -103,6 +105,6 @@ rule score_samples:
         settings=lambda w: scoring_settings(w, model=w.model),
         code=code("score_samples"),
     shell:
-        main("score_samples")
+        main("score_samples", aside=boxes())
         + "--problems {input.problems:q} --proof {input.proof:q} --samples {input.samples:q}"
         + " --results {output.results:q} --score {output.score:q}"

@@ -5,6 +5,8 @@ needs: nothing
 makes: nothing
 """
 
+DOCKER = config["sandbox"]["backend"] == "docker"
+BOXES = ("containers", "runs")
 BEHIND = {"base": STUDENT, "student": STUDENT, "teacher": TEACHER}
 ANSWERS = ("ledger", "prices", "budget")
 SERVING = ("base_url", "slots", "timeout_seconds", "threads", "gpu_layers")
@@ -25,10 +27,18 @@ def chosen(*keys):
 def sandbox(*more):
     """Where untrusted code runs, and `more` keys of the config's `sandbox` section; the engine's
     settings, and what its image is made of, count only where there is one."""
-    docker = config["sandbox"]["backend"] == "docker"
-    keys = ["backend", *(["docker"] if docker else []), *more]
-    image = {"sandbox_image": of_directory(SOURCES / "envs/sandbox")} if docker else {}
+    keys = ["backend", *more]
+    image = {}
+    if DOCKER:
+        keys += ["docker.image", "docker.runtime"]
+        image["sandbox_image"] = of_directory(SOURCES / "envs/sandbox")
     return {**chosen(*(f"sandbox.{key}" for key in keys)), **image}
+
+
+def boxes():
+    """How many containers there are, and for how long each: nothing that a run depends on."""
+    docker = config["sandbox"]["docker"]
+    return {"boxes": {key: docker[key] for key in BOXES}} if DOCKER else {}
 
 
 def settings(*keys):
@@ -47,7 +57,7 @@ def asking():
     models = [{**model, "name": as_asked(m)["name"]} for m, model in BEHIND.items()]
     servers = {model["name"]: {key: model[key] for key in SERVING} for model in models}
     flight = config["dialogues"]["in_flight"]
-    return {**chosen(*ANSWERS), "servers": servers, "in_flight": flight}
+    return {**chosen(*ANSWERS), **boxes(), "servers": servers, "in_flight": flight}
 
 
 def without(section, *keys):
@@ -66,8 +76,10 @@ def deciding():
         role: without(model, *SERVING) for role, model in config["models"].items()
     }
     dialogues = without(config["dialogues"], "in_flight")
+    docker = without(config["sandbox"]["docker"], *BOXES)
+    box = {**config["sandbox"], "docker": docker}
     rest = without(config, *ANSWERS, "resources")
-    return as_json({**rest, "models": models, "dialogues": dialogues})
+    return as_json({**rest, "models": models, "dialogues": dialogues, "sandbox": box})
 
 
 def evaluated(w):

@@ -7,7 +7,6 @@ reachable, or this is another Python than the Dockerfile's, from Debian's packag
 and the interpreter that runs this. An image of the same recipe and Python is kept as it is.
 """
 
-import hashlib
 import os
 import shutil
 import subprocess
@@ -15,7 +14,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable
-from pathlib import Path
 
 import docker
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
@@ -23,12 +21,11 @@ from requests.exceptions import RequestException
 
 from aiev.errors import UserError
 from aiev.sandbox import open_sandbox
-from aiev.sandbox.docker import ENGINE, LABEL
+from aiev.sandbox.docker import ENGINE
+from aiev.sandbox.recipe import LABEL, PYTHON, RECIPE, has_recipe, recipe_digest
 
 NAME = "autocoder-sandbox"
-RECIPE = Path(__file__).parents[1] / "envs" / "sandbox"
 SUITE = "bookworm"
-PYTHON = "{}.{}".format(*sys.version_info)
 WAIT = 1800  # seconds for the engine to pull, build or import
 
 
@@ -38,17 +35,16 @@ def main(name: str = NAME) -> None:
         client.ping()
     except (DockerException, RequestException) as error:
         raise UserError(f"no container engine answers: {error}", todo=ENGINE) from error
-    recipe = _recipe()
-    if _labelled(client, name, recipe):
+    if _is_there(client, name):
         say(f"{name} is there already, with this recipe and Python {PYTHON}")
     else:
-        labels = {f"{LABEL}.recipe": recipe}
+        labels = {f"{LABEL}.recipe": recipe_digest()}
         try:
             make = _build if _pulled(client) else _assemble
             make(client, name, labels)
         except (DockerException, RequestException) as error:
             raise UserError(f"the engine cannot make the image: {error}", todo=ENGINE) from error
-        if not _labelled(client, name, recipe):
+        if not _is_there(client, name):
             raise UserError("the engine did not keep the image", todo="see its log")
     with open_sandbox("docker", {"image": name, "containers": 1}):
         say(f"{name} is ready; a program in it was seen to be isolated")
@@ -58,17 +54,9 @@ def say(text: str) -> None:
     print(f"sandbox image: {text}", flush=True)
 
 
-def _recipe() -> str:
-    """Digest of the recipe's files and of the Python that layers of packages are made for."""
-    digest = hashlib.sha256(PYTHON.encode())
-    for path in sorted(RECIPE.iterdir()):
-        digest.update(f"{path.name}\0".encode() + path.read_bytes())
-    return digest.hexdigest()
-
-
-def _labelled(client, name: str, recipe: str) -> bool:
+def _is_there(client, name: str) -> bool:
     try:
-        return client.images.get(name).labels.get(f"{LABEL}.recipe") == recipe
+        return has_recipe(client.images.get(name))
     except ImageNotFound:
         return False
 

@@ -9,7 +9,7 @@ from aiev.sandbox import Limits, open_sandbox
 def main(job: Job) -> None:
     problems = read_problems(job.input("source"))
     limits = Limits(**job.params["limits"])
-    with open_sandbox(**job.params["sandbox"]) as sandbox:
+    with open_sandbox(**job.box()) as sandbox:
         problems = convert(problems, sandbox, limits, job.params["most_inputs"])
     write_problems(job.output("problems"), problems)
 

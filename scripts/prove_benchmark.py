@@ -13,7 +13,7 @@ def main(job: Job) -> None:
     rules, known = Rules.of(job.params["scoring"]), job.params["benchmark"]["known_exceptions"]
     judged = (of_file(job.input("problems")), job.params["scoring"], job.params["sandbox"])
     mark = job.mark("proved", *judged)
-    with open_sandbox(**job.params["sandbox"]) as sandbox:
+    with open_sandbox(**job.box()) as sandbox:
         proof = prove(problems, sandbox, rules, known, mark)
     write_json(job.output("proof"), proof)
 

@@ -20,7 +20,7 @@ def main(job: Job) -> None:
     check_digest(student, job.input("digest"))
     weights = {"teacher": job.weights(), "student": student}
     test = problems_of(read_jsonl(job.input("test")))
-    with open_interpreter(job.params["sandbox"], job.aside["ledger"]) as interpreter:
+    with open_interpreter(job.box(), job.aside["ledger"]) as interpreter:
         problems, excluded = sound(test, interpreter)
         answers, outcomes, models = {}, {}, {}
         for model in weights:

@@ -17,7 +17,7 @@ def main(job: Job) -> None:
     rules, known = Rules.of(job.params["scoring"]), job.params["benchmark"]["known_exceptions"]
     judged = (of_file(job.input("problems")), job.params["scoring"], job.params["sandbox"])
     mark = job.mark("proved", *judged)
-    with open_sandbox(**job.params["sandbox"]) as sandbox:
+    with open_sandbox(**job.box()) as sandbox:
         if not mark.exists():
             log.info("the proof is of another machine or an earlier run: proving it here, too")
             prove(problems, sandbox, rules, known, mark)

@@ -27,7 +27,7 @@ def main(job: Job) -> None:
     # Each dialogue has two, the Questioner's and the Programmer's.
     conversations = 2 * job.aside["in_flight"]
     with (
-        open_interpreter(job.params["sandbox"], job.aside["ledger"]) as interpreter,
+        open_interpreter(job.box(), job.aside["ledger"]) as interpreter,
         serve(model, job.weights(), job.scratch(), job.log_path, conversations) as endpoint,
     ):
         stage = _stage(job, endpoint)

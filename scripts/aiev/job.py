@@ -66,6 +66,12 @@ class Job:
         """One of the parameters' models, with what the config says of its server."""
         return {**model, **self.aside["servers"][model["name"]]}
 
+    def box(self) -> dict[str, Any]:
+        """The parameters' sandbox, with what the config says of its containers."""
+        box = self.params["sandbox"]
+        more = {"docker": {**box["docker"], **self.aside["boxes"]}} if "docker" in box else {}
+        return {**box, **more}
+
     def output(self, name: str) -> Path:
         """Path to write to; a file or, if the main makes one, a directory. Renamed afterwards."""
         (path,) = self._outputs[name]

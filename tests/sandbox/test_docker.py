@@ -340,6 +340,13 @@ def test_the_image_is_not_made_without_an_engine(tmp_path):
     assert "no container engine answers" in made.stderr and "DOCKER_HOST" in made.stderr
 
 
+def test_an_image_of_another_recipe_is_not_taken(docker, tmp_path, monkeypatch):
+    (tmp_path / "packages.txt").write_text("another-package\n")
+    monkeypatch.setattr("aiev.sandbox.recipe.RECIPE", tmp_path)
+    with pytest.raises(UserError, match="make sandbox-image"), open_sandbox("docker"):
+        pass
+
+
 def test_the_recipe_is_pinned_by_digest():
     lines = (ROOT / "envs" / "sandbox" / "Dockerfile").read_text("utf-8").splitlines()
     bases = [line.split()[1] for line in lines if line.startswith("FROM ")]

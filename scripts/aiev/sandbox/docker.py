@@ -25,10 +25,10 @@ from aiev.sandbox.bubblewrap import SELF_TEST
 from aiev.sandbox.container import BOOTSTRAP, ENGINE, Container, Late, Lost, NotStarted, message_of
 from aiev.sandbox.options import HOOK, PYTHON, payload_of
 from aiev.sandbox.pool import Pool
+from aiev.sandbox.recipe import LABEL, has_recipe
 from aiev.sandbox.seccomp import docker_profile
 from aiev.sandbox.watch import MIB, SHARED_MIB
 
-LABEL = "org.autocoder.sandbox"
 STARTS = 3
 MAKE = "make sandbox-image"
 
@@ -45,14 +45,17 @@ def open_docker(
             info, podman = client.info(), _is_podman(client)
             _check(info, runtime, podman)
             _sweep(client)
-            identity = client.images.get(image).id
+            found = client.images.get(image)
             seccomp = _profile(podman, stack)
         except ImageNotFound as error:
             raise UserError(f"the engine has no image {image!r}", todo=MAKE) from error
         except (DockerException, RequestException) as error:
             raise UserError(f"no container engine answers: {error}", todo=ENGINE) from error
+        if not has_recipe(found):
+            what = f"the image {image!r} is not one of envs/sandbox as it is here"
+            raise UserError(what, where="config: sandbox.docker.image", todo=MAKE)
         most = containers or len(os.sched_getaffinity(0))
-        sandbox = Docker(client, identity, {"runtime": runtime, "seccomp": seccomp}, most, runs)
+        sandbox = Docker(client, found.id, {"runtime": runtime, "seccomp": seccomp}, most, runs)
         stack.callback(sandbox.pool.close)
         result = sandbox.run(Request({"main.py": SELF_TEST}, ("python", "main.py")))
         if result.stdout != "isolated\n":
@@ -152,7 +155,7 @@ def _container_options(api, shape: tuple, runtime: str, seccomp: str) -> dict[st
             "/box": folder,
             "/tmp": folder,
             "/dev/shm": f"size={SHARED_MIB}m,nosuid,nodev,noexec",
-            HOOK: "size=1m,nosuid,nodev,noexec",
+            HOOK: "size=1m,mode=755,nosuid,nodev,noexec",
             "/sys": closed,  # the host's hardware is no affair of the program's
             "/dev/mqueue": closed,
         },

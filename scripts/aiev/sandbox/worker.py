@@ -23,13 +23,14 @@ from aiev.sandbox.remains import LIBC, WRITABLE, clean, collect, leave_root
 from aiev.sandbox.watch import Box, follow, judge
 
 HOOK = "/opt/box/sitecustomize.py"
+HOOKS = os.path.dirname(HOOK)
 CLOSED = ("/sys", "/dev/mqueue")  # what the engine must have, and programs need not see
 
 
 def main(hook: str) -> None:
     """Serve until nobody is there to ask."""
     os.umask(0o022)
-    for folder, mode in {**WRITABLE, **dict.fromkeys(CLOSED, 0o555)}.items():
+    for folder, mode in {**WRITABLE, HOOKS: 0o755, **dict.fromkeys(CLOSED, 0o555)}.items():
         os.chmod(folder, mode)  # some engines give a tmpfs the mode that the image has there
     with open(HOOK, "w") as stream:
         stream.write(hook)
@@ -176,6 +177,9 @@ def _filter_calls(program: bytes) -> None:
 
 def _oom_kills() -> int:
     """How often the kernel has ended a process for want of memory, here or elsewhere."""
-    with open("/proc/vmstat") as stream:
-        words = stream.read().split()
+    try:
+        with open("/proc/vmstat") as stream:
+            words = stream.read().split()
+    except FileNotFoundError:  # not every runtime has it
+        return 0
     return int(words[words.index("oom_kill") + 1]) if "oom_kill" in words else 0
