@@ -48,6 +48,7 @@ def check_config(config: dict[str, Any], directory: Path) -> None:
     config["resources"] = resources
     _check_names(config, resources)
     _check_sizes(config)
+    _check_recorded(config["rounds"]["recorded"])
     _check_prices(config)
     for role, model in config["models"].items():
         check_address(model["base_url"], f"config: models.{role}.base_url")
@@ -159,8 +160,15 @@ def _check_sizes(config: dict[str, Any]) -> None:
             f"{rounds['count']} rounds of {each} shards need {needed} shards, and there are "
             f"{seeds['shards']}",
             where="config: seeds.shards",
-            todo="raise seeds.shards, or lower rounds.count or rounds.dialogues",
+            todo="lower rounds.count or rounds.dialogues, or raise seeds.shards, which deals the "
+            "seeds anew: in a run that has begun, earlier rounds get others",
         )
+
+
+def _check_recorded(path: str | None) -> None:
+    """Without the file, Snakemake would take the other rule that makes dialogues, and ask."""
+    if path is not None and not Path(path).is_file():
+        raise UserError("no such file", where=f"config: rounds.recorded: {path}")
 
 
 def _check_prices(config: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from aiev.digests import of_json, of_text
 from aiev.execution import Interpreter, Script
+from aiev.programs import missing_imports
 from aiev.progress import Progress, log
 from aiev.records import Dialogue
 from aiev.statistics import mcnemar_p, mean_interval, paired_interval, share
@@ -49,12 +50,14 @@ def judge(problem: Problem, solution: str, interpreter: Interpreter) -> str:
     """Outcome of a solution under the problem's hidden tests.
 
     A program that leaves before the tests end has not passed them, whatever its exit code says:
-    the line after the last test, which no answer can know, has to be printed.
+    the line after the last test has to be printed. (Code written against this very check can
+    print it itself.) What the tests import is given to them: the answer need not do it.
     """
     if not solution.strip():
         return NO_CODE
     end = of_text(f"{problem['task_id']}\n{problem['tests']}")
-    code = f"{solution}\n\n\n{problem['tests']}\nprint()\nprint({end!r})\n"
+    needed = missing_imports(problem["reference"], solution)
+    code = f"{solution}\n\n\n{needed}{problem['tests']}\nprint()\nprint({end!r})\n"
     result = interpreter.run(Script(code, requirements=tuple(problem["packages"])))
     if result.outcome == "passed" and not result.stdout.endswith(f"\n{end}\n"):
         return "failed"

@@ -28,7 +28,8 @@ def decide(
     won, reason = _won(duel, rule)
     was_open = bool(before and before["open"])
     if was_open and not won:
-        fell = rule["revert"] and duel["paired"] and duel["paired"]["difference"] < 0
+        enough = reason != "too-few-problems"
+        fell = rule["revert"] and enough and duel["paired"]["difference"] < 0
         opened, reason = (False, "student-fell-behind") if fell else (True, "stays-open")
     else:
         opened = won

@@ -1,6 +1,7 @@
 """Programs that a model wrote: found in its answer, taken apart, stubbed. Nothing is run here."""
 
 import ast
+import symtable
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -78,6 +79,30 @@ def take_apart(code: str) -> Program:
     order = {n.name: place for place, n in enumerate(definitions)}
     entry = max(calls, key=lambda name: (calls[name], order[name])) if calls else ""
     return Program(_text(code, solution), _text(code, tests), entry, calls[entry])
+
+
+def missing_imports(reference: str, solution: str) -> str:
+    """The reference's import statements, but for names that the solution itself binds, a line each.
+
+    "" where either of the two is no program.
+    """
+    try:
+        tree = parse(reference)
+        table = symtable.symtable(_unix(solution), "solution", "exec")
+    except BROKEN:
+        return ""
+    bound = {s.get_name() for s in table.get_symbols() if s.is_assigned() or s.is_imported()}
+    lines = []
+    for node in tree.body:
+        if not isinstance(node, ast.Import | ast.ImportFrom):
+            continue
+        if isinstance(node, ast.ImportFrom) and node.module == "__future__":
+            continue
+        names = [n for n in node.names if (n.asname or n.name).partition(".")[0] not in bound]
+        if names:
+            node.names = names
+            lines.append(ast.unparse(node) + "\n")
+    return "".join(lines)
 
 
 _DEFINITIONS = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef

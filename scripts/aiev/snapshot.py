@@ -33,12 +33,19 @@ def take_snapshot(basedir: Path, config: Mapping[str, Any]) -> Path:
     files = _contents(basedir)
     digests = {name: of_bytes(data) for name, data in files.items()}
     place = PLACE.absolute() / of_json([digests, config])[:16]
-    if not (place / CONFIG).exists():
+    if not _is_whole(place, digests):
         PLACE.mkdir(parents=True, exist_ok=True)
         _remove_unused()
+        shutil.rmtree(place, ignore_errors=True)
         _write(place, files, config)
     os.utime(place)
     return place
+
+
+def _is_whole(place: Path, digests: Mapping[str, str]) -> bool:
+    """Whether the copy is there as it was written: nobody has edited it, no cleaner taken of it."""
+    there = {name: of_bytes(data) for name, data in _contents(place).items()}
+    return (place / CONFIG).exists() and there == digests
 
 
 def same_sources(basedir: Path, snapshot: Path) -> None:

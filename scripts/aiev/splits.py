@@ -79,7 +79,8 @@ def recorded(
     """
     by_seed = {}
     for number, dialogue in enumerate(dialogues, 1):
-        lacks = sorted(Dialogue.__annotations__.keys() - set(dialogue))
+        known = dialogue.keys() if isinstance(dialogue, dict) else ()
+        lacks = sorted(Dialogue.__annotations__.keys() - set(known))
         if lacks or dialogue["round"] != 0:
             what = f"lacks {', '.join(lacks)}" if lacks else f"is of round {dialogue['round']}"
             todo = "name rounds/0/dialogues/*.jsonl of a run"

@@ -16,8 +16,8 @@ def slurm():
     ran = subprocess.run([HELPER, "status"], capture_output=True).returncode == 0
     if not ran and (os.geteuid() != 0 or not all(map(shutil.which, ("slurmctld", "munged")))):
         unavailable("needs root, slurm-wlm and munge, for a Slurm of its own (tests/slurm)")
-    said = helper("start")
     try:
+        said = helper("start")
         shown = ["bash", "-c", f'{said}\necho "$SLURM_CONF"; echo "$PATH"']
         conf, path = subprocess.run(shown, capture_output=True, text=True).stdout.split("\n")[:2]
         yield {"SLURM_CONF": conf, "PATH": path}

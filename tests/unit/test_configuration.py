@@ -349,3 +349,11 @@ def test_an_address_in_the_environment_holds_no_password_either(monkeypatch):
     with pytest.raises(UserError) as caught:
         endpoint.start()
     assert "OPENAI_BASE_URL" in caught.value.where and "pass-word" not in str(caught.value)
+
+
+def test_a_recorded_round_that_is_not_there_is_an_error():
+    config = default()
+    del config["resources"]
+    config["rounds"]["recorded"] = "config/recorded/no-such-file.jsonl"
+    error = mistake(config)
+    assert error.what == "no such file" and "no-such-file.jsonl" in error.where

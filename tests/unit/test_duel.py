@@ -65,6 +65,17 @@ def test_outcomes_of_solutions(solution, outcome, interpreter):
     assert judge(problem(), solution, interpreter) == outcome
 
 
+def test_what_only_the_tests_need_is_imported_for_them(interpreter):
+    reference = "from __future__ import annotations\nimport math\nfrom math import floor as f\n"
+    tests = "assert math.isclose(double(f(2.5)), 4)"
+    made = problem(solution=reference + RIGHT, tests=tests)
+    assert judge(made, RIGHT, interpreter) == "passed"
+    assert judge(made, made["reference"], interpreter) == "passed"
+    assert judge(made, "from __future__ import annotations\n" + RIGHT, interpreter) == "passed"
+    # ... and never in the place of what the answer calls by that name.
+    assert judge(made, "def f(x):\n    return 7\n" + RIGHT, interpreter) == "failed"
+
+
 def test_tests_that_print_without_a_newline_hide_nothing(interpreter):
     made = problem(tests="assert double(2) == 4\nprint('done', end='')")
     assert judge(made, RIGHT, interpreter) == "passed"

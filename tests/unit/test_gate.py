@@ -83,6 +83,8 @@ def test_an_open_gate_stays_open_unless_it_may_revert():
     assert decided(level, OPEN, revert=True)["open"], "level is not behind"
     assert decided(duel(), OPEN, revert=True)["open"], "nor is a duel over nothing"
     assert not decided(behind, SHUT)["open"]
+    few = decided(behind, OPEN, revert=True, minimum_problems=2)
+    assert few["open"] and few["reason"] == "stays-open", "too few problems to shut it, too"
 
 
 def test_the_teaching_only_arm_says_what_it_would_have_done():

@@ -38,6 +38,18 @@ def test_an_edit_is_another_copy_and_the_first_stays(checkout, what):
     assert first != second
 
 
+@pytest.mark.parametrize("damage", ["edited", "lost", "more"])
+def test_a_copy_that_is_not_what_it_was_is_made_again(checkout, damage):
+    place = take_snapshot(checkout, {"name": "x"})
+    if damage == "lost":
+        (place / "scripts/a.txt").unlink()
+    else:
+        (place / ("scripts/a.txt" if damage == "edited" else "rules/b.smk")).write_text("two")
+    assert take_snapshot(checkout, {"name": "x"}) == place
+    assert (place / "scripts/a.txt").read_text() == "scripts"
+    assert not (place / "rules/b.smk").exists() and (place / CONFIG).exists()
+
+
 def test_an_edit_while_a_run_begins_stops_it(checkout):
     copy = take_snapshot(checkout, {})
     same_sources(checkout, copy)

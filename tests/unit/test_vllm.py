@@ -121,6 +121,25 @@ def test_one_that_does_not_come_up_is_an_error_with_its_last_word(vllm, checkpoi
         assert "tensor_parallel" in str(caught.value)
 
 
+def test_where_it_did_not_come_up_no_other_server_is_asked(vllm, checkpoint, tmp_path, scripted):
+    """Questions that wait for the start meet its failure, and not the default address."""
+    vllm(broken=True)
+
+    async def two(endpoint):
+        async with Chat(endpoint, Ledger(tmp_path / "ledger"), timeout=20) as chat:
+            asked = (chat.ask([{"role": "user", "content": word}]) for word in ("one", "two"))
+            return await asyncio.gather(*asked, return_exceptions=True)
+
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        serve(SETTINGS, checkpoint, tmp_path, tmp_path / "job.log") as endpoint,
+    ):
+        patch.setenv("OPENAI_BASE_URL", scripted.url)
+        found = asyncio.run(two(endpoint))
+    assert [type(one) for one in found] == [EndpointError] * 2
+    assert scripted.bodies == []
+
+
 def test_where_it_is_not_installed_it_says_what_to_do(checkpoint, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
     with (

@@ -35,6 +35,7 @@ class LocalEndpoint(Endpoint, ABC):
     weights: Path = Path()
     scratch: Path = Path()
     process: subprocess.Popen | None = None
+    failure: EndpointError | None = None
 
     @abstractmethod
     def command(self) -> list[str]:
@@ -47,6 +48,9 @@ class LocalEndpoint(Endpoint, ABC):
     def start(self) -> None:
         """Serve the weights, unless they are. Raises EndpointError when the server does not come
         up: no free port, not enough memory, a file that is no model."""
+        if self.failure:
+            # Without an address of its own, the client of a second question would ask the vendor.
+            raise self.failure
         if self.process:
             return
         command = self.command()
@@ -59,7 +63,12 @@ class LocalEndpoint(Endpoint, ABC):
                 env=environment(),
                 preexec_fn=die_with_parent,
             )
-        self._wait()
+        try:
+            self._wait()
+        except EndpointError as error:
+            self.failure = error
+            self.stop()
+            raise
         self.base_url = f"{self.address()}/v1"
         log.info("serving %s (%s) on %d slots", self.model, self.digest[:12], self.slots)
 
