@@ -35,7 +35,7 @@ def problems_of(test: Iterable[Dialogue]) -> list[Problem]:
             "entry_point": dialogue["entry_point"],
             "reference": dialogue["solution"],
             "tests": dialogue["tests"],
-            "packages": [f"{p['name']}=={p['version']}" for p in dialogue["packages"]],
+            "packages": dialogue["packages"],
         }
         for dialogue in test
     ]
@@ -58,7 +58,7 @@ def judge(problem: Problem, solution: str, interpreter: Interpreter) -> str:
     end = of_text(f"{problem['task_id']}\n{problem['tests']}")
     needed = missing_imports(problem["reference"], solution)
     code = f"{solution}\n\n\n{needed}{problem['tests']}\nprint()\nprint({end!r})\n"
-    result = interpreter.run(Script(code, requirements=tuple(problem["packages"])))
+    result = interpreter.run(Script(code, packages=tuple(problem["packages"])))
     if result.outcome == "passed" and not result.stdout.endswith(f"\n{end}\n"):
         return "failed"
     return result.outcome

@@ -23,11 +23,13 @@ BOXED = (Path(__file__).parent / "interpreter.py").read_text("utf-8")
 @dataclass(frozen=True)
 class Script:
     """code: the Python program. shell: commands that run before it, without `pip install`.
-    requirements: what is to be installed first."""
+    requirements: what is to be installed first. packages: {name, version, sha256} of what is on
+    record as installed, in place of requirements."""
 
     code: str
     shell: str = ""
     requirements: tuple[str, ...] = ()
+    packages: tuple[dict[str, str], ...] = ()
 
 
 def script_of(answer: str, installed: tuple[str, ...] = ()) -> Script | None:
@@ -60,7 +62,10 @@ class Interpreter:
     def run(self, script: Script, hash_seed: int = 0) -> Result:
         """A failed install is the outcome install-failed, with its reason in stderr."""
         try:
-            layer = self.layer(script.requirements)
+            if script.packages:
+                layer = self.packages.recorded(list(script.packages))
+            else:
+                layer = self.layer(script.requirements)
         except InstallFailed as failure:
             return Result(None, "install-failed", "", f"{failure}\n", {}, 0.0)
         return self.sandbox.run(

@@ -600,6 +600,19 @@ def test_a_refused_package_is_an_outcome(make, no_pip):
     )
 
 
+def test_what_is_on_record_is_there_with_all_that_came_along(make, index):
+    """As a duel runs a dialogue's tests: what came along may not be asked for by itself."""
+    wheel(index, "alpha", needs=["delta"])
+    wheel(index, "delta")
+    packages = make().layer(["alpha"]).packages
+    assert [p["name"] for p in packages] == ["alpha", "delta"] and "delta" not in NAMES
+    script = Script("import alpha, delta", packages=tuple(packages))
+    with open_sandbox("bubblewrap") as sandbox:
+        assert Interpreter(sandbox, Limits(), make(mode="replay")).run(script).outcome == "passed"
+        denied = Interpreter(sandbox, Limits(), make(deny=["delta"])).run(script)
+    assert denied.outcome == "install-failed"
+
+
 @pytest.mark.real
 def test_a_package_of_the_real_index(make):
     try:

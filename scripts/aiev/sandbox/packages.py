@@ -91,13 +91,21 @@ class Packages:
             entry = self._find(request) or self._resolved(request)
             if entry["failed"]:
                 raise InstallFailed(entry["failed"])
-            packages = entry["packages"]
-            self._check_names(packages)
-            place = self._place(packages)
-            if not place.is_dir():
-                self._again(packages)
-            with suppress(OSError):
-                os.utime(place)  # for whoever collects garbage: used now
+            return self._layer_of(entry["packages"])
+
+    def recorded(self, packages: list[dict[str, str]]) -> Layer:
+        """The layer of packages that a dialogue has on record: what came with those that it asked
+        for is among them, and need not be allowed. Raises as `layer`."""
+        with locked(self.store / ".locks" / of_json(packages)):
+            return self._layer_of(packages)
+
+    def _layer_of(self, packages: list[dict[str, str]]) -> Layer:
+        self._check_names(packages)
+        place = self._place(packages)
+        if not place.is_dir():
+            self._again(packages)
+        with suppress(OSError):
+            os.utime(place)  # for whoever collects garbage: used now
         return Layer(place.name, MappingProxyType({SITE_PACKAGES: place}), packages)
 
     def _limits(self) -> dict[str, Any]:
