@@ -216,6 +216,23 @@ def test_a_failure_stays_on_record_until_the_limits_change(make, index):
     assert make(seconds=200).layer(["alpha"]).packages[0]["name"] == "alpha"
 
 
+def test_of_two_that_resolve_at_once_the_first_is_on_record(make, index, tmp_path, monkeypatch):
+    """Two checkouts that share a ledger, and no layers."""
+    wheel(index, "alpha", "1.0")
+    resolve = Pip.resolve
+
+    def overtaken(self, requirements):
+        found = resolve(self, requirements)
+        monkeypatch.setattr(Pip, "resolve", resolve)
+        wheel(index, "alpha", "2.0")
+        make(store=tmp_path / "other").layer(["alpha"])
+        return found
+
+    monkeypatch.setattr(Pip, "resolve", overtaken)
+    assert make().layer(["alpha"]).packages[0]["version"] == "2.0"
+    assert make(mode="replay").layer(["alpha"]).packages[0]["version"] == "2.0"
+
+
 def test_versions_that_exclude_each_other(make, index):
     wheel(index, "alpha", needs=["gamma<2"])
     wheel(index, "beta", needs=["gamma>=2"])

@@ -36,6 +36,8 @@ from aiev.sandbox import SITE_PACKAGES
 from aiev.sandbox.resolve import MIB, InstallFailed, run_module
 
 PYTHON = "/opt/python/bin/python"
+FORMAT = 1
+"""To be raised where the same wheels are made into other files than before."""
 FOLDERS = {"purelib": "", "platlib": "", "data": "", "scripts": "bin", "headers": "include"}
 BLOCK = 4096
 """Least bytes that a file takes, so that a wheel of many empty ones is too large as well."""

@@ -29,7 +29,7 @@ from aiev.errors import UserError
 from aiev.ledger import Answer, Ledger
 from aiev.records import dump_line
 from aiev.sandbox import SITE_PACKAGES
-from aiev.sandbox.layers import close, compile_all, locked, unpack, work_folder
+from aiev.sandbox.layers import FORMAT, close, compile_all, locked, unpack, work_folder
 from aiev.sandbox.resolve import InstallFailed, Pip
 
 __all__ = ["InstallFailed", "Layer", "Packages"]
@@ -51,7 +51,7 @@ MEANT = {
 
 @dataclass(frozen=True)
 class Layer:
-    """Unpacked packages. digest: of `packages`, each with name, version and sha256 of its wheel.
+    """Unpacked packages, each with name, version and sha256 of its wheel. digest: of all of them.
     mounts: for `Request.mounts`."""
 
     digest: str
@@ -140,6 +140,9 @@ class Packages:
                 self._make(pip, packages, work)
         except InstallFailed as failure:
             packages, failed = [], str(failure)
+        # Who shares this ledger may have been first; what was used once stays.
+        if there := self._find(request):
+            return there
         entry = {"packages": packages, "failed": failed, "limits": self._limits()}
         reason = "install-failed" if failed else "resolved"
         self.ledger.add(request, Answer(dump_line(entry), reason, 0, 0))
@@ -178,7 +181,7 @@ class Packages:
                 raise
 
     def _place(self, packages: list[dict[str, str]]) -> Path:
-        return self.store.absolute() / of_json(packages)
+        return self.store.absolute() / of_json([FORMAT, packages])
 
     def _check_names(self, packages: list[dict[str, str]]) -> None:
         denied = {canonicalize_name(name) for name in self.deny}
