@@ -161,7 +161,7 @@ def test_what_is_edited_while_jobs_wait_is_of_the_next_run(played, undisturbed):
     result = played("edited_in_the_queue")
     whole(result, undisturbed)
     code, said = result.cluster.project.run("--dry-run")
-    assert code != 0 and "SyntaxError" in said, said
+    assert code != 0 and "EOF in multi-line statement" in said, said
 
 
 def test_a_node_that_is_lost(cluster, scripted, undisturbed):
