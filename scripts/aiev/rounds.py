@@ -124,8 +124,9 @@ def _draw_duels(axes, rows: Sequence[Mapping[str, Any]]) -> None:
         axes.annotate(f"n = {row['problems']}", (row["round"], -14), ha="center", fontsize=8)
     axes.set_ylim(-20, 102)
     axes.set_yticks(range(0, 101, 20))
-    axes.set_ylabel("pass@1 in the duel, % [95%]")
-    axes.legend(loc="upper right", fontsize=8, ncols=2)
+    axes.set_ylabel("pass@1 in the duel (%)\nbars: 95% interval")
+    # Above the axes, where no point can be.
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), fontsize=8, ncols=2, frameon=False)
 
 
 def _draw_yields(axes, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -136,4 +137,4 @@ def _draw_yields(axes, rows: Sequence[Mapping[str, Any]]) -> None:
         axes.annotate(said, (row["round"], value + 3), ha="center", fontsize=8)
     axes.set_ylim(0, 118)
     axes.set_yticks(range(0, 101, 25))
-    axes.set_ylabel("yield, %")
+    axes.set_ylabel("verified dialogues (%)")
