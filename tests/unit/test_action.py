@@ -183,10 +183,9 @@ def test_a_full_disk_while_storing_is_no_failure(where, store, directory, monkey
 
     one, parts = action(directory), made(directory)
     key = key_of(one.description())
-    monkeypatch.setattr(where, full)
-    record = store.save(key, one.description(), parts)
-    monkeypatch.undo()
-    os.chdir(directory)
+    with monkeypatch.context() as patch:
+        patch.setattr(where, full)
+        record = store.save(key, one.description(), parts)
     assert set(record["outputs"]) == {"text", "tree"}
     assert not store.entry(key).exists()
     assert list(store.entry(key).parent.iterdir()) == []
