@@ -19,7 +19,7 @@ ALWAYS = (
     *(noop, dag_10000, ledger_read, ledger_write),
 )
 BY_NAME = (slurm_job, dag_186000, ledger_million, store_million)
-"""They need a Slurm, or gigabytes of disk, or were measured once for docs/cluster.md."""
+"""They need a Slurm or gigabytes of disk, or say what a page of the docs says."""
 
 BENCHES = {bench.__name__: bench for bench in (*ALWAYS, *BY_NAME)}
 

@@ -77,16 +77,11 @@ class Ledger:
 
     @staticmethod
     def _read(path: Path, request: dict[str, Any], key: str) -> Answer | None:
+        data = read_entry(path)
         try:
-            found, answer = check_entry(json.loads(path.read_text("utf-8")))
-        except (FileNotFoundError, ValueError, RecursionError):
+            found, answer = check_entry(json.loads(data or b""))
+        except (ValueError, RecursionError):
             return None
-        except OSError as error:
-            raise UserError(
-                f"cannot read a ledger entry: {error.strerror}",
-                where=str(path),
-                todo="mend its permissions or the disk, and run the same command again",
-            ) from error
         return replace(answer, key=key) if found == request else None
 
     def add(self, request: dict[str, Any], answer: Answer) -> Answer:
@@ -116,6 +111,21 @@ class Ledger:
         finally:
             path.unlink(missing_ok=True)
             os.close(descriptor)
+
+
+def read_entry(path: Path) -> bytes | None:
+    """Bytes of an entry; None where there is none. Raises UserError for one that cannot be read:
+    it may be sound, and is not to be paid for again."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise UserError(
+            f"cannot read a ledger entry: {error.strerror}",
+            where=str(path),
+            todo="mend its permissions or the disk, or name a ledger that is yours to read",
+        ) from error
 
 
 def is_asked(root: Path, key: str) -> bool:

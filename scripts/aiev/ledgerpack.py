@@ -17,7 +17,7 @@ from pathlib import Path
 
 from aiev.digests import of_json
 from aiev.errors import UserError
-from aiev.ledger import Ledger, check_entry
+from aiev.ledger import Ledger, check_entry, read_entry
 from aiev.progress import Progress
 from aiev.records import dump_line, write_bytes
 
@@ -150,17 +150,10 @@ def _lines(source: Path) -> Iterator[bytes]:
 
 def _put(path: Path, line: bytes) -> str:
     """Write the entry unless there is a sound one; what became of it."""
-    try:
-        before = path.read_bytes()
-    except FileNotFoundError:
+    before = read_entry(path)
+    if before is None:
         write_bytes(path, line, flush=False)
         return "added"
-    except OSError as error:
-        raise UserError(
-            f"cannot read a ledger entry: {error.strerror}",
-            where=str(path),
-            todo="name the directory of a ledger that is yours to read, or mend its permissions",
-        ) from error
     if before == line:
         return "same"
     try:

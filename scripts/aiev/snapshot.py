@@ -43,7 +43,7 @@ def take_snapshot(basedir: Path, config: Mapping[str, Any]) -> Path:
 
 
 def _is_whole(place: Path, digests: Mapping[str, str]) -> bool:
-    """Whether the copy is there as it was written: nobody has edited it, no cleaner taken of it."""
+    """Whether the sources in the copy are those: nobody has edited them, no cleaner taken one."""
     there = {name: of_bytes(data) for name, data in _contents(place).items()}
     return (place / CONFIG).exists() and there == digests
 

@@ -113,7 +113,7 @@ def test_an_entry_that_cannot_be_read_is_no_damaged_one(mode, number, ledger, mo
     def fails(*_, **__):
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(Path, "read_text", fails)
+    monkeypatch.setattr(Path, "read_bytes", fails)
     with pytest.raises(UserError, match=os.strerror(number)) as caught:
         Ledger(ledger.root, mode).find(REQUEST)
     assert caught.value.where == str(ledger.path(added.key)) and caught.value.todo
