@@ -165,6 +165,26 @@ with open_sandbox("bubblewrap") as s:
     assert left or os.geteuid() != 0
 
 
+def test_a_bwrap_that_is_killed_while_it_builds_is_started_again(play, monkeypatch):
+    """At some moments its child waits for ever, with our pipes: Ctrl-C reaches bwrap too."""
+    spawn, to_kill = bubblewrap._spawn, []
+
+    def killed_once(*arguments):
+        process = spawn(*arguments)
+        if to_kill:
+            time.sleep(to_kill.pop())
+            process.send_signal(signal.SIGINT)
+        return process
+
+    monkeypatch.setattr(bubblewrap, "_spawn", killed_once)
+    with ThreadPoolExecutor(1) as pool:
+        for moment in range(100):
+            to_kill.append(moment * 3e-5)
+            result = pool.submit(play, "print('played')").result(timeout=20)
+            # A program that had begun is not begun again.
+            assert result.outcome in ("passed", "crashed"), result
+
+
 def boxes(mark):
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):

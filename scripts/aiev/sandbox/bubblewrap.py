@@ -151,6 +151,8 @@ class Bubblewrap:
                 _map_users(Path(box.root).parent)
             go.writer.close()
             if box is None:
+                process.wait()
+                sweep()  # killed at the wrong moment, it leaves a child that waits, with our pipes
                 raise NotStarted(_reason(process, read_all(stderr.reader)))
             folders: list[int] = []
             out, err = follow(
@@ -244,7 +246,12 @@ def _meet(process, info: int, limits: Limits, stack: ExitStack) -> Box | None:
         return None
     if int(parent) != process.pid:
         return None
-    return Box(f"/proc/{init}/root", partial(_end, pidfd), limits)
+    return Box(
+        f"/proc/{init}/root",
+        partial(_end, pidfd),
+        limits,
+        stuck=lambda: process.poll() is not None,
+    )
 
 
 def _end(pidfd: int) -> None:
@@ -269,4 +276,4 @@ def _map_users(process: Path) -> None:
 
 def _reason(process: subprocess.Popen, stderr: bytes) -> str:
     said = stderr.decode("utf-8", "replace").strip()
-    return said or f"bwrap ended without a word, with exit code {process.wait()}"
+    return said or f"bwrap ended without a word, with exit code {process.returncode}"

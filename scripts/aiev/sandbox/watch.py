@@ -38,12 +38,14 @@ class Box:
     root:  its root directory as it is seen from here; the box's own /proc lies in it.
     end:   ends every process in the box at once; may be called again.
     apart: processes of that /proc that are ours and count for nothing.
+    stuck: whether the box can no longer come to its start, for who builds it is gone.
     """
 
     root: str
     end: Callable[[], None]
     limits: "Limits"
     apart: frozenset[str] = frozenset()
+    stuck: Callable[[], bool] = lambda: False
     started: float | None = None
     seconds: float = 0.0
     stopped: str | None = None  # the outcome, where it was we who ended it
@@ -111,7 +113,11 @@ def follow(
                 deadline = float("inf")
             if now >= tick:
                 tick = now + TICK
-                look(box)
+                # A half-built box still has the host's /proc: its processes are not the box's.
+                if box.started is not None:
+                    look(box)
+                elif box.stuck():
+                    box.kill()
     if box.started is not None and not box.seconds:
         box.seconds = time.monotonic() - box.started
     return bytes(kept[stdout]), bytes(kept[stderr])
