@@ -137,7 +137,8 @@ FILES = [
     Attack("change what is there", text("""
         import os
         changes = (lambda p: open(p, "a")), os.unlink, (lambda p: os.chmod(p, 0))
-        box = "/opt/box/sitecustomize.py", "/opt/box/.", "/opt/python/bin/python"
+        hook = "/opt/box/sitecustomize.py", "/opt/box/sitecustomize.pyc"
+        box = *hook, "/opt/box/.", "/opt/python/bin/python"
         for path in "/etc/passwd", "/etc/hosts", *box:
             for change in changes:
                 try:

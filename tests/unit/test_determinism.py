@@ -97,7 +97,7 @@ def test_no_start_compiles_the_hook(play):
         "command = [sys.executable, '-v', '-c', '']\n"
         "print(subprocess.run(command, capture_output=True, text=True).stderr)"
     )
-    assert "code object from '/opt/box/__pycache__/sitecustomize." in play(code)
+    assert "code object from '/opt/box/sitecustomize.pyc'" in play(code)
 
 
 def test_the_world_is_the_same_everywhere(play):

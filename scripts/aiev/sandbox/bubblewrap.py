@@ -204,8 +204,9 @@ def _memory_file(content: bytes, stack: ExitStack) -> int:
     """A file without a name that holds the content, to hand over to bwrap."""
     fd = os.memfd_create("box")
     stack.callback(os.close, fd)
-    with open(fd, "wb", closefd=False) as stream:
-        stream.write(content)
+    rest = memoryview(content)
+    while rest:
+        rest = rest[os.write(fd, rest) :]
     os.lseek(fd, 0, os.SEEK_SET)
     return fd
 

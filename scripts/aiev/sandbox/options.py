@@ -20,6 +20,7 @@ from aiev.sandbox.watch import MIB
 PYTHON = "/opt/python"
 HOOK = "/opt/box"
 INSIDE = Path(__file__).with_name("inside.py")
+COMPILED = f"{HOOK}/sitecustomize.pyc"
 USER = 65534
 SHARED_MEMORY = 16 * MIB  # /dev/shm, where multiprocessing keeps its semaphores
 ENVIRONMENT = {
@@ -45,7 +46,7 @@ def system_options(from_root: bool) -> list[str]:
             options += ["--cap-add", capability]  # until `inside.py` has left root
     else:
         options += ["--disable-userns", "--uid", str(USER), "--gid", str(USER)]
-    for folder in ("/opt", HOOK, f"{HOOK}/__pycache__", PYTHON, f"{PYTHON}/bin"):
+    for folder in ("/opt", HOOK, PYTHON, f"{PYTHON}/bin"):
         options += _folder(folder)
     for folder in ("/usr", "/usr/share", "/etc"):
         options += _folder(folder)
@@ -56,19 +57,16 @@ def system_options(from_root: bool) -> list[str]:
             options += ["--ro-bind", folder, folder]
     for path in ("/etc/ld.so.cache", "/etc/alternatives", "/usr/share/zoneinfo"):
         options += ["--ro-bind-try", path, path]
-    options += ["--ro-bind", str(INSIDE), f"{HOOK}/sitecustomize.py"]
     return options + _python_options(Path(sys.base_prefix))
 
 
 def compiled_hook() -> tuple[str, bytes]:
-    """Where Python looks for a compiled `inside.py`, and that: each start would need 2 ms for it.
-
-    The form is PEP 552's, with the flag that says not to look at the source.
-    """
+    """Where Python looks for `inside.py` without its source, and that in PEP 552's form: each start
+    would need 2 ms to compile it."""
     source = INSIDE.read_bytes()
     code = marshal.dumps(compile(source, f"{HOOK}/sitecustomize.py", "exec"))
     header = importlib.util.MAGIC_NUMBER + bytes([1, 0, 0, 0]) + importlib.util.source_hash(source)
-    return f"{HOOK}/__pycache__/sitecustomize.{sys.implementation.cache_tag}.pyc", header + code
+    return COMPILED, header + code
 
 
 def _folder(path: str) -> list[str]:
@@ -128,7 +126,7 @@ def command_line(command: tuple[str, ...]) -> list[str]:
         first = command[1]
         if first in ("-c", "-m") or not first.startswith("-"):
             return [python, *command[1:]]
-    return [python, "-I", "-S", f"{HOOK}/sitecustomize.py", *command]
+    return [python, "-I", "-S", COMPILED, *command]
 
 
 def payload_of(request: Request, from_root: bool) -> bytes:
