@@ -13,7 +13,7 @@ MANIFEST ?=
 TRAINING ?= yes
 SIZE ?= 20GiB
 ALL ?=
-LEDGER ?= ledger
+LEDGER ?=
 BIN := .venv/bin
 
 help:  ## this list
@@ -29,15 +29,15 @@ plan: .venv  ## what a run would do and cost at most; what was paid for so far
 costs: .venv  ## tokens and dollars paid through the run's ledger, by stage and model
 	@$(BIN)/python scripts/print_costs.py $(CONFIG)
 
-ledger-pack: .venv  ## all answers in one file to publish: FILE=ledger.jsonl.gz
-	@$(BIN)/python scripts/pack_ledger.py pack $(or $(FILE),$(error name the packed ledger: make $@ FILE=ledger.jsonl.gz)) --ledger $(LEDGER)
+ledger-pack: .venv  ## all answers in CONFIG's ledger (or LEDGER=) in one file to publish: FILE=ledger.jsonl.gz
+	@$(BIN)/python scripts/pack_ledger.py pack $(or $(FILE),$(error name the packed ledger: make $@ FILE=ledger.jsonl.gz)) $(if $(LEDGER),--ledger $(LEDGER),--config $(CONFIG))
 
 ledger-unpack: .venv  ## the answers of a packed ledger: FILE=...
-	@$(BIN)/python scripts/pack_ledger.py unpack $(or $(FILE),$(error name the packed ledger: make $@ FILE=ledger.jsonl.gz)) --ledger $(LEDGER)
+	@$(BIN)/python scripts/pack_ledger.py unpack $(or $(FILE),$(error name the packed ledger: make $@ FILE=ledger.jsonl.gz)) $(if $(LEDGER),--ledger $(LEDGER),--config $(CONFIG))
 
 verify: .venv  ## rebuild the finished run without a model, compare all; MANIFEST=, LEDGER=, TRAINING=no
 	@$(BIN)/python scripts/verify.py --config $(CONFIG) --cores $(CORES) --training $(TRAINING) \
-	  $(if $(MANIFEST),--manifest $(MANIFEST)) $(if $(filter file,$(origin LEDGER)),,--ledger $(LEDGER))
+	  $(if $(MANIFEST),--manifest $(MANIFEST)) $(if $(LEDGER),--ledger $(LEDGER))
 
 why: .venv  ## how FILE=... was made, and why it would be made again
 	@$(BIN)/python scripts/why.py --config $(CONFIG) $(or $(FILE),$(error name a file: make $@ FILE=results/...))

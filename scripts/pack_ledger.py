@@ -4,6 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from aiev.configuration import read_config
 from aiev.errors import UserError
 from aiev.ledger import Ledger
 from aiev.ledgerpack import pack, unpack
@@ -14,16 +15,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("way", choices=["pack", "unpack"])
     parser.add_argument("file", type=Path, help="the packed ledger, .jsonl.gz")
-    parser.add_argument("--ledger", type=Path, default=Path("ledger"), help="directory")
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("--ledger", type=Path, help="directory")
+    which.add_argument("--config", type=Path, help="the config that names it")
     arguments = parser.parse_args()
     start_log(None)
+    ledger = arguments.ledger or Path(read_config(arguments.config)["ledger"]["path"])
     if arguments.way == "pack":
-        count, digest = pack(arguments.ledger, arguments.file)
+        count, digest = pack(ledger, arguments.file)
         print(f"{arguments.file}: {count} entries, contents sha256 {digest}")
         return
-    counts = unpack(arguments.file, Ledger(arguments.ledger))
+    counts = unpack(arguments.file, Ledger(ledger))
     said = ", ".join(f"{count} {name}" for name, count in counts.items())
-    print(f"{arguments.ledger}: {said}")
+    print(f"{ledger}: {said}")
     if counts["different"]:
         print("where answers differ, those that the ledger had were kept")
 

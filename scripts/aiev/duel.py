@@ -5,6 +5,7 @@ out, and the unit tests of its dialogue, which neither model is shown, run on it
 """
 
 import os
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +13,7 @@ from typing import Any
 
 from aiev.digests import of_json, of_text
 from aiev.execution import Interpreter, Script
-from aiev.programs import missing_imports
+from aiev.programs import helpers, missing_imports
 from aiev.progress import Progress, log
 from aiev.records import Dialogue
 from aiev.statistics import mcnemar_p, mean_interval, paired_interval, share
@@ -24,6 +25,10 @@ Answers = dict[str, list[dict[str, Any]]]
 MODELS = ("teacher", "student")
 NO_CODE = "no-code"
 """Outcome of an answer that holds no program; the others are the sandbox's."""
+
+UNTOLD = "untold-helper"
+"""Why a problem is excluded whose tests call, beside the entry point, what the reference defines
+and the description does not name: no answer could pass but by chance."""
 
 
 def problems_of(test: Iterable[Dialogue]) -> list[Problem]:
@@ -92,14 +97,23 @@ def judge_all(
 def sound(
     problems: Sequence[Problem], interpreter: Interpreter
 ) -> tuple[list[Problem], dict[str, str]]:
-    """Problems whose own reference solution passes here, and the outcomes of the others' by id:
-    on those a model that is right would fail."""
+    """Problems that a model which is right can solve; of the others, by id, why it cannot: the
+    outcome of their own reference solution, which passes no longer, or `UNTOLD`."""
     references = {problem["task_id"]: [problem["reference"]] for problem in problems}
     outcomes = judge_all(problems, references, interpreter, "references")
-    excluded = {task: o for task, (o,) in sorted(outcomes.items()) if o != "passed"}
+    excluded = {problem["task_id"]: UNTOLD for problem in problems if _untold(problem)}
+    excluded |= {task: o for task, (o,) in outcomes.items() if o != "passed"}
+    excluded = dict(sorted(excluded.items()))
     if excluded:
-        log.warning("%d problems whose reference no longer passes: %s", len(excluded), excluded)
+        log.warning("%d problems that no answer could solve: %s", len(excluded), excluded)
     return [p for p in problems if p["task_id"] not in excluded], excluded
+
+
+def _untold(problem: Problem) -> bool:
+    told = set(re.findall(r"\w+", problem["prompt"]))
+    return not told.issuperset(
+        helpers(problem["tests"], problem["reference"], problem["entry_point"])
+    )
 
 
 def report(

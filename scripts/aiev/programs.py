@@ -105,6 +105,19 @@ def missing_imports(reference: str, solution: str) -> str:
     return "".join(lines)
 
 
+def helpers(tests: str, reference: str, entry_point: str) -> list[str]:
+    """Names that the tests take from the reference beside its entry point and what it imports,
+    sorted; none where either of the two is no program."""
+    try:
+        used = {n.id for n in ast.walk(parse(tests)) if isinstance(n, ast.Name)}
+        table, own = (symtable.symtable(_unix(t), "", "exec") for t in (reference, tests))
+    except BROKEN:
+        return []
+    used -= {s.get_name() for s in own.get_symbols() if s.is_assigned()}
+    given = {s.get_name() for s in table.get_symbols() if s.is_assigned() and not s.is_imported()}
+    return sorted(used & given - {entry_point})
+
+
 _DEFINITIONS = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 

@@ -87,6 +87,18 @@ def test_a_problem_whose_reference_no_longer_passes_is_left_out(interpreter):
     assert [one["task_id"] for one in kept] == ["0-a"] and excluded == {"0-b": "failed"}
 
 
+def test_a_problem_whose_tests_need_what_nobody_was_told_is_left_out(interpreter):
+    helper = "import math\nLIMIT = 4\ndef same(a, b):\n    return math.isclose(a, b)\n" + RIGHT
+    tests = "answer = double(2)\nassert same(answer, 4) and math.floor(answer) == 4"
+    untold = problem(name="0-b", solution=helper, tests=tests)
+    own = "def same(a, b): return a == b\nassert same(double(2), 4)"
+    problems = [untold, problem(name="0-c", solution=helper, tests=own), problem()]
+    problems.append({**untold, "task_id": "0-d", "prompt": "Write `double(x)`, and `same(a, b)`."})
+    kept, excluded = sound(problems, interpreter)
+    assert excluded == {"0-b": "untold-helper"}
+    assert [one["task_id"] for one in kept] == ["0-c", "0-a", "0-d"]
+
+
 def rows_of(*pairs):
     return [
         {

@@ -61,7 +61,9 @@ def test_a_run_is_verified_without_a_question_or_a_key(run):
 
 def test_a_stranger_needs_the_manifest_and_the_packed_ledger(run, tmp_path):
     project = run.project
-    code, said = run.script("pack_ledger", "pack", str(tmp_path / "answers.jsonl.gz"))
+    code, said = run.script(
+        "pack_ledger", "pack", str(tmp_path / "answers.jsonl.gz"), "--config", "tiny.yaml"
+    )
     assert code == 0, said
     stranger = tmp_path / "far/away"
     names = ("rules", "scripts", "config", "profiles", "envs", "code")
