@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 import textwrap
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -16,6 +17,7 @@ import pytest
 from aiev.errors import UserError
 from aiev.sandbox import Limits, Request, bubblewrap, open_sandbox, options
 from aiev.sandbox.sweep import sweep
+from aiev.sandbox.watch import Box, follow
 
 SCRIPTS = Path(bubblewrap.__file__).parents[2]
 
@@ -183,6 +185,31 @@ def test_a_bwrap_that_is_killed_while_it_builds_is_started_again(play, monkeypat
             result = pool.submit(play, "print('played')").result(timeout=20)
             # A program that had begun is not begun again.
             assert result.outcome in ("passed", "crashed"), result
+
+
+@pytest.mark.parametrize("stuck", [False, True])
+def test_a_box_that_is_not_built_yet_is_not_measured(stuck):
+    """Its /proc is still the host's. Where it cannot be built any more, it is given up."""
+    pipes = [os.pipe() for _ in range(3)]
+    close = _once(writer for _, writer in pipes)
+    closing = threading.Timer(20 if stuck else 0.2, close)
+    box = Box("/", close, Limits(processes=1, memory_mib=1), stuck=lambda: stuck)
+    closing.start()
+    start = time.monotonic()
+    assert follow(box, tuple(reader for reader, _ in pipes)) == (b"", b"")
+    closing.cancel()
+    assert box.stopped is None and box.started is None and time.monotonic() - start < 10
+    _once(r for r, _ in pipes)()
+
+
+def _once(descriptors):
+    rest = list(descriptors)
+
+    def close():
+        while rest:
+            os.close(rest.pop())
+
+    return close
 
 
 def boxes(mark):
