@@ -83,7 +83,7 @@ def choose(problems: list[Problem], size: int | None) -> list[Problem]:
     if not 1 <= size <= len(problems):
         raise UserError(
             f"a subset of {size} out of {len(problems)} problems",
-            where="config key benchmark.subset",
+            where="config: evaluation.benchmarks.<name>.subset",
             todo=f"ask for 1 to {len(problems)}, or null for all",
         )
     chosen = sorted(of_text(problem["task_id"]) for problem in problems)[:size]

@@ -66,7 +66,7 @@ def _record(
     if "inputs.json" not in result.files:
         raise UserError(
             f"recording the benchmark's inputs ended with {result.outcome}: {result.stderr[-500:]}",
-            todo="raise the limits under scoring in the config",
+            todo="raise evaluation.scoring.limits in the config",
         )
     found = json.loads(result.files["inputs.json"])
     return {p["task_id"]: found.get(p["task_id"], {"error": "not reached"}) for p in problems}

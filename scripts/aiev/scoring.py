@@ -94,7 +94,7 @@ def _run(
     if result.outcome != "passed" or rows is None:
         raise Broken(
             f"EvalPlus does not come to its end: {result.outcome}: {result.stderr.strip()[-1000:]}",
-            todo="raise the limits under scoring in the config, or mend the environment",
+            todo="raise evaluation.scoring.limits in the config, or mend the environment",
         )
     # EvalPlus's own order is that in which the tasks happened to end.
     return {p["task_id"]: _finite(rows[p["task_id"]]) for p in problems}
@@ -215,8 +215,8 @@ def prove(
         raise UserError(
             f"canonical solutions that EvalPlus does not accept here: {', '.join(wrong)}",
             where=f"EvalPlus {version('evalplus')}, {len(problems)} tasks",
-            todo="raise the time limits under scoring in the config, or, where the benchmark is"
-            " known to be wrong, list the task under benchmark.known_exceptions",
+            todo="raise the time limits in evaluation.scoring, or, where the benchmark is known to"
+            " be wrong, list the task in evaluation.benchmarks.<name>.known_exceptions",
         )
     write_text(mark, "")
     return {
