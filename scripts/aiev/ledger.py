@@ -96,17 +96,21 @@ class Ledger:
     async def alone(self, key: str) -> AsyncIterator[None]:
         """Let no other process ask the same for the length of the block: it is paid for once.
 
-        The kernel releases the lock of a process that is killed. Raises UserError where there is no
-        place to write, or no locks.
+        The kernel releases the lock of a process that is killed, and what that left half-written is
+        removed. Raises UserError where there is no place to write, or no locks.
         """
         path = self.root / ".asking" / key
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            killed = path.exists()  # or it asks now, and then leaves nothing
             while (descriptor := try_lock(path)) is None:
                 await asyncio.sleep(TURN)
         except OSError as error:
             raise UserError(f"cannot write: {error.strerror}", where=str(path)) from error
         try:
+            if killed:
+                for beside in self.path(key).parent.glob(f".{key}.json.*.part"):
+                    beside.unlink(missing_ok=True)
             yield
         finally:
             path.unlink(missing_ok=True)

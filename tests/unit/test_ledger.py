@@ -1,5 +1,6 @@
 """The ledger: what is on record is found, what is damaged is not believed, writers do not clash."""
 
+import asyncio
 import copy
 import errno
 import json
@@ -194,3 +195,22 @@ def test_a_full_disk_is_said_and_leaves_nothing(ledger, monkeypatch):
     monkeypatch.undo()
     assert not [path for path in ledger.root.rglob("*") if path.is_file()]
     assert ledger.find(REQUEST) is None
+
+
+def test_who_asks_again_removes_what_a_killed_process_left_half_written(tmp_path):
+    ledger, key, other = Ledger(tmp_path), "ab" * 32, "ab" + "cd" * 31
+    left = [tmp_path / "ab" / f".{name}.json.{pid}.part" for name in (key, other) for pid in (1, 2)]
+    left[0].parent.mkdir()
+    for beside in left:
+        beside.write_text("half an ent")
+
+    async def ask():
+        async with ledger.alone(key):
+            pass
+
+    asyncio.run(ask())
+    assert all(map(Path.exists, left)), "without a mark nobody was killed"
+    (tmp_path / ".asking" / key).touch()
+    asyncio.run(ask())
+    assert [beside.exists() for beside in left] == [False, False, True, True]
+    assert not (tmp_path / ".asking" / key).exists()
