@@ -87,11 +87,12 @@ class Scripted:
     def die(self) -> None:
         """Close the port and every open connection."""
         self.closing.set()
-        if self.server:
-            self.server.shutdown()
-            self.server.server_close()
-            self.server.drop()
-            self.server = None
+        with self.lock:  # some tests let it die of several questions at once
+            server, self.server = self.server, None
+        if server:
+            server.shutdown()
+            server.server_close()
+            server.drop()
 
     def forget(self) -> None:
         """Count from zero again."""
