@@ -33,6 +33,7 @@ from aiev.sandbox.seccomp import bpf_program
 from aiev.sandbox.sweep import LABEL, sweep
 from aiev.sandbox.watch import Box, follow, judge
 
+LIBC = ctypes.CDLL(None)
 ADDR_NO_RANDOMIZE = 0x0040000
 ETC = {
     "/etc/passwd": b"box:x:65534:65534::/box:/bin/false\n",
@@ -148,7 +149,7 @@ class Bubblewrap:
                 pipe.writer.close()
             box = _meet(process, info.reader, request.limits, stack)
             if box and self.from_root:
-                _map_users(Path(box.root).parent)
+                _map_users(os.path.dirname(box.root))
             go.writer.close()
             if box is None:
                 process.wait()
@@ -217,9 +218,8 @@ def _spawn(program: Path, command: list[str], stdout, stderr, inherited: tuple[i
     Addresses are not randomised, so that what a program prints of them does not vary. The switch
     belongs to this thread and is put back; where a container forbids it, addresses vary.
     """
-    libc = ctypes.CDLL(None)
-    before = libc.personality(0xFFFFFFFF)
-    libc.personality(before | ADDR_NO_RANDOMIZE)
+    before = LIBC.personality(0xFFFFFFFF)
+    LIBC.personality(before | ADDR_NO_RANDOMIZE)
     try:
         return subprocess.Popen(
             command,
@@ -233,7 +233,7 @@ def _spawn(program: Path, command: list[str], stdout, stderr, inherited: tuple[i
     except OSError as error:
         raise UserError(f"cannot start {program}: {error.strerror}", todo=ENABLE) from error
     finally:
-        libc.personality(before)
+        LIBC.personality(before)
 
 
 def _meet(process, info: int, limits: Limits, stack: ExitStack) -> Box | None:
@@ -242,7 +242,8 @@ def _meet(process, info: int, limits: Limits, stack: ExitStack) -> Box | None:
         init = json.loads(read_all(info))["child-pid"]
         pidfd = os.pidfd_open(init)
         stack.callback(os.close, pidfd)
-        parent = Path(f"/proc/{init}/stat").read_text("utf-8").rpartition(")")[2].split()[1]
+        with open(f"/proc/{init}/stat", "rb") as stream:
+            parent = stream.read().rpartition(b")")[2].split()[1]
     except (OSError, ValueError):
         return None
     if int(parent) != process.pid:
@@ -261,7 +262,7 @@ def _end(pidfd: int) -> None:
         signal.pidfd_send_signal(pidfd, signal.SIGKILL)
 
 
-def _map_users(process: Path) -> None:
+def _map_users(process: str) -> None:
     """Give the box of a root user its root, to be built as, and an ordinary user, to run as.
 
     An ordinary host user has one mapping only, which bwrap writes. A root that stayed root in
@@ -269,7 +270,8 @@ def _map_users(process: Path) -> None:
     """
     for kind in ("uid_map", "gid_map"):
         try:
-            (process / kind).write_text(f"0 0 1\n{USER} {USER} 1\n", "ascii")
+            with open(f"{process}/{kind}", "w") as stream:
+                stream.write(f"0 0 1\n{USER} {USER} 1\n")
         except OSError as error:
             reason = f"cannot map users for the sandbox: {error.strerror}"
             raise UserError(reason, todo=ENABLE) from error
