@@ -4,7 +4,6 @@ A run makes one box: bwrap builds the namespaces as `options.py` says, `inside.p
 program in it, `watch.py` looks on from outside.
 """
 
-import ctypes
 import importlib.util
 import json
 import os
@@ -29,12 +28,11 @@ from aiev.sandbox.options import (
     request_options,
     system_options,
 )
+from aiev.sandbox.remains import ADDR_NO_RANDOMIZE, LIBC
 from aiev.sandbox.seccomp import bpf_program
 from aiev.sandbox.sweep import LABEL, sweep
 from aiev.sandbox.watch import Box, follow, judge
 
-LIBC = ctypes.CDLL(None)
-ADDR_NO_RANDOMIZE = 0x0040000
 ETC = {
     "/etc/passwd": b"box:x:65534:65534::/box:/bin/false\n",
     "/etc/group": b"box:x:65534:\n",

@@ -30,8 +30,8 @@ def enter() -> None:
     _write_files(request["files"])
     _set_limits(request["limits"])
     os.write(status_fd, b"ready\n")
-    # Collections would write to what Python has made so far, all of which the fork shares: 200
-    # pages to copy, and 3% of a short run.
+    # Collections would write to what Python has made so far, all of which the fork shares: that
+    # copied 200 of the 1,700 pages that a short program faults.
     gc.freeze()
     child = os.fork()
     if not child:
