@@ -15,6 +15,9 @@ SIZE ?= 20GiB
 ALL ?=
 LEDGER ?=
 BIN := .venv/bin
+# Fails while a run works here, whose code and files are about to be replaced.
+IDLE = if [ -e .aiev/lock ] && command -v flock >/dev/null && ! flock -n .aiev/lock true; then \
+  echo "a run works in this directory (process $$(cat .aiev/lock)): wait for it or stop it"; exit 1; fi
 
 help:  ## this list
 	@grep -hE '^[a-z.-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z.-]+):.*## /  make \1\t/' | expand -t 24
@@ -71,6 +74,7 @@ sandbox-image: .venv  ## the image of the docker sandbox, in the engine that DOC
 .venv/ready: envs/lock.txt envs/build.txt envs/converter.txt
 	@command -v $(PYTHON) >/dev/null || { echo "no $(PYTHON) here; name one: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11"; exit 1; }
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v[:2] < (3, 11) and "Python 3.11 or newer is needed, and $(PYTHON) is %d.%d; try make $(MAKECMDGOALS) PYTHON=python3.11" % v[:2])'
+	@$(IDLE)
 	@echo "setting up .venv (1.8 GB, about 2 minutes); the log is .venv.log"
 	@rm -rf .venv && $(PYTHON) -m venv .venv
 	@{ $(BIN)/pip install --quiet --requirement envs/build.txt && \
@@ -80,6 +84,7 @@ sandbox-image: .venv  ## the image of the docker sandbox, in the engine that DOC
 	@touch $@
 
 clean:  ## remove results, logs and the action store; answers and fetched files stay
-	rm -rf results logs benchmarks .snakemake
+	@$(IDLE)
+	rm -rf results logs benchmarks .snakemake resources/students resources/benchmarks
 	@# What a user changed in an output's place stays in .aiev/changed.
 	find .aiev -mindepth 1 -maxdepth 1 ! -name changed -exec rm -rf {} + 2>/dev/null || true

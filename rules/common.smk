@@ -48,6 +48,10 @@ try:
         start_jobs_from(take_snapshot(CHECKOUT, given))
 except UserError as error:
     raise WorkflowError(str(error)) from None
+except OSError as error:
+    todo = "free some space or mend its permissions, then run again"
+    reason = UserError(f"cannot begin: {error}", todo=todo)
+    raise WorkflowError(str(reason)) from None
 
 # Of the copy from here on, in the run and in its jobs.
 SOURCES = Path(workflow.basedir)

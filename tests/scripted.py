@@ -35,6 +35,7 @@ class Raw:
     body: bytes
     content_type: str = "application/json"
     status: int = 200
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 def completion(text: str | None, **fields: Any) -> dict[str, Any]:
@@ -168,6 +169,8 @@ def _handler(endpoint: Scripted) -> type[BaseHTTPRequestHandler]:
             self.send_response(found.status)
             self.send_header("Content-Type", found.content_type)
             self.send_header("Content-Length", str(len(found.body)))
+            for header in found.headers:
+                self.send_header(*header)
             self.end_headers()
             self.wfile.write(found.body)
 

@@ -29,22 +29,45 @@ FIRST_PAUSE = 0.5
 TIMEOUTS = 2
 """Attempts that may take their full time: a server that hangs is not waited for five times."""
 
+LIMITED = 600.0
+"""Seconds for which a rate limit is waited out, before it counts as a failed attempt."""
+
 TRANSIENT = (
     openai.APIConnectionError,
     openai.InternalServerError,
     openai.RateLimitError,
 )
 
+REFUSALS = ("content_filter", "content_policy_violation", "invalid_prompt")
+"""Codes by which vendors say that they will not answer a prompt."""
+
 UNSENT = {"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol"}
 """Errors of the HTTP library before it sent the request: by name, for it is not the same library in
 every version of openai. One that is not known here counts as sent."""
 
-FULL = "context-full"
-"""Instead of a reason to finish, in the entry of a question that the model could not take."""
+
+class NoAnswer(Exception):
+    """The model has no answer to this question, whatever is done; other questions go on.
+
+    reason: in a word; it stands for a reason to finish in the question's entry in the ledger.
+    """
+
+    reason: str
 
 
-class ContextFull(Exception):
+class ContextFull(NoAnswer):
     """The conversation no longer fits the model's context."""
+
+    reason = "context-full"
+
+
+class Refused(NoAnswer):
+    """The vendor's filter will not let the prompt through."""
+
+    reason = "refused"
+
+
+_NO_ANSWER = {kind.reason: kind for kind in (ContextFull, Refused)}
 
 
 class Chat:
@@ -83,6 +106,8 @@ class Chat:
             api_key=endpoint.api_key,
             timeout=self._timeout,
             max_retries=0,
+            # A proxy of the environment is not asked for a server on this machine.
+            http_client=openai.DefaultAsyncHttpxClient(trust_env=False) if endpoint.local else None,
         )
 
     async def __aenter__(self) -> "Chat":
@@ -118,8 +143,8 @@ class Chat:
         from last time. Left to itself, llama.cpp gives the place to whoever shares the example at
         the start of all prompts, and reads each conversation anew at every turn.
 
-        Raises ContextFull when the conversation is too long, EndpointError when the server keeps
-        failing after retries, BudgetError before a call that could pass the budget.
+        Raises NoAnswer when the conversation is too long or refused, EndpointError when the server
+        keeps failing after retries, BudgetError before a call that could pass the budget.
         """
         request = {
             **self.endpoint.identity(),
@@ -145,15 +170,15 @@ class Chat:
                 return await asyncio.shield(call)
 
     def _recall(self, request: dict[str, Any], alone: bool = False) -> Answer | None:
-        """The answer on record. That the context was full is on record for who replays; else it is
-        asked again, which costs nothing: the context may be larger now.
+        """The answer on record. That there was none is on record for who replays; else it is asked
+        again, which costs nothing: the context may be larger now.
 
         alone: this task is inside of `Ledger.alone` with the request's key.
         """
         answer = self.ledger.find(request)
-        if answer and answer.finish_reason == FULL:
+        if answer and answer.finish_reason in _NO_ANSWER:
             if self.ledger.mode == "replay":
-                raise ContextFull("the ledger says so")
+                raise _NO_ANSWER[answer.finish_reason]("the ledger says so")
             return None
         if answer and self.spending and self.ledger.mode == "record":
             self.spending.settle(answer.key, tokens_of(answer, most_tokens(request)), alone)
@@ -169,8 +194,8 @@ class Chat:
             async with self._noted(key, request) as bill:
                 try:
                     answer = await self._send(key, request, conversation)
-                except ContextFull:
-                    self.ledger.add(request, Answer("", FULL, 0, 0))
+                except NoAnswer as none:
+                    self.ledger.add(request, Answer("", none.reason, 0, 0))
                     raise
                 bill.append(answer)
                 answer = self.ledger.add(request, answer)
@@ -216,17 +241,23 @@ class Chat:
         if conversation is not None and self.endpoint.conversations:
             body["extra_body"] = {"id_slot": conversation % self.endpoint.conversations}
         problem = ""
-        lost, timeouts = False, 0
-        for attempt in range(ATTEMPTS):
-            if attempt:
-                await asyncio.sleep(FIRST_PAUSE * 2 ** (attempt - 1))
+        lost, timeouts, attempt, limited = False, 0, 0, 0.0
+        while attempt < ATTEMPTS:
             if lost:
                 await self._reserve(key, request)
             try:
                 return answer_of(await self._client.chat.completions.create(**body))
             except TRANSIENT as error:
-                problem, lost = f"{type(error).__name__}: {error}", _was_sent(error)
+                problem, lost = _told(error), _was_sent(error)
+                wait = _asked_to_wait(error)
+                if wait and limited + wait <= LIMITED:
+                    limited += wait
+                    log.info("a rate limit: waiting %.0f s, as the server asks", wait)
+                    await asyncio.sleep(wait)
+                    continue
             except openai.BadRequestError as error:
+                if error.code in REFUSALS:
+                    raise Refused(self._shown(str(error))) from None
                 if "context" in str(error):
                     raise ContextFull(self._shown(str(error))) from None
                 raise self._error(f"it refused the request: {error.message}") from None
@@ -240,10 +271,13 @@ class Chat:
             if lost:
                 self._lost(key, request)
             shown = self._shown(problem)
-            log.info("attempt %d of %d failed: %s", attempt + 1, ATTEMPTS, shown)
+            attempt += 1
+            log.info("attempt %d of %d failed: %s", attempt, ATTEMPTS, shown)
             timeouts += problem.startswith("APITimeoutError")
             if timeouts == TIMEOUTS or self.endpoint.state():
                 break
+            if attempt < ATTEMPTS:
+                await asyncio.sleep(FIRST_PAUSE * 2 ** (attempt - 1))
         raise self._error(problem)
 
     def _shown(self, text: str) -> str:
@@ -259,6 +293,24 @@ class Chat:
             where=f"{place}, log {endpoint.log_path}" if endpoint.log_path else place,
             todo=todo or "mend the server, then run the same command: every answer so far is kept",
         )
+
+
+def _told(error: Exception) -> str:
+    """The error in words; openai calls every failed connection "Connection error."."""
+    said = f"{type(error).__name__}: {error}"
+    known = isinstance(error, openai.APIConnectionError) and str(error.__cause__ or "")
+    return f"{said} {known}" if known else said
+
+
+def _asked_to_wait(error: Exception) -> float:
+    """Seconds that a server over its rate limit asks for (Retry-After); 0 where it asks for none,
+    and where waiting does not help, as the account is empty."""
+    if not isinstance(error, openai.RateLimitError) or error.code == "insufficient_quota":
+        return 0.0
+    try:
+        return min(max(float(error.response.headers.get("retry-after", "")), 0.0), LIMITED)
+    except ValueError:
+        return 0.0
 
 
 def _was_sent(error: Exception) -> bool:

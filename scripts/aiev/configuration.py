@@ -3,6 +3,7 @@
 import copy
 import difflib
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from jsonschema.validators import extend
 from aiev.endpoints import check_address
 from aiev.errors import UserError
 from aiev.records import read_text
+from aiev.resources import declared
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -23,11 +25,7 @@ def read_config(path: Path) -> dict[str, Any]:
     todo = "name a run's config, such as CONFIG=config/config.yaml"
     if not path.is_file():
         raise UserError("no such config", where=str(path), todo=todo)
-    try:
-        config = yaml.safe_load(read_text(path))
-    except (yaml.YAMLError, RecursionError) as error:
-        said = " ".join(str(error).split())
-        raise UserError(f"not YAML: {said}", where=str(path), todo="mend the file") from error
+    config = read_yaml(path)
     config = {} if config is None else config
     if not isinstance(config, dict):
         raise UserError("no config: a mapping of keys is needed", where=str(path), todo=todo)
@@ -44,14 +42,32 @@ def check_config(config: dict[str, Any], directory: Path) -> None:
     errors = sorted(_Filling(schema).iter_errors(config), key=_order)
     if errors:
         raise _mistake(errors[0], schema)
-    resources = yaml.safe_load((directory / "resources.yaml").read_text("utf-8"))
-    config["resources"] = resources
+    resources = config["resources"] = _resources(directory / "resources.yaml")
     _check_names(config, resources)
+    _check_models(config["models"])
     _check_sizes(config)
+    accumulation(config["training"])
     _check_recorded(config["rounds"]["recorded"])
     _check_prices(config)
-    for role, model in config["models"].items():
-        check_address(model["base_url"], f"config: models.{role}.base_url")
+
+
+def _resources(path: Path) -> dict[str, Any]:
+    """The declarations of external files, each of them checked."""
+    resources = read_yaml(path)
+    if not isinstance(resources, dict):
+        raise UserError("no declarations: a mapping of names is needed", where=str(path))
+    for name, value in resources.items():
+        declared(value, f"{path}: {name}")
+    return resources
+
+
+def read_yaml(path: Path) -> Any:
+    """Raises UserError where that cannot be."""
+    try:
+        return yaml.safe_load(read_text(path))
+    except (yaml.YAMLError, RecursionError) as error:
+        said = " ".join(str(error).split())
+        raise UserError(f"not YAML: {said}", where=str(path), todo="mend the file") from error
 
 
 def _filling(validator, properties, instance, schema):
@@ -139,9 +155,22 @@ def _check_names(config: dict[str, Any], resources: dict[str, Any]) -> None:
                 where=f"config: {key}",
                 todo=f"did you mean {close[0]!r}?" if close else "declare it in resources.yaml",
             )
-    for role, model in config["models"].items():
+
+
+def _check_models(models: dict[str, Any]) -> None:
+    for role, model in models.items():
+        key = f"config: models.{role}"
+        check_address(model["base_url"], f"{key}.base_url")
+        if role == "student" and not model["resource"]:
+            raise UserError("a student is trained from weights", where=f"{key}.resource")
         if model["kind"] != "openai" and not model["resource"]:
-            raise UserError("a local model needs weights", where=f"config: models.{role}.resource")
+            raise UserError("a local model needs weights", where=f"{key}.resource")
+        if role == "teacher" and model["resource"] and model["version"]:
+            raise UserError(
+                "both a version and a resource, and dialogues could name only one of them",
+                where=f"{key}.version",
+                todo="a model that is served elsewhere has a version; take its resource out",
+            )
 
 
 def _check_sizes(config: dict[str, Any]) -> None:
@@ -163,6 +192,22 @@ def _check_sizes(config: dict[str, Any]) -> None:
             todo="lower rounds.count or rounds.dialogues, or raise seeds.shards, which deals the "
             "seeds anew: in a run that has begun, earlier rounds get others",
         )
+
+
+def accumulation(params: Mapping[str, Any]) -> int:
+    """Micro batches that an optimiser step adds up on each accelerator.
+
+    params: the config's `training`. Raises UserError where the sizes do not fit.
+    """
+    together = params["micro_batch"] * params["accelerators"]
+    if params["global_batch"] % together:
+        raise UserError(
+            f"training.global_batch is {params['global_batch']}, which is no multiple of "
+            f"micro_batch x accelerators = {together}",
+            where="config: training",
+            todo=f"set training.global_batch to a multiple of {together}",
+        )
+    return params["global_batch"] // together
 
 
 def _check_recorded(path: str | None) -> None:

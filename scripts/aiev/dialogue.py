@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from aiev.chat import Chat, ContextFull
+from aiev.chat import Chat, NoAnswer
 from aiev.checks import flaw, is_testable
 from aiev.digests import of_json
 from aiev.execution import Interpreter, Script, script_of
@@ -102,6 +102,8 @@ class _Talk:
             if not left:
                 raise Rejected(f"unsolved-{result.outcome}")
             words = await questioner.describe(self.script.code, error, self.next_seed())
+            if not words:
+                raise Rejected("empty-description")
             self.say("user", "description", words)
             answer = await self.sample(programmer, partial(programmer.revise, error, words))
             self.say("assistant", "revision", answer)
@@ -198,8 +200,8 @@ async def write_dialogue(
         await talk.write()
     except Rejected as rejected:
         verdict, reason = "rejected", str(rejected)
-    except ContextFull:
-        verdict, reason = "rejected", "context-full"
+    except NoAnswer as none:
+        verdict, reason = "rejected", none.reason
     try:
         program = take_apart(talk.script.code)
         parts = program.solution, program.tests, program.entry_point

@@ -7,8 +7,8 @@ from aiev.chat import Chat
 from aiev.programs import code_block
 from aiev.prompts import render
 
-_THINKING = re.compile(r"<think>.*?</think>", re.DOTALL)
-"""Reasoning models think aloud; their thoughts are no part of a dialogue."""
+_THINKING = re.compile(r"<think>.*?(?:</think>|\Z)", re.DOTALL)
+"""Reasoning models think aloud; their thoughts are no part of a dialogue, cut off or not."""
 
 
 @dataclass(frozen=True)

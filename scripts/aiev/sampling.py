@@ -12,7 +12,7 @@ from itertools import accumulate
 from typing import Any
 
 from aiev.benchmarks import Problem
-from aiev.chat import Chat, ContextFull
+from aiev.chat import Chat, NoAnswer
 from aiev.ledger import Answer
 from aiev.progress import Progress, log
 from aiev.prompts import render
@@ -65,8 +65,8 @@ async def _ask(client: Chat, prompt: str, decoding: Decoding, task: str) -> Answ
             max_tokens=decoding.max_tokens,
             seed=decoding.seed(task),
         )
-    except ContextFull:
-        return Answer(text="", finish_reason="context-full", prompt_tokens=0, completion_tokens=0)
+    except NoAnswer as none:
+        return Answer(text="", finish_reason=none.reason, prompt_tokens=0, completion_tokens=0)
 
 
 def _row(problem: Problem, answer: Answer) -> dict[str, Any]:

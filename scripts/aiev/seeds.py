@@ -205,7 +205,7 @@ def _hub_rows(source: Mapping[str, Any], cache: Path) -> Iterable[dict[str, Any]
             revision=source["revision"],
             cache_dir=str(cache),
         )
-    except (OSError, ValueError, DatasetsError) as error:
+    except (OSError, ValueError, RuntimeError, DatasetsError) as error:
         raise UserError(
             f"cannot load the data set: {error}",
             where=f"seeds.sources: {_label(source)}",

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from aiev import trainer
+from aiev.configuration import accumulation
 from aiev.encoding import IGNORED, Encoded, add_tokens, encode_all
 from aiev.errors import UserError
 from aiev.launching import launch
@@ -114,19 +115,6 @@ def _specification(
         "model": str(model.resolve()),
         "result": str(scratch / "result.json"),
     }
-
-
-def accumulation(params: Mapping[str, Any]) -> int:
-    """Micro batches that an optimiser step adds up on each accelerator."""
-    together = params["micro_batch"] * params["accelerators"]
-    if params["global_batch"] % together:
-        raise UserError(
-            f"training.global_batch is {params['global_batch']}, which is no multiple of "
-            f"micro_batch x accelerators = {together}",
-            where="config: training",
-            todo=f"set training.global_batch to a multiple of {together}",
-        )
-    return params["global_batch"] // together
 
 
 def _last_complete(checkpoints: Path) -> str | None:

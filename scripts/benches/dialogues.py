@@ -10,6 +10,7 @@ from aiev.chat import Chat
 from aiev.configuration import read_config
 from aiev.dialogue import Settings, write_dialogues
 from aiev.endpoints import serve
+from aiev.errors import UserError
 from aiev.execution import open_interpreter
 from aiev.ledger import Ledger
 from aiev.records import read_json, read_jsonl
@@ -23,7 +24,10 @@ def dialogue_saturation() -> None:
     """The dialogue stage's completion tokens per second, against four clients that put the same
     questions to the same server without ever pausing."""
     config = _config()
-    seeds = read_jsonl(Path("results") / config["name"] / "seeds" / "000.jsonl")[:SEEDS]
+    shard = Path("results") / config["name"] / "seeds" / "000.jsonl"
+    if not shard.exists():
+        raise UserError("no seeds of the laptop run here", where=str(shard), todo="make run")
+    seeds = read_jsonl(shard)[:SEEDS]
     teacher = config["models"]["teacher"]
     resource = config["resources"][teacher["resource"]]
     weights = Path("resources") / teacher["resource"] / resource["file"]

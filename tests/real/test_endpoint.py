@@ -59,6 +59,27 @@ def test_a_real_model_answers_once_and_the_ledger_after_that(weights, tmp_path):
     assert 0 < first[0].completion_tokens <= 16
 
 
+def test_a_proxy_of_the_environment_is_not_asked_for_a_server_of_ours(
+    weights, tmp_path, monkeypatch
+):
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    with serve(SETTINGS, weights, tmp_path, tmp_path / "job.log") as endpoint:
+        (answer,), _ = ask(endpoint, Ledger(tmp_path / "ledger"), HELLO, max_tokens=4)
+    assert answer.text
+
+
+def test_a_gpu_that_the_build_does_not_know_is_an_error(weights, tmp_path):
+    settings = SETTINGS | {"gpu_layers": -1}
+    with (
+        serve(settings, weights, tmp_path, tmp_path / "job.log") as endpoint,
+        pytest.raises(EndpointError, match="finds no GPU"),
+    ):
+        ask(endpoint, Ledger(tmp_path / "ledger"), HELLO, max_tokens=4)
+
+
 def test_one_slot_and_a_seed_give_the_same_answer(weights, tmp_path):
     answers = []
     for name in ("one", "two"):

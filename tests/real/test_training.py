@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 
 from aiev import trainer
+from aiev.configuration import accumulation
 from aiev.digests import of_directory
 from aiev.errors import UserError
 from aiev.records import read_json, read_jsonl, write_jsonl
 from aiev.students import prepare_student
 from aiev.tags import TOKENS
-from aiev.training import accumulation, train
+from aiev.training import train
 
 pytestmark = pytest.mark.real
 ROOT = Path(__file__).parents[2]

@@ -3,13 +3,14 @@
 import asyncio
 import json
 import socket
+import time
 import traceback
 
 import pytest
 from scripted import CLOSE, HANG, Raw, completion
 
 from aiev import chat as module
-from aiev.chat import ATTEMPTS, Chat, ContextFull
+from aiev.chat import ATTEMPTS, Chat, ContextFull, Refused
 from aiev.endpoints import Endpoint
 from aiev.errors import EndpointError
 from aiev.ledger import Ledger
@@ -206,6 +207,50 @@ def test_a_conversation_that_is_too_long(scripted, endpoint_of, ledger):
     scripted.script = lambda body: "The context is larger now"
     assert ask(endpoint_of(scripted), ledger)[0].text == "The context is larger now"
     assert ask(endpoint_of(scripted), Ledger(ledger.root, "replay"))[0].text.endswith("now")
+
+
+@pytest.mark.parametrize("code", ["content_filter", "invalid_prompt"])
+def test_a_prompt_that_the_vendor_refuses(code, scripted, endpoint_of, ledger):
+    said = {"error": {"message": "the prompt triggered the filter", "code": code}}
+    scripted.script = lambda body: Raw(json.dumps(said).encode(), status=400)
+    for mode in ("record", "replay"):
+        with pytest.raises(Refused):
+            ask(endpoint_of(scripted), Ledger(ledger.root, mode))
+    assert len(scripted.bodies) == 1
+
+
+def limited(wait: str, code: str = "rate_limit_exceeded") -> Raw:
+    body = json.dumps({"error": {"message": "too many", "code": code}}).encode()
+    return Raw(body, status=429, headers=(("Retry-After", wait),))
+
+
+def test_a_rate_limit_is_waited_out(scripted, endpoint_of, ledger):
+    """As long as the server asks, and more often than a failure is put up with."""
+    todo = [limited("0.1")] * (ATTEMPTS + 2)
+    scripted.script = lambda body: todo.pop() if todo else "Good day"
+    start = time.monotonic()
+    assert ask(endpoint_of(scripted), ledger)[0].text == "Good day"
+    assert time.monotonic() - start >= 0.1 * (ATTEMPTS + 2)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [limited("1", "insufficient_quota"), limited("soon"), limited("nan"), limited("-1")],
+    ids=["empty account", "word", "nan", "negative"],
+)
+def test_a_rate_limit_that_waiting_does_not_end(answer, scripted, endpoint_of, ledger):
+    scripted.script = lambda body: answer
+    with pytest.raises(EndpointError, match="too many"):
+        ask(endpoint_of(scripted), ledger)
+    assert len(scripted.bodies) == ATTEMPTS
+
+
+def test_a_rate_limit_without_end(scripted, endpoint_of, ledger, monkeypatch):
+    monkeypatch.setattr(module, "LIMITED", 0.25)
+    scripted.script = lambda body: limited("0.1")
+    with pytest.raises(EndpointError, match="too many"):
+        ask(endpoint_of(scripted), ledger)
+    assert len(scripted.bodies) == 2 + ATTEMPTS
 
 
 def test_another_bad_request_is_no_full_context(scripted, endpoint_of, ledger):

@@ -2,6 +2,7 @@
 
 import copy
 import math
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -232,6 +233,38 @@ def test_a_resource_that_is_not_declared(config, where):
 
 def test_a_local_model_without_weights():
     assert "weights" in mistake({"models": {"teacher": {"name": "x"}}}).what
+
+
+@pytest.mark.parametrize(
+    ("config", "where"),
+    [
+        ({"models": {"student": {"name": "x", "kind": "openai"}}}, "models.student.resource"),
+        ({"models": {"teacher": {"name": "x", "kind": "openai", "resource": "smollm2-135m",
+          "version": "1"}}}, "models.teacher.version"),
+        ({"training": {"micro_batch": 3, "global_batch": 4}}, "training"),
+        ({"training": {"scheduler": "linaer"}}, "training.scheduler"),
+    ],
+)  # fmt: skip
+def test_a_contradiction_is_found_before_anything_is_paid(config, where):
+    assert mistake(config).where == f"config: {where}"
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ("", "resources.yaml"),
+        ("a: [", "resources.yaml"),
+        ("- a", "resources.yaml"),
+        ("mine: {sha256: 00}", "resources.yaml: mine"),
+        ("mine:", "resources.yaml: mine"),
+    ],
+)
+def test_a_bad_declaration_of_files_is_named(text, where, tmp_path):
+    shutil.copyfile(CONFIG / "schema.yaml", tmp_path / "schema.yaml")
+    (tmp_path / "resources.yaml").write_text(text, "utf-8")
+    with pytest.raises(UserError) as caught:
+        check_config({}, tmp_path)
+    assert caught.value.where == f"{tmp_path}/{where}"
 
 
 def test_more_shards_than_there_are():

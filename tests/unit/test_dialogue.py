@@ -185,6 +185,13 @@ def test_empty_words(write, scripted):
     (dialogue,) = write("once_a")
     assert dialogue["reason"] == "empty-answer"
     assert kinds(dialogue) == ["problem", "solution"] and dialogue["executions"] == []
+    describes = "Running this answer failed:"
+    scripted.script = lambda body: (
+        "" if body["messages"][-1]["content"].startswith(describes) else dialogues(body)
+    )
+    (dialogue,) = write("mended_a")
+    assert dialogue["reason"] == "empty-description"
+    assert kinds(dialogue) == ["problem", "solution", "stderr"]
 
 
 def test_a_full_context_ends_one_dialogue_and_not_the_others(write, scripted):
@@ -214,6 +221,18 @@ def test_thoughts_are_no_part_of_a_dialogue(write, scripted):
     (dialogue,) = write("once_a")
     assert dialogue["verdict"] == "verified"
     assert not any("think>" in message["content"] for message in dialogue["messages"])
+    scripted.script = lambda body: "<think>\nHm, the exercise could be about"  # cut off
+    (dialogue,) = write("once_a")
+    assert dialogue["reason"] == "empty-problem" and dialogue["messages"] == []
+
+
+def test_a_refused_prompt_ends_one_dialogue_and_not_the_others(write, scripted):
+    said = {"error": {"message": "filtered", "code": "content_filter"}}
+    refusal = Raw(json.dumps(said).encode(), status=400)
+    scripted.script = lambda body: refusal if "mended_a" in str(body) else dialogues(body)
+    refused, sound = write("mended_a", "once_a")
+    assert (refused["verdict"], refused["reason"]) == ("rejected", "refused")
+    assert sound["verdict"] == "verified"
 
 
 def test_a_dialogue_depends_on_no_neighbour(write):

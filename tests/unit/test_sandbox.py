@@ -63,7 +63,7 @@ def test_no_host_path_in_what_a_program_sees(play):
 
 def test_only_own_processes(play):
     result = play("import os; print(sorted(int(p) for p in os.listdir('/proc') if p.isdigit()))")
-    assert result.stdout == "[1, 2, 3]\n"
+    assert result.stdout == "[1, 2]\n"
 
 
 def test_no_open_file_of_the_host(play):
@@ -77,7 +77,7 @@ def test_no_open_file_of_the_host(play):
                 pass
     """
     assert set(play(code).stdout.split()) <= {
-        "pipe", "/dev/null", "anon_inode", "/proc/3/fd", "/proc",
+        "pipe", "/dev/null", "anon_inode", "/proc/2/fd", "/proc",
     }  # fmt: skip
 
 
@@ -85,7 +85,7 @@ def test_a_root_cannot_mount_what_is_closed_to_the_box_s_user(tmp_path):
     tmp_path.chmod(0o700)
     request = Request({}, ("python", "-c", ""), mounts={"/data": tmp_path})
     with pytest.raises(UserError, match="closed"):
-        options.payload_of(request, from_root=True)
+        options.payload_of(request, from_root=True, parent=False)
 
 
 # What it leaves
@@ -183,8 +183,40 @@ def test_a_bwrap_that_is_killed_while_it_builds_is_started_again(play, monkeypat
         for moment in range(100):
             to_kill.append(moment * 3e-5)
             result = pool.submit(play, "print('played')").result(timeout=20)
-            # A program that had begun is not begun again.
-            assert result.outcome in ("passed", "crashed"), result
+            assert result.outcome == "passed", result
+
+
+@pytest.mark.parametrize(
+    ("code", "limits", "starts", "outcome", "exit_code"),
+    [
+        ("print(1)", {}, 1, "passed", 0),
+        ("raise SystemExit(3)", {}, 1, "failed", 3),
+        ("raise SystemExit(255)", {}, 1, "failed", 255),
+        ("raise SystemExit(137)", {}, 2, "failed", 137),
+        ("import os; os.kill(os.getpid(), 9)", {}, 2, "crashed", None),
+        ("while True: pass", {"cpu_seconds": 1}, 1, "timed-out", None),
+        ("while True: pass", {"wall_seconds": 0.3}, 1, "timed-out", None),
+    ],
+)
+def test_only_an_end_that_can_mean_two_things_takes_a_second_run(
+    play, monkeypatch, code, limits, starts, outcome, exit_code
+):
+    spawn, started = bubblewrap._spawn, []
+
+    def counted(*arguments):
+        started.append(arguments)
+        return spawn(*arguments)
+
+    monkeypatch.setattr(bubblewrap, "_spawn", counted)
+    result = play(code, **limits)
+    assert (len(started), result.outcome, result.exit_code) == (starts, outcome, exit_code)
+
+
+def test_a_program_that_leaves_its_output_behind_is_waited_for(play):
+    """The end of its streams is not its own."""
+    code = "import os, time; os.closerange(0, 3); time.sleep(0.3); os._exit(4)"
+    result = play(code)
+    assert result.exit_code == 4 and result.seconds > 0.3
 
 
 @pytest.mark.parametrize("stuck", [False, True])

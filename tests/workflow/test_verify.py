@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 from matrix import finished, prepared
-from project import Project
+from project import ROOT, Project
 from scripted import scripted_endpoint
 from tiny import answers
 
 from aiev.digests import of_file
+from aiev.guard import hold
 from aiev.records import read_json, write_json
 
 RUN = Path("results/tiny")
@@ -189,3 +190,24 @@ def test_why_of_a_file_that_nobody_makes(run):
     code, said = why(run, f"{RUN}/rounds/0/trane.jsonl")
     assert code == 2 and "no rule makes this file" in said and "Traceback" not in said
     assert f"did you mean {RUN}/rounds/0/train.jsonl" in said
+
+
+def test_a_run_after_make_clean_is_the_same_run(run, copy):
+    project, asked = copy.project, len(run.scripted.bodies)
+    before = project.file(RUN / "manifest.json")
+    shutil.copyfile(ROOT / "Makefile", project.root / "Makefile")
+    subprocess.run(["make", "clean"], cwd=project.root, check=True, capture_output=True)
+    assert not (project.root / RUN).exists() and (project.root / "ledger").is_dir()
+    finished(project)
+    assert project.file(RUN / "manifest.json") == before
+    assert len(run.scripted.bodies) == asked
+
+
+def test_make_touches_nothing_while_a_run_works(copy):
+    shutil.copyfile(ROOT / "Makefile", copy.project.root / "Makefile")
+    with hold(copy.project.root / ".aiev/lock", "taken"):
+        for target in ("clean", ".venv"):
+            command = ["make", target, f"PYTHON={sys.executable}"]
+            done = subprocess.run(command, cwd=copy.project.root, capture_output=True, text=True)
+            assert done.returncode == 2 and "a run works in this directory" in done.stdout
+    assert (copy.project.root / RUN).is_dir()

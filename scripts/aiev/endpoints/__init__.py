@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from aiev.digests import of_path
 from aiev.errors import UserError
@@ -44,6 +44,8 @@ class Endpoint:
     conversations: int = 0
     api_key: str = field(default=NO_KEY, repr=False)
     log_path: Path | None = None
+    local: ClassVar[bool] = False
+    """Whether it is a server of ours, on loopback."""
 
     def identity(self) -> dict[str, str]:
         """What of the endpoint decides an answer: never its address."""

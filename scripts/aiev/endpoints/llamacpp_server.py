@@ -7,6 +7,7 @@ and so that the kernel ends it with the job that started it. Prints one line wit
 import argparse
 import json
 import signal
+import sys
 
 import xllamacpp
 
@@ -32,7 +33,12 @@ def parameters(settings: dict) -> xllamacpp.CommonParams:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("settings", help="JSON")
-    server = xllamacpp.Server(parameters(json.loads(parser.parse_args().settings)))
+    settings = json.loads(parser.parse_args().settings)
+    devices = xllamacpp.get_device_info()
+    if settings["gpu_layers"] and all("CPU" in device["type"].name for device in devices):
+        # llama.cpp would compute on the CPU without a word.
+        sys.exit("gpu_layers is not 0, and this build of xllamacpp finds no GPU")
+    server = xllamacpp.Server(parameters(settings))
     print(server.listening_address, flush=True)
     signal.pause()
 

@@ -16,6 +16,9 @@ from aiev.errors import EndpointError
 from aiev.processes import die_with_parent
 from aiev.progress import log
 
+DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+"""A proxy of the environment knows no server on this machine."""
+
 
 @dataclass
 class LocalEndpoint(Endpoint, ABC):
@@ -25,6 +28,7 @@ class LocalEndpoint(Endpoint, ABC):
     or convert into `scratch` first.
     """
 
+    local: ClassVar[bool] = True
     start_seconds: ClassVar[float] = 180
     """A cold network disk may take minutes."""
     talks: ClassVar[bool] = False
@@ -106,7 +110,7 @@ def environment() -> dict[str, str]:
 
 def _healthy(url: str) -> bool:
     try:
-        with urllib.request.urlopen(f"{url}/health", timeout=5) as answer:
+        with DIRECT.open(f"{url}/health", timeout=5) as answer:
             return answer.status == 200
     except (urllib.error.URLError, OSError):
         return False

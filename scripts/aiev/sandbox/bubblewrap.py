@@ -31,7 +31,7 @@ from aiev.sandbox.options import (
 from aiev.sandbox.remains import ADDR_NO_RANDOMIZE, LIBC
 from aiev.sandbox.seccomp import bpf_program
 from aiev.sandbox.sweep import LABEL, sweep
-from aiev.sandbox.watch import Box, follow, judge
+from aiev.sandbox.watch import Box, Ending, follow, judge, out_of_time
 
 ETC = {
     "/etc/passwd": b"box:x:65534:65534::/box:/bin/false\n",
@@ -127,18 +127,28 @@ class Bubblewrap:
         self.files = dict([*ETC.items(), compiled_hook()])
 
     def run(self, request: Request) -> Result:
-        """See `Sandbox.run`."""
-        payload = payload_of(request, self.from_root)
+        """See `Sandbox.run`.
+
+        bwrap gives the same code for an exit code of 137 and for SIGKILL. A program that ends with
+        such a one runs again, with a parent in the box that can tell them apart: it reaches
+        nothing that a second run could change, and the fork would cost every run a quarter more.
+        Files can be collected only while that parent keeps the box.
+        """
+        parent = bool(request.collect)
+        return self._run(request, parent) or self._run(request, parent=True)
+
+    def _run(self, request: Request, parent: bool) -> Result | None:
+        """A run, begun again where the program had not; None where its end has to be told apart."""
+        payload = payload_of(request, self.from_root, parent)
         for attempt in range(STARTS):
             try:
-                return self._run(request, payload)
+                return self._run_once(request, payload, parent)
             except NotStarted as error:
-                # The program has not run, so that another start repeats nothing.
                 log.info("the sandbox did not start (%d of %d): %s", attempt + 1, STARTS, error)
                 reason = str(error)
         raise UserError(f"the sandbox could not be started: {reason}", todo=ENABLE)
 
-    def _run(self, request: Request, payload: bytes) -> Result:
+    def _run_once(self, request: Request, payload: bytes, parent: bool) -> Result | None:
         """One start. Raises NotStarted when bwrap ended before the program began."""
         with ExitStack() as stack:
             stdout, stderr, status, info, go = pipes = [_Pipe(stack) for _ in range(5)]
@@ -159,11 +169,14 @@ class Bubblewrap:
                 (stdout.reader, stderr.reader, status.reader),
                 lambda: hold_folder(box, request, folders, stack),
             )
-            process.wait()  # now every process of the box is gone
+            code = process.wait()  # now every process of the box is gone
             if box.started is None:
                 raise NotStarted(_reason(process, err))
+            ending = box.report() if parent else _ending(code, box)
+            if ending is None and not parent and box.stopped is None:
+                return None
             text = err.decode("utf-8", "replace")
-            exit_code, outcome = judge(box, text)
+            exit_code, outcome = judge(box, text, ending)
             files = collect(folders[0], request) if folders else {}
             return Result(
                 exit_code, outcome, out.decode("utf-8", "replace"), text, files, box.seconds
@@ -246,12 +259,28 @@ def _meet(process, info: int, limits: Limits, stack: ExitStack) -> Box | None:
         return None
     if int(parent) != process.pid:
         return None
+    gone = os.pidfd_open(process.pid)  # it ends with the program
+    stack.callback(os.close, gone)
     return Box(
         f"/proc/{init}/root",
         partial(_end, pidfd),
         limits,
         stuck=lambda: process.poll() is not None,
+        gone=gone,
     )
+
+
+def _ending(code: int, box: Box) -> Ending | None:
+    """What bwrap's own exit code says of the program's end, None where it can mean two things.
+
+    128 + n stands for signal n, and a program may leave with that code too.
+    """
+    if 0 <= code <= 128 or code > 128 + 64:
+        return Ending("exit", code, box.spent)
+    number = code - 128
+    # One that used up its CPU seconds would take as long again.
+    known = number in (signal.SIGXCPU, signal.SIGKILL) and out_of_time(box.spent, box.limits)
+    return Ending("signal", number, box.spent) if known else None
 
 
 def _end(pidfd: int) -> None:

@@ -19,7 +19,7 @@ from requests.exceptions import RequestException
 
 from aiev.errors import UserError
 from aiev.sandbox import Request, Result
-from aiev.sandbox.options import ENVIRONMENT, HOOK, PYTHON, _resource_limits, relative
+from aiev.sandbox.options import ENVIRONMENT, HOOK, PYTHON, relative, resource_limits
 from aiev.sandbox.seccomp import bpf_program
 from aiev.sandbox.watch import MIB
 
@@ -192,7 +192,7 @@ def message_of(request: Request) -> tuple[dict[str, Any], list[bytes]]:
     }
     python = f"{PYTHON}/bin/python"
     first, *rest = request.command
-    resources = _resource_limits(request.limits, True)
+    resources = resource_limits(request.limits)
     # The kernel would count the user's processes in all containers: the engine counts each one's.
     resources["RLIMIT_NPROC"] = (1 << 16, 1 << 16)
     return {

@@ -105,7 +105,7 @@ class Docker:
 
     def run(self, request: Request) -> Result:
         """See `Sandbox.run`."""
-        payload_of(request, True)  # raises where the request cannot be
+        payload_of(request, from_root=True, parent=False)  # raises where the request cannot be
         reason: Lost | None = None
         header, blobs = message_of(request)
         for attempt in range(STARTS):

@@ -1,15 +1,14 @@
 """The first code in the box: puts the files there, sets the limits, starts the program, reports.
 
 It is mounted in the box as `sitecustomize`, so that Python runs it on its way up and the program
-then goes on in the same interpreter, in a forked child: a second start would cost 10 ms. Another
-command is started by running this file as a script. Nothing untrusted has run before this point:
-the request's own PYTHONPATH counts from the fork on. Knows nothing of the project.
+then goes on in the same interpreter: a second start would cost 10 ms. Another command is started by
+running this file as a script. Nothing untrusted has run before this point: the request's own
+PYTHONPATH counts from there on. Knows nothing of the project.
 
 Every interpreter in the box reads it, on either backend, and gets what does not vary: directory
 listings are sorted, and names of temporary files are counted and not drawn.
 """
 
-import gc
 import marshal
 import os
 import sys
@@ -18,9 +17,10 @@ BOX = "/box"
 
 
 def enter() -> None:
-    """Return in the child, where the program goes on; the parent waits for it and reports.
+    """Return where the program goes on: here, or in a child whose end a parent reports.
 
-    Writes to the status pipe: `ready`, then `exit N CPU` or `signal N CPU` with the CPU seconds.
+    Writes to the status pipe: `ready`, then the parent `exit N CPU` or `signal N CPU` with the CPU
+    seconds.
     """
     request_fd, status_fd = (int(fd) for fd in os.environ.pop("AIEV_BOX").split(","))
     with open(request_fd, "rb") as stream:
@@ -30,24 +30,19 @@ def enter() -> None:
     _write_files(request["files"])
     _set_limits(request["limits"])
     os.write(status_fd, b"ready\n")
-    # Collections would write to what Python has made so far, all of which the fork shares: that
-    # copied 200 of the 1,700 pages that a short program faults.
-    gc.freeze()
-    child = os.fork()
-    if not child:
-        if request["from_root"]:
-            _own_process()
-        for fd in map(int, os.listdir("/proc/self/fd")):  # the reports, and what bwrap left open
-            os.closerange(max(fd, 3), fd + 1)
-        os.setsid()  # so that a signal to the program's own group does not reach the parent
-        _set_python_path(request["python_path"])
-        return
-    _, status, usage = os.wait4(child, 0)
-    word = "signal" if os.WIFSIGNALED(status) else "exit"
-    number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
-    os.write(status_fd, f"{word} {number} {usage.ru_utime + usage.ru_stime}\n".encode())
-    while True:  # the box stays until the host has looked at the files, and then is killed
-        os.read(os.pipe()[0], 1)
+    if request["parent"] and (child := os.fork()):
+        _, status, usage = os.wait4(child, 0)
+        word = "signal" if os.WIFSIGNALED(status) else "exit"
+        number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+        os.write(status_fd, f"{word} {number} {usage.ru_utime + usage.ru_stime}\n".encode())
+        while True:  # the box stays until the host has looked at the files, and then is killed
+            os.read(os.pipe()[0], 1)
+    if request["from_root"]:
+        _own_process()
+    for fd in map(int, os.listdir("/proc/self/fd")):  # the reports, and what bwrap left open
+        os.closerange(max(fd, 3), fd + 1)
+    os.setsid()  # a group of its own, whose leader it is, as anywhere
+    _set_python_path(request["python_path"])
 
 
 def _leave_root(user: int) -> None:

@@ -129,8 +129,11 @@ def command_line(command: tuple[str, ...]) -> list[str]:
     return [python, "-I", "-S", COMPILED, *command]
 
 
-def payload_of(request: Request, from_root: bool) -> bytes:
-    """The request's files and limits for `inside.py`; raises UserError where they cannot be."""
+def payload_of(request: Request, from_root: bool, parent: bool) -> bytes:
+    """The request's files and limits for `inside.py`; raises UserError where they cannot be.
+
+    parent: whether the program has a parent in the box, which reports how it ended and stays.
+    """
     files = {}
     for name, content in request.files.items():
         files[relative(name)] = content.encode() if isinstance(content, str) else bytes(content)
@@ -156,8 +159,10 @@ def payload_of(request: Request, from_root: bool) -> bytes:
                 todo="leave it out: a layer of packages has none",
             )
     python_path = request.environment.get("PYTHONPATH", "")
-    values = {"files": files, "python_path": python_path, "from_root": from_root, "user": USER}
-    return marshal.dumps({**values, "limits": _resource_limits(request.limits, from_root)})
+    ours = parent + (not from_root)  # the box's process 1 is the program's user where no root is
+    values = {"files": files, "python_path": python_path, "parent": parent}
+    values |= {"from_root": from_root, "user": USER}
+    return marshal.dumps({**values, "limits": resource_limits(request.limits, ours)})
 
 
 def relative(name: str) -> str:
@@ -167,9 +172,11 @@ def relative(name: str) -> str:
     return str(path)
 
 
-def _resource_limits(limits: Limits, from_root: bool) -> dict[str, tuple[int, int]]:
-    """Name of the resource -> soft and hard limit, for each process."""
-    ours = 1 if from_root else 2  # inside.py, and the box's process 1 where it is no root's
+def resource_limits(limits: Limits, ours: int = 0) -> dict[str, tuple[int, int]]:
+    """Name of the resource -> soft and hard limit, for each process.
+
+    ours: processes of the program's user that are not the program's.
+    """
     same = {
         "RLIMIT_CORE": 0,
         "RLIMIT_DATA": limits.memory_mib * MIB,

@@ -11,7 +11,7 @@ import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from aiev.sandbox import Limits
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 TICK = 0.025  # seconds between two looks; in that time a box may go past a summed limit
 START_SECONDS = 60.0  # for the box to be made, on a machine that is busy with other things
 PAGE = os.sysconf("SC_PAGESIZE")
+CLOCK = os.sysconf("SC_CLK_TCK")
 MIB = 1 << 20
 SHARED_MIB = 16  # /dev/shm, where multiprocessing keeps its semaphores
 SPARE_PROCESSES = 8
@@ -31,6 +32,14 @@ ALLOCATION_FAILED = re.compile(
 )
 
 
+class Ending(NamedTuple):
+    """How a program ended: "exit" or "signal", the code or number, and the CPU seconds it had."""
+
+    word: str
+    number: int
+    spent: float
+
+
 @dataclass
 class Box:
     """A box from outside: where its processes are seen, how they end, and what came of it.
@@ -39,6 +48,7 @@ class Box:
     end:   ends every process in the box at once; may be called again.
     apart: processes of that /proc that are ours and count for nothing.
     stuck: whether the box can no longer come to its start, for who builds it is gone.
+    gone:  a descriptor that can be read once the program has ended, where there is one.
     """
 
     root: str
@@ -46,10 +56,12 @@ class Box:
     limits: "Limits"
     apart: frozenset[str] = frozenset()
     stuck: Callable[[], bool] = lambda: False
+    gone: int | None = None
     started: float | None = None
     seconds: float = 0.0
     stopped: str | None = None  # the outcome, where it was we who ended it
     status: bytes = b""
+    spent: float = 0.0  # most CPU seconds that one process was seen with
 
     def kill(self, outcome: str | None = None) -> None:
         """End every process in the box."""
@@ -57,14 +69,14 @@ class Box:
             self.stopped = outcome
         self.end()
 
-    def read_status(self) -> list[str]:
-        """The last report as words (`exit 0 0.01`), none where there is no sound one.
+    def report(self) -> "Ending | None":
+        """What the status pipe says of the program's end, None where nothing sound.
 
         The program could write to this pipe too; it gains no more than by its exit code.
         """
         lines = self.status.decode("ascii", "replace").split("\n")[1:-1]
         found = re.fullmatch(r"(exit|signal) (\d{1,3}) (\d{1,9}(?:\.\d{1,9})?\d*)", "".join(lines))
-        return list(found.groups()) if found else []
+        return Ending(found[1], int(found[2]), float(found[3])) if found else None
 
 
 def follow(
@@ -85,7 +97,7 @@ def follow(
     kept = {stdout: bytearray(), stderr: bytearray()}
     deadline = time.monotonic() + START_SECONDS
     tick = time.monotonic() + TICK
-    unread = {stdout, stderr, status}
+    unread = {stdout, stderr, status} if box.gone is None else {*readers, box.gone}
     with selectors.DefaultSelector() as pipes:
         for fd in unread if caller is None else {*unread, caller}:
             pipes.register(fd, selectors.EVENT_READ)
@@ -95,6 +107,11 @@ def follow(
                 if key.fd == caller:
                     pipes.unregister(caller)
                     box.kill("timed-out")
+                    continue
+                if key.fd == box.gone:
+                    pipes.unregister(box.gone)
+                    unread.discard(box.gone)
+                    _note_end(box)
                     continue
                 data = os.read(key.fd, 1 << 16)
                 if not data:
@@ -118,23 +135,27 @@ def follow(
                     look(box)
                 elif box.stuck():
                     box.kill()
-    if box.started is not None and not box.seconds:
-        box.seconds = time.monotonic() - box.started
+    _note_end(box)
     return bytes(kept[stdout]), bytes(kept[stderr])
 
 
 def _take_status(box: Box, data: bytes, deadline: float, last_look: Callable) -> float:
     """Note a report; returns the deadline, which begins when the program does."""
     box.status += data[: 256 - len(box.status)]
-    now = time.monotonic()
     if box.started is None:
-        box.started, deadline = now, now + box.limits.wall_seconds
+        box.started = time.monotonic()
+        deadline = box.started + box.limits.wall_seconds
     if box.status.count(b"\n") > 1:
         if not box.seconds:
-            box.seconds = now - box.started
+            _note_end(box)
             last_look()
         box.kill()
     return deadline
+
+
+def _note_end(box: Box) -> None:
+    if box.started is not None and not box.seconds:
+        box.seconds = time.monotonic() - box.started
 
 
 def look(box: Box) -> None:
@@ -148,6 +169,7 @@ def look(box: Box) -> None:
     except OSError:  # it is gone
         return
     inside = [f"{proc}/{name}" for name in names]
+    box.spent = max([box.spent, *map(_cpu_seconds, inside)])
     most = box.limits.memory_mib * MIB
     # Forked processes share pages, which the first sum counts for each: cheap, but only a hint.
     # The slack keeps one process under RLIMIT_DATA alone, which gives it a MemoryError.
@@ -164,6 +186,11 @@ def _full(folder: str, mib: int) -> bool:
     """Whether the file system there has more inodes in use than so many MiB allow."""
     about = os.statvfs(folder)
     return about.f_files - about.f_ffree > mib * INODES_PER_MIB
+
+
+def _cpu_seconds(process: str) -> float:
+    fields = _read(f"{process}/stat").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / CLOCK if fields else 0.0
 
 
 def _resident(process: str) -> int:
@@ -186,20 +213,24 @@ def _read(path: str) -> str:
         return ""
 
 
-def judge(box: Box, stderr: str) -> tuple[int | None, str]:
+def judge(box: Box, stderr: str, ending: Ending | None) -> tuple[int | None, str]:
     """Exit code and outcome of a box that is gone."""
     if box.stopped:
         return None, box.stopped
-    report = box.read_status()
-    exit_code = int(report[1]) if report and report[0] == "exit" else None
+    exit_code = ending.number if ending and ending.word == "exit" else None
     if exit_code == 0:
         return 0, "passed"
     if ALLOCATION_FAILED.search(stderr):
         return exit_code, "out-of-memory"
     if exit_code is not None:
         return exit_code, "failed"
-    number, spent = (int(report[1]), float(report[2])) if report else (0, 0.0)
-    # The kernel counts CPU seconds for the limit in clock ticks, hence the tolerance.
-    killed_for_cpu = number == signal.SIGKILL and spent >= 0.8 * box.limits.cpu_seconds
-    late = number == signal.SIGXCPU or killed_for_cpu
-    return None, "timed-out" if late else "crashed"
+    killed_for_cpu = ending is not None and (
+        ending.number == signal.SIGXCPU
+        or (ending.number == signal.SIGKILL and out_of_time(ending.spent, box.limits))
+    )
+    return None, "timed-out" if killed_for_cpu else "crashed"
+
+
+def out_of_time(spent: float, limits: "Limits") -> bool:
+    """Whether that many CPU seconds are the limit; the kernel counts in ticks for it."""
+    return spent >= 0.8 * limits.cpu_seconds

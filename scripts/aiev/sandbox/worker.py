@@ -94,7 +94,7 @@ def run(header: dict, blobs: list[bytes]) -> tuple[dict, list[bytes]]:
         _reap_all()
         for pipe in pipes:
             os.close(pipe[0])
-    exit_code, outcome = judge(box, err.decode("utf-8", "replace"))
+    exit_code, outcome = judge(box, err.decode("utf-8", "replace"), box.report())
     if exit_code is None and box.stopped is None and _oom_kills() > kills:
         outcome = "out-of-memory"
     found = collect(header["collect"], limits.file_mib << 20)
