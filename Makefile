@@ -51,7 +51,7 @@ gc: .venv  ## remove finished actions, packages, old scratch, least recently use
 test: .venv  ## every test that this machine can run
 	@$(BIN)/python -m pytest $(PYTEST)
 
-check: .venv  ## format, lint, schema, code hashes, dry run of every shipped config
+check: .venv  ## format, lint, schema, code hashes, dry run of every shipped config, here and on Slurm
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	@$(BIN)/python -m pytest --collect-only -qq >.dry-run.log 2>&1 || { tail -n 20 .dry-run.log; exit 1; }
@@ -59,8 +59,10 @@ check: .venv  ## format, lint, schema, code hashes, dry run of every shipped con
 	$(BIN)/python scripts/lint_workflow.py
 	@for config in $$($(BIN)/python scripts/list_configs.py); do \
 	  echo "dry run: $$config"; \
-	  $(BIN)/snakemake --cores 1 --configfile $$config --dry-run >.dry-run.log 2>&1 || \
-	    { tail -n 20 .dry-run.log; exit 1; }; \
+	  for how in "--cores 1" "--profile profiles/slurm"; do \
+	    $(BIN)/snakemake $$how --configfile $$config --dry-run >.dry-run.log 2>&1 || \
+	      { tail -n 20 .dry-run.log; exit 1; }; \
+	  done; \
 	done
 
 bench: .venv  ## benchmarks, one JSON object a line; ONLY=name for one

@@ -10,6 +10,11 @@ makes: results/{run}/rounds/{round}/dialogues/{shard}.jsonl
 """
 
 
+# Takes a second: no submission of its own on a cluster.
+localrules:
+    decide_gate,
+
+
 rule write_dialogues:
     input:
         seeds="results/{run}/seeds/{shard}.jsonl",

@@ -26,7 +26,7 @@ MODELS = ("teacher", "student")
 NO_CODE = "no-code"
 """Outcome of an answer that holds no program; the others are the sandbox's."""
 
-UNTOLD = "untold-helper"
+UNTOLD = "untold-name"
 """Why a problem is excluded whose tests call, beside the entry point, what the reference defines
 and the description does not name: no answer could pass but by chance."""
 
@@ -110,10 +110,10 @@ def sound(
 
 
 def _untold(problem: Problem) -> bool:
+    """Whether the tests call what no answer could know the name of; its author alone would guess."""
     told = set(re.findall(r"\w+", problem["prompt"]))
-    return not told.issuperset(
-        helpers(problem["tests"], problem["reference"], problem["entry_point"])
-    )
+    entry_point = problem["entry_point"]
+    return not told >= {entry_point, *helpers(problem["tests"], problem["reference"], entry_point)}
 
 
 def report(

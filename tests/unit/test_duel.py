@@ -94,8 +94,9 @@ def test_a_problem_whose_tests_need_what_nobody_was_told_is_left_out(interpreter
     own = "def same(a, b): return a == b\nassert same(double(2), 4)"
     problems = [untold, problem(name="0-c", solution=helper, tests=own), problem()]
     problems.append({**untold, "task_id": "0-d", "prompt": "Write `double(x)`, and `same(a, b)`."})
+    problems.append({**problem(name="0-e"), "prompt": "Write a function that doubles."})
     kept, excluded = sound(problems, interpreter)
-    assert excluded == {"0-b": "untold-helper"}
+    assert excluded == {"0-b": "untold-name", "0-e": "untold-name"}
     assert [one["task_id"] for one in kept] == ["0-c", "0-a", "0-d"]
 
 

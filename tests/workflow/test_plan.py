@@ -62,7 +62,7 @@ def test_a_run_that_is_to_come(fresh):
     # How many of the 16 are test problems is not known yet.
     assert row(said, "run_duel", "teacher")[:3] == [80, 80_000, 4000]
     assert row(said, "run_duel", "student") == [80, 80 * 4096, 4000, 0]
-    assert row(said, "generate_samples", "base")[:3] == [2, 2 * 4096, 2 * 512]
+    assert row(said, "generate_samples", "base")[:3] == [2, 2 * 4096, 2 * 768]
     rows = [line.split() for line in said.splitlines() if re.match("write_|run_d|gen", line)]
     assert row(said, "all", "all")[0] == sum(int(cells[2].replace(",", "")) for cells in rows)
     assert re.search(r"\b2 write_dialogues\b.*\n", said) and "3 generate_samples" in said

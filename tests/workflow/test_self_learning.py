@@ -160,6 +160,16 @@ def test_a_training_that_fails_says_so_and_the_dialogues_stay(begin):
     assert not (project.root / f"{RUN}/rounds/0/duel.json").exists()
 
 
+def test_without_a_test_problem_the_gate_stays_as_it_was(begin):
+    project, asked = begin(weak_teacher)
+    project.config["rounds"]["split"] = {"test_share": 0}
+    code, said = project.run(ROUNDS)
+    assert code == 0, said
+    assert gate(project, 0)["reason"] == "too-few-problems" and not gate(project, 0)["open"]
+    assert asked.bodies == []
+    assert read_json(project.root / f"{RUN}/rounds/0/duel.json")["counts"]["compared"] == 0
+
+
 def test_a_duel_killed_half_way_goes_on_and_asks_nothing_twice(begin):
     project, asked = begin(weak_teacher, delay=0.5)
     project.config["duel"] = {"samples": 3}

@@ -25,6 +25,10 @@ def parameters(settings: dict) -> xllamacpp.CommonParams:
     params.cpuparams.n_threads = settings["threads"]
     params.cpuparams_batch.n_threads = settings["threads"]
     params.n_gpu_layers = settings["gpu_layers"]
+    # With a memory for each, llama.cpp computes only neighbouring places together: conversations
+    # that are under way in places 0, 3, 4 and 7 took a third longer.
+    params.kv_unified = True
+    params.kv_unified_per_slot = settings["context"]
     # Each conversation has its place: no second store of prompts is needed.
     params.cache_ram_mib = 0
     return params
