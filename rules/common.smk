@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 from aiev.action import STORE
 from aiev.codehash import PINNED, code_digest, known_code
 from aiev.configuration import check_config
-from aiev.digests import of_directory, of_json
+from aiev.digests import of_directory, of_file, of_json
 from aiev.environment import environment
 from aiev.errors import UserError
 from aiev.guard import guard_directory, noted_exit, only_looks
@@ -143,6 +143,12 @@ def main(script, aside=None):
         shlex.quote(str(SCRIPTS / f"{script}.py")).replace("{", "{{").replace("}", "}}")
     )
     return f"{shlex.quote(sys.executable)} {path} {own}{OPTIONS}"
+
+
+def copied(**inputs):
+    """For `main(aside=)`: digests of those inputs of a job that lie among the run's own sources."""
+    places = {name: SOURCES / path for name, path in inputs.items()}
+    return {"copied": {n: of_file(p) for n, p in places.items() if p.is_file()}}
 
 
 def resource_file(name):

@@ -110,7 +110,7 @@ def sound(
 
 
 def _untold(problem: Problem) -> bool:
-    """Whether the tests call what no answer could know the name of; its author alone would guess."""
+    """Whether the tests call what no answer but its author's could know the name of."""
     told = set(re.findall(r"\w+", problem["prompt"]))
     entry_point = problem["entry_point"]
     return not told >= {entry_point, *helpers(problem["tests"], problem["reference"], entry_point)}

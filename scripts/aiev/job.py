@@ -36,7 +36,8 @@ class Job:
     inputs:  name -> files or directories, as named on the command line.
     params:  the config values that this job uses, and no others.
     aside:   config values that decide nothing about the outputs, and so are not in the action's
-             key: the ledger's place, the budget, where models are served.
+             key: the ledger's place, the budget, where models are served; and under `copied` the
+             digests of inputs as they were when the run began.
     remarks: what else the record of this job shall say, put there by the main: which answers it
              used. They decide nothing either.
     """
@@ -117,6 +118,7 @@ def run_job(
         else:
             written = [path for paths in action.outputs.values() for path in paths]
             with only_writer(written):
+                _as_copied(action, json.loads(arguments.aside))
                 _sweep(written)
                 _run(main, action, arguments, stored)
     except KeyboardInterrupt:
@@ -154,6 +156,16 @@ def _action(
         outputs={name: getattr(arguments, name) for name in outputs},
         environment="" if pinned else environment(),
     )
+
+
+def _as_copied(action: Action, aside: dict[str, Any]) -> None:
+    """Raise UserError for an input that was edited since the run copied its sources: another of its
+    jobs may have read it as it was."""
+    for name, digest in aside.get("copied", {}).items():
+        (path,) = action.inputs[name]
+        if of_path(path) != digest:
+            todo = "run again: that run works with it as it is now"
+            raise UserError("changed while the run worked", where=str(path), todo=todo)
 
 
 def _describe(action: Action, stored: bool) -> dict[str, Any]:
