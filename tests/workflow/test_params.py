@@ -34,6 +34,31 @@ def test_how_many_containers_there_are_decides_nothing(project):
     assert handed(project) != before
 
 
+def test_gpus_and_tasks_follow_from_the_config(project):
+    teacher = {"name": "big", "kind": "vllm", "resource": "smollm2-135m", "tensor_parallel": 2}
+    project.config["models"]["teacher"] = teacher
+    project.config["training"] = {"accelerator": "cuda", "accelerators": 4, "global_batch": 8}
+    found = asked(project)
+    assert {found[rule]["gpu"] for rule in ("write_dialogues", "run_duel")} == {"2"}
+    for rule in ("train_student", "train_model"):
+        wanted = {"gpu": "4", "tasks": "4", "tasks_per_gpu": "0", "mpi": "srun"}
+        assert wanted.items() <= found[rule].items()
+    project.config["training"] = {"accelerators": 2}
+    assert {"tasks": "2", "mpi": "srun"}.items() <= asked(project)["train_student"].items()
+    del project.config["training"], project.config["models"]["teacher"]
+    found = asked(project)
+    assert found["write_dialogues"]["gpu"] == "0"
+    assert not {"gpu", "tasks", "mpi"} & found["train_student"].keys()
+
+
+def asked(project) -> dict[str, dict[str, str]]:
+    """What each rule's jobs would ask for."""
+    code, said = project.run("all", "--dry-run")
+    assert code == 0, said
+    blocks = re.findall(r"rule (\w+):\n(?:.*\n)*?    resources: (.*)\n", said)
+    return {rule: dict(item.split("=") for item in line.split(", ")) for rule, line in blocks}
+
+
 def handed(project) -> list[str]:
     """The parameters that decide the dialogues, as they would be handed over."""
     code, said = project.run(DIALOGUES, "--dry-run", "--printshellcmds")
