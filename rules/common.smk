@@ -146,9 +146,12 @@ def main(script, aside=None):
 
 
 def copied(**inputs):
-    """For `main(aside=)`: digests of those inputs of a job that lie among the run's own sources."""
+    """For `main(aside=)`: digests of those inputs of a job that lie among the run's own sources.
+
+    Others may be large, and are not read here."""
     places = {name: SOURCES / path for name, path in inputs.items()}
-    return {"copied": {n: of_file(p) for n, p in places.items() if p.is_file()}}
+    own = {n: p for n, p in places.items() if p.is_relative_to(SOURCES) and p.is_file()}
+    return {"copied": {name: of_file(place) for name, place in own.items()}}
 
 
 def resource_file(name):
