@@ -18,6 +18,16 @@ from aiev.completions import answer_of, tokens_of, valid
 from aiev.digests import of_json
 from aiev.endpoints import API_KEY, Endpoint
 from aiev.errors import EndpointError, UserError
+from aiev.failures import (
+    LONGEST_LIMIT,
+    NO_ANSWER,
+    TRANSIENT,
+    NoAnswer,
+    asked_to_wait,
+    no_answer,
+    told,
+    was_sent,
+)
 from aiev.ledger import TURN, Answer, Ledger
 from aiev.progress import log
 from aiev.spending import Spending, most_tokens
@@ -28,46 +38,6 @@ FIRST_PAUSE = 0.5
 
 TIMEOUTS = 2
 """Attempts that may take their full time: a server that hangs is not waited for five times."""
-
-LIMITED = 600.0
-"""Seconds for which a rate limit is waited out, before it counts as a failed attempt."""
-
-TRANSIENT = (
-    openai.APIConnectionError,
-    openai.InternalServerError,
-    openai.RateLimitError,
-)
-
-REFUSALS = ("content_filter", "content_policy_violation", "invalid_prompt")
-"""Codes by which vendors say that they will not answer a prompt."""
-
-UNSENT = {"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol"}
-"""Errors of the HTTP library before it sent the request: by name, for it is not the same library in
-every version of openai. One that is not known here counts as sent."""
-
-
-class NoAnswer(Exception):
-    """The model has no answer to this question, whatever is done; other questions go on.
-
-    reason: in a word; it stands for a reason to finish in the question's entry in the ledger.
-    """
-
-    reason: str
-
-
-class ContextFull(NoAnswer):
-    """The conversation no longer fits the model's context."""
-
-    reason = "context-full"
-
-
-class Refused(NoAnswer):
-    """The vendor's filter will not let the prompt through."""
-
-    reason = "refused"
-
-
-_NO_ANSWER = {kind.reason: kind for kind in (ContextFull, Refused)}
 
 
 class Chat:
@@ -176,9 +146,9 @@ class Chat:
         alone: this task is inside of `Ledger.alone` with the request's key.
         """
         answer = self.ledger.find(request)
-        if answer and answer.finish_reason in _NO_ANSWER:
+        if answer and answer.finish_reason in NO_ANSWER:
             if self.ledger.mode == "replay":
-                raise _NO_ANSWER[answer.finish_reason]("the ledger says so")
+                raise NO_ANSWER[answer.finish_reason]("the ledger says so")
             return None
         if answer and self.spending and self.ledger.mode == "record":
             self.spending.settle(answer.key, tokens_of(answer, most_tokens(request)), alone)
@@ -248,18 +218,17 @@ class Chat:
             try:
                 return answer_of(await self._client.chat.completions.create(**body))
             except TRANSIENT as error:
-                problem, lost = _told(error), _was_sent(error)
-                wait = _asked_to_wait(error)
-                if wait and limited + wait <= LIMITED:
+                problem, lost = told(error), was_sent(error)
+                wait = asked_to_wait(error)
+                if wait and limited + wait <= LONGEST_LIMIT:
                     limited += wait
                     log.info("a rate limit: waiting %.0f s, as the server asks", wait)
                     await asyncio.sleep(wait)
                     continue
             except openai.BadRequestError as error:
-                if error.code in REFUSALS:
-                    raise Refused(self._shown(str(error))) from None
-                if "context" in str(error):
-                    raise ContextFull(self._shown(str(error))) from None
+                kind = no_answer(error)
+                if kind:
+                    raise kind(self._shown(str(error))) from None
                 raise self._error(f"it refused the request: {error.message}") from None
             except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
                 problem, todo = f"HTTP {error.status_code}: {error.message}", f"check {API_KEY}"
@@ -293,30 +262,6 @@ class Chat:
             where=f"{place}, log {endpoint.log_path}" if endpoint.log_path else place,
             todo=todo or "mend the server, then run the same command: every answer so far is kept",
         )
-
-
-def _told(error: Exception) -> str:
-    """The error in words; openai calls every failed connection "Connection error."."""
-    said = f"{type(error).__name__}: {error}"
-    known = isinstance(error, openai.APIConnectionError) and str(error.__cause__ or "")
-    return f"{said} {known}" if known else said
-
-
-def _asked_to_wait(error: Exception) -> float:
-    """Seconds that a server over its rate limit asks for (Retry-After); 0 where it asks for none,
-    and where waiting does not help, as the account is empty."""
-    if not isinstance(error, openai.RateLimitError) or error.code == "insufficient_quota":
-        return 0.0
-    try:
-        return min(max(float(error.response.headers.get("retry-after", "")), 0.0), LIMITED)
-    except ValueError:
-        return 0.0
-
-
-def _was_sent(error: Exception) -> bool:
-    """Whether a failed attempt may be on the bill. An HTTP error says that it is not."""
-    unsent = type(error.__cause__).__name__ in UNSENT
-    return not (isinstance(error, openai.APIStatusError) or unsent)
 
 
 def open_chat(endpoint: Endpoint, aside: Mapping[str, Any], stage: str, timeout: float) -> Chat:

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from aiev.chat import Chat, NoAnswer
+from aiev.chat import Chat
 from aiev.checks import flaw, is_testable
 from aiev.digests import of_json
 from aiev.execution import Interpreter, Script, script_of
+from aiev.failures import NoAnswer
 from aiev.programs import take_apart
 from aiev.records import Dialogue, Seed
 from aiev.roles import Programmer, Questioner, Sampling

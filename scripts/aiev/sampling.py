@@ -12,7 +12,8 @@ from itertools import accumulate
 from typing import Any
 
 from aiev.benchmarks import Problem
-from aiev.chat import Chat, NoAnswer
+from aiev.chat import Chat
+from aiev.failures import NoAnswer
 from aiev.ledger import Answer
 from aiev.progress import Progress, log
 from aiev.prompts import render

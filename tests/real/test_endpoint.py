@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from aiev import chat as chat_module
-from aiev.chat import Chat, ContextFull
+from aiev.chat import Chat
 from aiev.endpoints import serve
 from aiev.errors import EndpointError
+from aiev.failures import ContextFull
 from aiev.ledger import Ledger
 
 pytestmark = pytest.mark.real

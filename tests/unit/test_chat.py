@@ -10,9 +10,10 @@ import pytest
 from scripted import CLOSE, HANG, Raw, completion
 
 from aiev import chat as module
-from aiev.chat import ATTEMPTS, Chat, ContextFull, Refused
+from aiev.chat import ATTEMPTS, Chat
 from aiev.endpoints import Endpoint
 from aiev.errors import EndpointError
+from aiev.failures import ContextFull, Refused
 from aiev.ledger import Ledger
 
 HELLO = [{"role": "user", "content": "Hello"}]
@@ -74,6 +75,29 @@ def test_what_is_on_record_is_not_asked_again(scripted, endpoint_of, ledger):
     first = ask(endpoint_of(scripted), ledger)
     again = ask(endpoint_of(scripted), ledger)
     assert first == again and len(scripted.bodies) == 1
+
+
+def test_no_proxy_is_asked_for_a_server_on_this_machine(scripted, endpoint_of, ledger, monkeypatch):
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    scripted.script = lambda body: "Good day"
+    (answer,) = ask(endpoint_of(scripted), ledger)
+    assert answer.text == "Good day"
+
+
+@pytest.mark.parametrize(
+    ("address", "local"),
+    [
+        *(("http://localhost:8000/v1", True), ("http://127.0.0.1/v1", True)),
+        *(("http://[::1]:8000/v1", True), ("http://10.0.0.1/v1", False), (None, False)),
+        *(("http://localhost.example/v1", False), ("http://[1/v1", False)),
+    ],
+)
+def test_what_is_on_this_machine(address, local, monkeypatch):
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    assert Endpoint("openai", "m", "v", address, slots=1).local == local
 
 
 def test_another_address_is_the_same_model(scripted, endpoint_of, ledger):
@@ -246,7 +270,7 @@ def test_a_rate_limit_that_waiting_does_not_end(answer, scripted, endpoint_of, l
 
 
 def test_a_rate_limit_without_end(scripted, endpoint_of, ledger, monkeypatch):
-    monkeypatch.setattr(module, "LIMITED", 0.25)
+    monkeypatch.setattr(module, "LONGEST_LIMIT", 0.25)
     scripted.script = lambda body: limited("0.1")
     with pytest.raises(EndpointError, match="too many"):
         ask(endpoint_of(scripted), ledger)

@@ -7,8 +7,8 @@ from evalplus.sanitize import code_extract
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aiev.chat import ContextFull
 from aiev.errors import EndpointError
+from aiev.failures import ContextFull
 from aiev.ledger import Answer
 from aiev.sampling import Decoding, generate, longest_code, solution_of
 

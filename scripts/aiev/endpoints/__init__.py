@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from aiev.digests import of_path
 from aiev.errors import UserError
@@ -44,12 +45,20 @@ class Endpoint:
     conversations: int = 0
     api_key: str = field(default=NO_KEY, repr=False)
     log_path: Path | None = None
-    local: ClassVar[bool] = False
-    """Whether it is a server of ours, on loopback."""
 
     def identity(self) -> dict[str, str]:
         """What of the endpoint decides an answer: never its address."""
         return {"kind": self.kind, "model": self.model, "digest": self.digest}
+
+    @property
+    def local(self) -> bool:
+        """Whether it is on this machine, so that no proxy of the environment is asked for it."""
+        address = self.base_url or os.environ.get(BASE_URL) or ""
+        try:
+            host = urlsplit(address).hostname or ""
+        except ValueError:  # no URL at all: the client says so
+            return False
+        return host in ("localhost", "::1") or host.startswith("127.")
 
     @property
     def secret(self) -> bool:

@@ -28,7 +28,6 @@ class LocalEndpoint(Endpoint, ABC):
     or convert into `scratch` first.
     """
 
-    local: ClassVar[bool] = True
     start_seconds: ClassVar[float] = 180
     """A cold network disk may take minutes."""
     talks: ClassVar[bool] = False
