@@ -5,9 +5,12 @@ needs: nothing
 makes: nothing
 """
 
+from aiev.slurm import mend
+
 
 def gpus_of(*models):
-    """GPUs of a job that serves `models`, one at a time: as many as the largest of them needs."""
+    """GPUs of a job that serves `models`, one at a time: as many as the largest of them needs.
+    Its rule asks for one node too, as Slurm may spread GPUs alone over several."""
     needed = {
         "vllm": lambda model: model["tensor_parallel"],
         "llamacpp": lambda model: int(model["gpu_layers"] != 0),
@@ -25,27 +28,8 @@ def accelerators():
         if config["training"]["accelerator"] == "cuda"
         else {}
     )
-    return {**gpus, **({"tasks": count, "mpi": "srun"} if count > 1 else {})}
+    return gpus | ({"tasks": count, "mpi": "srun"} if count > 1 else {"nodes": 1})
 
 
-def remember_job_age():
-    """Let the executor keep what Slurm once told of itself, or take Slurm's own default.
-
-    It asks each time anew how long Slurm knows of jobs that ended; where the controller is away in
-    that moment it asks sacct for them instead, and without accounting never hears of a job again.
-    """
-    plugin = sys.modules.get("snakemake_executor_plugin_slurm")
-    if not plugin:
-        return
-    ask, known = plugin.get_min_job_age, [300]
-
-    def age():
-        found = ask()
-        if found is not None:
-            known[0] = found
-        return known[0]
-
-    plugin.get_min_job_age = age
-
-
-remember_job_age()
+if "snakemake_executor_plugin_slurm" in sys.modules:
+    mend(sys.modules["snakemake_executor_plugin_slurm"])

@@ -79,6 +79,7 @@ rule generate_samples:
     threads: 2
     resources:
         model_server=1,
+        nodes=1,
         gpu=lambda w: gpus_of(TEACHER if w.model == "teacher" else STUDENT),
     params:
         settings=evaluated_settings,

@@ -31,6 +31,7 @@ rule write_dialogues:
     threads: 2
     resources:
         model_server=1,
+        nodes=1,
         gpu=lambda w: gpus_of(TEACHER, *[STUDENT] * bool(int(w.round))),
     params:
         settings=lambda w: as_json(
@@ -136,6 +137,7 @@ rule run_duel:
     threads: 2
     resources:
         model_server=1,
+        nodes=1,
         gpu=gpus_of(TEACHER, STUDENT),
     params:
         settings=lambda w: as_json(

@@ -20,13 +20,15 @@ from aiev import trainer
 from aiev.errors import UserError
 from aiev.progress import log
 
+VISIBLE = "CUDA_VISIBLE_DEVICES"
+
 
 def launch(spec: Path, params: Mapping[str, Any]) -> tuple[list[str], dict[str, str]]:
     """Command that starts all processes of the training `spec`, and its environment."""
     processors = processors_of_job(params["accelerators"])
     port = free_port("" if processors else "127.0.0.1")
     if not processors:
-        return _deepspeed(spec, params["accelerators"], port), environment(params)
+        return _deepspeed(spec, params, port), environment(params)
     command = ["srun", f"--ntasks={params['accelerators']}", f"--cpus-per-task={processors}"]
     # One that fails takes the others with it: they would wait for it for ever.
     command += ["--kill-on-bad-exit=1", "--mpi=none", sys.executable, "-u", "-m"]
@@ -34,14 +36,39 @@ def launch(spec: Path, params: Mapping[str, Any]) -> tuple[list[str], dict[str, 
     return [*command, trainer.__name__, str(spec)], environment(params) | own
 
 
-def _deepspeed(spec: Path, accelerators: int, port: int) -> list[str]:
+def _deepspeed(spec: Path, params: Mapping[str, Any], port: int) -> list[str]:
     return [
         *(sys.executable, "-u", "-m", "deepspeed.launcher.runner"),
         # A cluster's own host file must not turn a local run into one over ssh.
-        *("--hostfile", os.devnull, "--num_accelerators", str(accelerators)),
+        *("--hostfile", os.devnull, *_devices(params)),
         *("--master_addr", "127.0.0.1", "--master_port", str(port)),
         *("--no_local_rank", "--module", trainer.__name__, str(spec)),
     ]
+
+
+def _devices(params: Mapping[str, Any]) -> list[str]:
+    """Which accelerators. A number makes DeepSpeed take the machine's first ones, whoever has them,
+    so that GPUs which this job was given are named.
+
+    Raises UserError where it was given too few.
+    """
+    count = params["accelerators"]
+    given = [each for each in os.environ.get(VISIBLE, "").split(",") if each]
+    if params["accelerator"] != "cuda" or not given:
+        return ["--num_accelerators", str(count)]
+    if len(given) < count:
+        raise UserError(
+            f"training.accelerators is {count}, and this job has {len(given)} GPUs",
+            where=f"environment variable {VISIBLE}",
+            todo="lower training.accelerators, or give the job more GPUs",
+        )
+    if not all(each.isdecimal() for each in given):
+        raise UserError(
+            "DeepSpeed's launcher takes GPUs by number, and this job has them by name",
+            where=f"environment variable {VISIBLE}={','.join(given)}",
+            todo=f"set {VISIBLE} to their numbers (nvidia-smi -L)",
+        )
+    return ["--include", f"localhost:{','.join(given[:count])}"]
 
 
 def processors_of_job(accelerators: int) -> int:
@@ -98,7 +125,7 @@ def environment(params: Mapping[str, Any]) -> dict[str, str]:
         "MKL_CBWR": "AVX2",
         "ATEN_CPU_CAPABILITY": "avx2",
         "ONEDNN_MAX_CPU_ISA": "AVX2",
-        "GLOO_SOCKET_IFNAME": "lo",
+        "GLOO_SOCKET_IFNAME": os.environ.get("GLOO_SOCKET_IFNAME") or trainer.LOOPBACK,
         "HF_HUB_OFFLINE": "1",
         "TOKENIZERS_PARALLELISM": "false",
     }

@@ -17,6 +17,7 @@ from typing import Any
 from aiev.records import read_json, read_jsonl, write_json, write_text
 
 EVENT = "\x1eaiev "
+LOOPBACK = "lo"
 COMPLETE = "complete"
 """Marker file in a checkpoint that was written to its end."""
 
@@ -51,9 +52,9 @@ def _take_place() -> None:
     own["RANK"], own["LOCAL_RANK"] = own["SLURM_PROCID"], own["SLURM_LOCALID"]
     own["WORLD_SIZE"], own["LOCAL_WORLD_SIZE"] = own["SLURM_NTASKS"], "1"
     own["MASTER_ADDR"] = own["SLURM_LAUNCH_NODE_IPADDR"]
-    if int(own["SLURM_STEP_NUM_NODES"]) > 1:
-        # Other nodes are not reached over the loopback interface.
-        own.pop("GLOO_SOCKET_IFNAME", None)
+    if int(own["SLURM_STEP_NUM_NODES"]) > 1 and own.get("GLOO_SOCKET_IFNAME") == LOOPBACK:
+        # Other nodes are not reached over it. Which interface does, a user may have said.
+        del own["GLOO_SOCKET_IFNAME"]
 
 
 def _train(spec: dict[str, Any]) -> None:

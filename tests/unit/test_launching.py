@@ -32,6 +32,34 @@ def test_without_slurm_deepspeed_starts_them(tmp_path, job):
     assert "deepspeed.launcher.runner" in command and environment["DS_ACCELERATOR"] == "cpu"
 
 
+@pytest.mark.parametrize(
+    ("accelerator", "given", "told"),
+    [
+        *(("cuda", "5,3,1", ["--include", "localhost:5,3"]), ("cuda", "", ["2"])),
+        *(("cuda", None, ["--num_accelerators", "2"]), ("cpu", "5", ["--num_accelerators", "2"])),
+    ],
+)
+def test_the_gpus_that_a_job_was_given_are_used(
+    accelerator, given, told, tmp_path, job, monkeypatch
+):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if given is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", given)
+    command, environment = launch(tmp_path, PARAMS | {"accelerator": accelerator})
+    assert " ".join(told) in " ".join(command)
+    assert ("--num_accelerators" in command) != ("--include" in command)
+    assert environment["DS_ACCELERATOR"] == accelerator
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"), [("0", "this job has 1 GPUs"), ("GPU-1a,GPU-2b", "takes GPUs by number")]
+)
+def test_gpus_that_cannot_be_used_are_a_clear_error(given, problem, tmp_path, job, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", given)
+    with pytest.raises(UserError, match=problem):
+        launch(tmp_path, PARAMS | {"accelerator": "cuda"})
+
+
 def test_a_job_with_a_task_for_each_starts_them_by_srun(tmp_path, job):
     job(2)
     command, environment = launch(tmp_path, PARAMS)
@@ -61,3 +89,14 @@ def test_a_process_learns_its_place_from_slurm(monkeypatch):
     _take_place()
     told = [os.environ[name] for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR")]
     assert told == ["1", "0", "2", "10.0.0.1"] and "GLOO_SOCKET_IFNAME" not in os.environ
+
+
+def test_an_interface_that_a_user_names_is_kept(tmp_path, job, monkeypatch):
+    monkeypatch.setenv("GLOO_SOCKET_IFNAME", "ib0")
+    assert launch(tmp_path, PARAMS)[1]["GLOO_SOCKET_IFNAME"] == "ib0"
+    given = {"PROCID": "1", "LOCALID": "0", "NTASKS": "2", "STEP_NUM_NODES": "2"}
+    given["LAUNCH_NODE_IPADDR"] = "10.0.0.1"
+    monkeypatch.setattr(os, "environ", {f"SLURM_{k}": v for k, v in given.items()})
+    os.environ["GLOO_SOCKET_IFNAME"] = "ib0"
+    _take_place()
+    assert os.environ["GLOO_SOCKET_IFNAME"] == "ib0"
