@@ -3,7 +3,9 @@
 import os
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from subprocess import Popen
 
 from project import Project
 
@@ -26,21 +28,23 @@ class Cluster:
         self.project, self.environment = project, environment
         self.place = project.root.as_posix()
 
-    def start(
-        self, *targets: str, rule: str = "", retries: int = 2, **asked: object
-    ) -> subprocess.Popen:
-        """Start the run. asked: resources of every job, or of `rule`."""
-        option = ["--set-resources"] if rule else ["--default-resources"]
-        given = {"mem_mb": 1000, "runtime": 20} | asked if not rule else asked
-        words = [f"{rule}:{k}={v}" if rule else f"{k}={v}" for k, v in given.items()]
-        # The profile's own figures are for real nodes: this machine has a few GiB for all jobs.
-        small = [] if rule else ["--set-resources", "mine_seeds:runtime=20"]
-        if rule:
-            small = ["--default-resources", "mem_mb=1000", "runtime=20"]
-        return self.project.start(
-            *(*OPTIONS, "--retries", str(retries), *option, *words, *small, "--", *targets),
-            **self.environment,
-        )
+    def edit_profile(self, *changes: tuple[str, str]) -> None:
+        """Change the project's copy of the profile, as docs/cluster.md asks a user to."""
+        path = self.project.root / "profiles/slurm/config.yaml"
+        text = path.read_text("utf-8")
+        for old, new in changes:
+            assert text.count(old) == 1, old
+            text = text.replace(old, new)
+        path.write_text(text, "utf-8")
+
+    def use_partition(self, name: str) -> None:
+        self.edit_profile(("# slurm_partition: gpu", f"slurm_partition: {name}"))
+
+    def start(self, *targets: str, options: Sequence[str] = (), **asked: object) -> Popen:
+        """Start the run; `asked` instead of what the profile asks for a shard of dialogues."""
+        words = [f"write_dialogues:{name}={value}" for name, value in asked.items()]
+        given = ["--set-resources", *words] if words else []
+        return self.project.start(*OPTIONS, *options, *given, "--", *targets, **self.environment)
 
     def slurm(self, *command: str) -> str:
         environment = {**os.environ, **self.environment}

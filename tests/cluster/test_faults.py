@@ -37,7 +37,8 @@ def asked(cluster: Cluster, endpoint) -> None:
 
 
 def cancelled(cluster, endpoint):
-    process = cluster.start(DIALOGUES, slurm_partition="side")
+    cluster.use_partition("side")
+    process = cluster.start(DIALOGUES)
     asked(cluster, endpoint)
     cluster.slurm("scancel", cluster.wait(RULE, "RUNNING"))
     return finish(process)
@@ -45,19 +46,19 @@ def cancelled(cluster, endpoint):
 
 def over_memory(cluster, endpoint):
     asks = {"mem_mb": "40 if attempt == 1 else 1000"}
-    return finish(cluster.start(DIALOGUES, rule=RULE, **asks))
+    return finish(cluster.start(DIALOGUES, **asks))
 
 
 def always_over_memory(cluster, endpoint):
     cluster.project.config["dialogues"]["in_flight"] = 1
-    process = cluster.start(DIALOGUES, rule=RULE, retries=1, mem_mb="40")
+    process = cluster.start(DIALOGUES, options=("--retries", "1"), mem_mb="40")
     return finish(process)
 
 
 def over_runtime(cluster, endpoint):
     endpoint.script = lambda body: HANG
     cluster.project.config["models"]["teacher"]["timeout_seconds"] = 300
-    process = cluster.start(DIALOGUES, rule=RULE, runtime="attempt")
+    process = cluster.start(DIALOGUES, runtime="attempt")
     cluster.wait(RULE, "TIMEOUT", seconds=180)
     endpoint.script = dialogues
     return finish(process)
@@ -75,8 +76,7 @@ def snakemake_killed(cluster, endpoint):
 
 
 def edited_in_the_queue(cluster, endpoint):
-    later = {"slurm_extra": "'--begin=now+10'"}
-    process = cluster.start(DIALOGUES, rule=RULE, **later)
+    process = cluster.start(DIALOGUES, slurm_extra="'--begin=now+10'")
     cluster.wait(RULE, "PENDING")
     root = cluster.project.root
     for name in ("scripts/aiev/prompts/describe.md", "rules/rounds.smk", "tiny.yaml", "Snakefile"):
@@ -125,6 +125,10 @@ def test_a_job_that_was_cancelled_is_submitted_again(played, undisturbed):
     # A question in flight had no answer on record.
     whole(result, undisturbed, cut_off=2)
     assert "SLURM status is: 'CANCELLED'" in result.said and "Trying to restart" in result.said
+    asked = [line for line in result.said.splitlines() if "mem_mb=" in line and "runtime=" in line]
+    assert "mem_mb=16000" in asked[-1] and "runtime=960" in asked[-1], (
+        "the profile's second attempt"
+    )
 
 
 def test_a_job_over_its_memory_gets_more(played, undisturbed):
@@ -166,7 +170,8 @@ def test_what_is_edited_while_jobs_wait_is_of_the_next_run(played, undisturbed):
 
 def test_a_node_that_is_lost(cluster, scripted, undisturbed):
     scripted.delay = 1.5
-    process = cluster.start(DIALOGUES, slurm_partition="second")
+    cluster.use_partition("second")
+    process = cluster.start(DIALOGUES)
     try:
         asked(cluster, scripted)
         helper("two", "down")
@@ -179,10 +184,26 @@ def test_a_node_that_is_lost(cluster, scripted, undisturbed):
     assert "node failure" in result.said
 
 
+def test_a_job_that_is_preempted(cluster, scripted, undisturbed):
+    scripted.delay = 1.5
+    cluster.use_partition("second")
+    process = cluster.start(DIALOGUES)
+    asked(cluster, scripted)
+    cluster.wait(RULE, "RUNNING")
+    urgent = ("--partition=urgent", "--exclusive", "--output=/dev/null", "--wrap=true")
+    cluster.slurm("sbatch", *urgent)
+    cluster.wait(RULE, "PREEMPTED", seconds=60)
+    result = finish(process)
+    result.cluster, result.answered = cluster, dict(scripted.answered)
+    whole(result, undisturbed, cut_off=2)
+    assert "Trying to restart" in result.said
+
+
 def test_a_controller_and_a_partition_that_are_away(cluster, scripted, undisturbed):
     scripted.delay = 1.0
     cluster.slurm("scontrol", "update", "partitionname=side", "state=down")
-    process = cluster.start(DIALOGUES, slurm_partition="side")
+    cluster.use_partition("side")
+    process = cluster.start(DIALOGUES)
     number = cluster.wait("mine_seeds", "PENDING")
     said = cluster.slurm("squeue", "--jobs", number, "--noheader", "--format=%r")
     assert said.strip() == "PartitionDown"

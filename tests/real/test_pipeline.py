@@ -35,12 +35,16 @@ def checkout(tmp_path_factory, resource):
     return folder
 
 
-def attempt(checkout: Path, name: str) -> tuple[int, str]:
+def attempt(checkout: Path, name: str, seed: int = 1) -> tuple[int, str]:
     """Run a shipped config; Snakemake's exit code and what it said."""
-    config = yaml.safe_load((checkout / f"config/{name}.yaml").read_text("utf-8"))
+    config = yaml.safe_load((checkout / f"config/{name}.yaml").read_text("utf-8")) | {"seed": seed}
     if (ROOT / "ledger").is_dir():
         config["ledger"] = {"path": str(ROOT / "ledger")}
     (checkout / f"{name}.yaml").write_text(yaml.safe_dump(config))
+    return again(checkout, name)
+
+
+def again(checkout: Path, name: str) -> tuple[int, str]:
     command = [Path(sys.executable).parent / "snakemake", "--cores", "2", "--nocolor"]
     kept = {k: v for k, v in os.environ.items() if not k.startswith("AIEV_")}
     done = subprocess.run(
@@ -54,21 +58,41 @@ def attempt(checkout: Path, name: str) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
-def run(checkout: Path, name: str) -> str:
-    code, said = attempt(checkout, name)
-    assert code == 0, said[-4000:]
-    return said
-
-
 def dialogues(results: Path, number: int) -> list[dict]:
     (place,) = (results / f"rounds/{number}/dialogues").glob("*.jsonl")
     return read_jsonl(place)
 
 
+BAD_LUCK = ("no dialogue of the round is verified", "fell to the test side")
+"""How a run of few dialogues by a small model may end, as docs/self-learning.md says."""
+
+
+def duels(results: Path) -> tuple[int, bool]:
+    """Problems of all duels of a run, and whether a gate opened. Each is as its duel decides."""
+    problems, won = 0, False
+    for path in sorted(results.glob("rounds/*/gate.json")):
+        gate = read_json(path)
+        numbers = gate["numbers"]
+        if numbers["problems"]:
+            won |= numbers["student"]["correct"] > numbers["teacher"]["correct"]
+        assert gate["open"] == won, gate
+        problems += numbers["problems"]
+    return problems, won
+
+
 @pytest.fixture(scope="module")
 def shut(checkout):
-    run(checkout, "gate-shut")
-    return checkout / "results/gate-shut"
+    """A finished run whose teacher won. One that luck ended, without a problem to solve or with a
+    small student that solved one, ended as it should; then another seed is drawn."""
+    results = checkout / "results/gate-shut"
+    for seed in (1, 2, 3):
+        code, said = attempt(checkout, "gate-shut", seed)
+        problems, won = duels(results)
+        if code == 0 and problems and not won:
+            return results
+        assert code == 0 or any(each in said for each in BAD_LUCK), said[-4000:]
+        shutil.rmtree(results)
+    raise AssertionError(f"three runs without luck; the last one:\n{said[-4000:]}")
 
 
 def test_the_gate_stays_shut_and_the_teacher_goes_on(shut):
@@ -119,7 +143,8 @@ def test_the_model_loads_in_a_process_that_does_not_know_the_project(shut):
 
 def test_a_second_run_has_nothing_to_do(shut, checkout):
     start = time.monotonic()
-    assert "Nothing to be done" in run(checkout, "gate-shut")
+    code, said = again(checkout, "gate-shut")
+    assert code == 0 and "Nothing to be done" in said, said[-4000:]
     # A limit for hangs, not a benchmark: the README promises 10 s on a quiet machine.
     assert time.monotonic() - start < 60
 
