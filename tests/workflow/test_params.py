@@ -56,7 +56,8 @@ def test_gpus_and_tasks_follow_from_the_config(project):
     project.config["models"]["teacher"] = teacher
     project.config["training"] = {"accelerator": "cuda", "accelerators": 4, "global_batch": 8}
     found = asked(project)
-    assert {found[rule]["gpu"] for rule in ("write_dialogues", "run_duel")} == {"2"}
+    for rule in ("write_dialogues", "run_duel"):
+        assert {"gpu": "2", "nodes": "1"}.items() <= found[rule].items()
     for rule in ("train_student", "train_model"):
         wanted = {"gpu": "4", "tasks": "4", "tasks_per_gpu": "0", "mpi": "srun"}
         assert wanted.items() <= found[rule].items()
@@ -64,7 +65,7 @@ def test_gpus_and_tasks_follow_from_the_config(project):
     assert {"tasks": "2", "mpi": "srun"}.items() <= asked(project)["train_student"].items()
     del project.config["training"], project.config["models"]["teacher"]
     found = asked(project)
-    assert found["write_dialogues"]["gpu"] == "0"
+    assert found["write_dialogues"]["gpu"] == "0" and found["train_student"]["nodes"] == "1"
     assert not {"gpu", "tasks", "mpi"} & found["train_student"].keys()
 
 
