@@ -28,7 +28,9 @@ def accelerators():
         if config["training"]["accelerator"] == "cuda"
         else {}
     )
-    return gpus | ({"tasks": count, "mpi": "srun"} if count > 1 else {"nodes": 1})
+    several = {"tasks": count, "mpi": "srun"} if count > 1 else {}
+    # Where a profile does not say otherwise: Slurm may spread GPUs and tasks each in its own way.
+    return gpus | {"nodes": 1} | several
 
 
 if "snakemake_executor_plugin_slurm" in sys.modules:

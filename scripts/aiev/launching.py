@@ -66,7 +66,8 @@ def _devices(params: Mapping[str, Any]) -> list[str]:
         raise UserError(
             "DeepSpeed's launcher takes GPUs by number, and this job has them by name",
             where=f"environment variable {VISIBLE}={','.join(given)}",
-            todo=f"set {VISIBLE} to their numbers (nvidia-smi -L)",
+            todo=f"set {VISIBLE} to their numbers (nvidia-smi -L) and CUDA_DEVICE_ORDER=PCI_BUS_ID;"
+            " parts of a GPU (MIG) have none and cannot be used",
         )
     return ["--include", f"localhost:{','.join(given[:count])}"]
 

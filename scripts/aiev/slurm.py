@@ -3,7 +3,7 @@
 Without these, a run on a cluster hangs, with nothing said, after a job that
   - was preempted: the executor expects Slurm to requeue it, which profiles/slurm forbids;
   - sacct calls "CANCELLED by 1000";
-  - Slurm forgot between two looks (MinJobAge), or because its controller lost its state;
+  - was seen and then forgotten by Slurm between two looks (MinJobAge, a controller without state);
   - ended while the controller could not say how long it remembers jobs.
 Such a job counts as failed: it is submitted again, and restored where it had come to its end.
 """
@@ -44,18 +44,23 @@ def _remembered(ask: Callable[[], int | None]) -> Callable[[], int]:
 def _decided(ask: Callable[..., Any]) -> Callable[..., Any]:
     """States of jobs by number, each one on which the executor acts; None where Slurm is silent."""
     alive: set[str] = set()
+    missed: set[str] = set()  # once: an answer may lack a job for a moment
 
     async def query(command: str, logger: Any) -> tuple[dict[str, str] | None, float | None]:
         found, seconds = await ask(command, logger)
         if found is None:
             return found, seconds
         states = {number: _word(state) for number, state in found.items()}
-        forgotten = alive - states.keys()
+        gone = alive - states.keys()
+        forgotten = gone & missed
+        missed.clear()
+        missed.update(gone - forgotten)
         for number in sorted(forgotten):
             logger.warning(f"Slurm no longer knows job {number}: it counts as failed.")
         alive.clear()
         # Jobs that wait in an array have one number for all (7_[1-4]), which goes as they start.
         alive.update(n for n, state in states.items() if n.isdecimal() and state in LIVING)
+        alive.update(missed)
         return states | dict.fromkeys(forgotten, FORGOTTEN), seconds
 
     return query

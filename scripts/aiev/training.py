@@ -143,8 +143,9 @@ def _launch(spec: dict[str, Any], scratch: Path, log_path: Path | None) -> None:
         if not any(_PORT_TAKEN in line for line in lines):
             break
         log.info("the port was taken meanwhile: trying another one")
-    where = "the last checkpoint" if spec["params"]["checkpoint_steps"] else "the start"
-    what, todo = "training failed", f"see the log; run again, which goes on from {where}"
+    kept = spec["params"]["checkpoint_steps"]
+    again = "goes on from the last checkpoint, if there is one" if kept else "begins anew"
+    what, todo = "training failed", f"see the log; run again, which {again}"
     if spec["resume"] and not began:
         what = f"training cannot go on from {Path(spec['resume']).name}"
         todo = f"remove {spec['checkpoints']} to train from the start"

@@ -93,6 +93,7 @@ def test_no_proxy_is_asked_for_a_server_on_this_machine(scripted, endpoint_of, l
         *(("http://localhost:8000/v1", True), ("http://127.0.0.1/v1", True)),
         *(("http://[::1]:8000/v1", True), ("http://10.0.0.1/v1", False), (None, False)),
         *(("http://localhost.example/v1", False), ("http://[1/v1", False)),
+        *(("http://127.0.0.1.example.com/v1", False), ("https://localhost/v1", False)),
     ],
 )
 def test_what_is_on_this_machine(address, local, monkeypatch):

@@ -35,7 +35,10 @@ def test_without_slurm_deepspeed_starts_them(tmp_path, job):
 @pytest.mark.parametrize(
     ("accelerator", "given", "told"),
     [
-        *(("cuda", "5,3,1", ["--include", "localhost:5,3"]), ("cuda", "", ["2"])),
+        *(
+            ("cuda", "5,3,1", ["--include", "localhost:5,3"]),
+            ("cuda", "", ["--num_accelerators", "2"]),
+        ),
         *(("cuda", None, ["--num_accelerators", "2"]), ("cpu", "5", ["--num_accelerators", "2"])),
     ],
 )

@@ -38,10 +38,18 @@ def test_a_job_that_ended_has_a_state_on_which_the_executor_acts(slurm):
 @pytest.mark.parametrize("state", sorted(LIVING))
 def test_a_job_that_slurm_forgets_has_failed_once(slurm, state, caplog):
     assert states(slurm, job1=state, job2="RUNNING") == {"1": state, "2": "RUNNING"}
+    assert states(slurm, job2="RUNNING") == {"2": "RUNNING"}, "one answer may lack it"
     assert states(slurm, job2="RUNNING") == {"1": FORGOTTEN, "2": "RUNNING"}
     assert "no longer knows job 1" in caplog.text
     assert states(slurm, job2="COMPLETED") == {"2": "COMPLETED"}
     assert states(slurm) == {}, "its end was seen"
+
+
+def test_a_job_that_an_answer_lacked_once_goes_on(slurm):
+    states(slurm, job1="RUNNING")
+    for _ in range(2):
+        assert states(slurm) == {}
+        assert states(slurm, job1="RUNNING") == {"1": "RUNNING"}
 
 
 def test_slurm_that_says_nothing_forgets_nothing(slurm):

@@ -59,7 +59,7 @@ def test_gpus_and_tasks_follow_from_the_config(project):
     for rule in ("write_dialogues", "run_duel"):
         assert {"gpu": "2", "nodes": "1"}.items() <= found[rule].items()
     for rule in ("train_student", "train_model"):
-        wanted = {"gpu": "4", "tasks": "4", "tasks_per_gpu": "0", "mpi": "srun"}
+        wanted = {"gpu": "4", "tasks": "4", "tasks_per_gpu": "0", "nodes": "1", "mpi": "srun"}
         assert wanted.items() <= found[rule].items()
     project.config["training"] = {"accelerators": 2}
     assert {"tasks": "2", "mpi": "srun"}.items() <= asked(project)["train_student"].items()

@@ -9,6 +9,7 @@ An endpoint knows no prompt. Kinds:
 """
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -55,10 +56,12 @@ class Endpoint:
         """Whether it is on this machine, so that no proxy of the environment is asked for it."""
         address = self.base_url or os.environ.get(BASE_URL) or ""
         try:
-            host = urlsplit(address).hostname or ""
+            url = urlsplit(address)
+            host = url.hostname or ""
         except ValueError:  # no URL at all: the client says so
             return False
-        return host in ("localhost", "::1") or host.startswith("127.")
+        known = host in ("localhost", "::1") or re.fullmatch(r"127(\.\d+){3}", host)
+        return url.scheme == "http" and bool(known)
 
     @property
     def secret(self) -> bool:
