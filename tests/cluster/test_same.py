@@ -10,7 +10,7 @@ from tiny import answers
 from aiev.records import read_json
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slurm]
-EXTRA = "    slurm_extra: \"'--ntasks-per-node=1'\""
+EXTRA = "    slurm_extra: \"'--ntasks-per-node=1'\"  #"
 MANIFEST = "results/tiny/manifest.json"
 
 
@@ -25,7 +25,7 @@ def test_the_manifest_is_that_of_a_local_run(tmp_path, slurm):
         # The profile as it is shipped, but for what it tells a user to uncomment.
         elsewhere.edit_profile(
             ("    # nodes: 2    ", "    slurm_partition: both\n    nodes: 2    "),
-            ("    # slurm_extra: \"'--ntasks-per-node=8 --gpus-per-node=8'\"", EXTRA + "  #"),
+            ("    # slurm_extra: \"'--ntasks-per-node=8 --gpus-per-node=8'\"", EXTRA),
         )
         done = finish(elsewhere.start("all"), seconds=400)
         assert done.code == 0, done.said
