@@ -122,7 +122,7 @@ def _arguments(spec: dict[str, Any]) -> dict[str, Any]:
         "gradient_accumulation_steps": spec["accumulation"],
         "activation_checkpointing": params["activation_checkpointing"],
         "bf16": params["precision"] == "bfloat16",
-        "optim": "adamw_torch",
+        "optim": "adamw_torch_fused",
         "save_strategy": "steps" if steps else "no",
         "save_steps": steps or 1,
         # Two, so that a crash while the newest is being written leaves a complete one.
