@@ -78,12 +78,14 @@ sandbox-image: .venv  ## the image of the docker sandbox, in the engine that DOC
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v[:2] < (3, 11) and "Python 3.11 or newer is needed, and $(PYTHON) is %d.%d; try make $(MAKECMDGOALS) PYTHON=python3.11" % v[:2])'
 	@$(IDLE)
 	@echo "setting up .venv (1.8 GB, about 2 minutes); the log is .venv.log"
-	@rm -rf .venv && $(PYTHON) -m venv .venv
-	@{ $(BIN)/pip install --quiet --requirement envs/build.txt && \
+	@exec 9>>.venv.log; if command -v flock >/dev/null && ! flock -n 9; then \
+	  echo "another make sets up .venv here: wait for it, then run this again"; exit 1; fi; \
+	{ rm -rf .venv && $(PYTHON) -m venv .venv && \
+	   $(BIN)/pip install --quiet --requirement envs/build.txt && \
 	   DS_BUILD_OPS=0 $(BIN)/pip install --quiet --no-build-isolation --requirement envs/lock.txt && \
-	   $(BIN)/pip install --quiet --no-deps --requirement envs/converter.txt; \
+	   $(BIN)/pip install --quiet --no-deps --requirement envs/converter.txt && \
+	   touch $@; \
 	 } >.venv.log 2>&1 || { tail -n 20 .venv.log; echo "set-up failed; the whole log is .venv.log"; exit 1; }
-	@touch $@
 
 clean:  ## remove results, logs and the action store; answers and fetched files stay
 	@$(IDLE)

@@ -5,6 +5,7 @@ It imports nothing heavy: a dry run works wherever Snakemake does.
 
 import json
 import os
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -70,13 +71,13 @@ OPTIONS = "--log {log} --code {params.code} --params {params.settings:q} "
 
 
 wildcard_constraints:
-    run=RUN,
+    run=re.escape(RUN),
     shard="|".join(SHARDS),
     round="|".join(ROUNDS),
     data="|".join(DATA),
-    benchmark="|".join(BENCHMARKS),
+    benchmark="|".join(map(re.escape, BENCHMARKS)),
     model="|".join(MODELS),
-    resource="|".join(RESOURCES),
+    resource="|".join(map(re.escape, RESOURCES)),
 
 
 def shards_of(round_number):

@@ -3,6 +3,7 @@
 import copy
 import difflib
 import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -161,6 +162,12 @@ def _check_models(models: dict[str, Any]) -> None:
     for role, model in models.items():
         key = f"config: models.{role}"
         check_address(model["base_url"], f"{key}.base_url")
+        if role == "student" and not re.fullmatch(r"\w[\w.-]*", model["name"], re.ASCII):
+            raise UserError(
+                f"{model['name']!r} cannot be part of a file's name",
+                where=f"{key}.name",
+                todo="use letters, digits, dots, dashes and underscores",
+            )
         if role == "student" and not model["resource"]:
             raise UserError("a student is trained from weights", where=f"{key}.resource")
         if model["kind"] != "openai" and not model["resource"]:

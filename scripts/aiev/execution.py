@@ -12,7 +12,7 @@ from typing import Any
 
 from aiev.action import STORE
 from aiev.ledger import Ledger
-from aiev.programs import code_block
+from aiev.programs import code_of, program_block
 from aiev.sandbox import Limits, Request, Result, Sandbox, open_sandbox
 from aiev.sandbox.packages import InstallFailed, Layer, Packages
 from aiev.shell import SHELLS, fenced, split
@@ -33,20 +33,18 @@ class Script:
 
 
 def script_of(answer: str, installed: tuple[str, ...] = ()) -> Script | None:
-    """The answer's longest Python block and the shell blocks that stand before it; None where
-    there is no Python block. installed: requirements of earlier turns, which stay installed."""
-    code = code_block(answer)
-    if code is None:
+    """The answer's longest program and the shell blocks that stand before it; None where there is
+    no program. installed: requirements of earlier turns, which stay installed."""
+    program = program_block(answer)
+    if program is None:
         return None
     requirements, commands = list(installed), []
-    for language, text in fenced(answer):
-        if text.strip("\n") == code:
-            break
-        if language in SHELLS:
-            asked, rest = split(text)
+    for block in fenced(answer):
+        if block.language in SHELLS and block.start < program.start:
+            asked, rest = split(block.text)
             requirements += asked
             commands += [rest] if rest.strip() else []
-    return Script(code, "\n".join(commands), tuple(dict.fromkeys(requirements)))
+    return Script(code_of(program), "\n".join(commands), tuple(dict.fromkeys(requirements)))
 
 
 class Interpreter:

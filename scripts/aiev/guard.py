@@ -8,6 +8,7 @@ directory's newest run in a file: a job that was still waiting in the queue when
 ends before it touches anything, and one that was at work then keeps its successor waiting.
 """
 
+import contextlib
 import fcntl
 import os
 import re
@@ -175,9 +176,11 @@ def _no_locks(path: Path, error: OSError) -> UserError:
 def note_exit(code: int) -> None:
     """Leave a job's exit code to its run: Snakemake's own is 1, whatever a job ended with."""
     run = os.environ.get(RUN)
-    if run:
-        STOPPED.parent.mkdir(exist_ok=True)
-        STOPPED.write_text(f"{run} {code}", "utf-8")
+    # The mistake may be that the disk is full.
+    with contextlib.suppress(OSError):
+        if run:
+            STOPPED.parent.mkdir(exist_ok=True)
+            STOPPED.write_text(f"{run} {code}", "utf-8")
 
 
 def noted_exit() -> int:

@@ -8,19 +8,37 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from aiev.functions import BROKEN, parse
-from aiev.shell import fenced
+from aiev.shell import Block, fenced, unix
 
-PYTHON = ("", "python", "py")
+PYTHON = ("python", "py", "python3")
 """Languages of the fenced blocks that are Python."""
 
 
-def code_block(answer: str) -> str | None:
-    """The longest fenced Python block of an answer, without its fence; None when there is none.
+def python_blocks(answer: str) -> list[Block]:
+    """The fenced blocks of an answer that are programs: those that say that they are Python, or
+    where none does those that say nothing, which else may be what a program prints.
 
     A block that the token limit cut off counts: running it will tell.
     """
-    blocks = [text.strip("\n") for language, text in fenced(answer) if language in PYTHON]
-    return max(blocks, key=len) if any(b.strip() for b in blocks) else None
+    blocks = [block for block in fenced(answer) if block.text.strip()]
+    named = [block for block in blocks if block.language in PYTHON]
+    return named or [block for block in blocks if not block.language]
+
+
+def program_block(answer: str) -> Block | None:
+    """The longest of an answer's programs, which is the one that is run; None without one."""
+    return max(python_blocks(answer), key=lambda block: len(code_of(block)), default=None)
+
+
+def code_of(block: Block) -> str:
+    """A block's program as it is run."""
+    return block.text.strip("\n")
+
+
+def code_block(answer: str) -> str | None:
+    """The program of an answer that is run, without its fence; None without one."""
+    block = program_block(answer)
+    return block and code_of(block)
 
 
 @dataclass(frozen=True)
@@ -37,11 +55,6 @@ class Program:
     asserts: int
 
 
-def _unix(text: str) -> str:
-    """The same lines as Python's parser counts them, each ended by one newline character."""
-    return text.replace("\r\n", "\n").replace("\r", "\n")
-
-
 @contextmanager
 def _broken_is_syntax_error() -> Iterator[None]:
     """Null bytes and nesting that the parser cannot hold are the program's fault as well."""
@@ -55,7 +68,7 @@ def _broken_is_syntax_error() -> Iterator[None]:
 def take_apart(code: str) -> Program:
     """Split a program into its solution (imports, definitions and what stands between them) and its
     tests (what follows the last definition, and functions named test*). Raises SyntaxError."""
-    code = _unix(code)
+    code = unix(code)
     tree = parse(code)
     definitions = [n for n in tree.body if isinstance(n, _DEFINITIONS) and not _is_test(n)]
     last = tree.body.index(definitions[-1]) if definitions else -1
@@ -88,7 +101,7 @@ def missing_imports(reference: str, solution: str) -> str:
     """
     try:
         tree = parse(reference)
-        table = symtable.symtable(_unix(solution), "solution", "exec")
+        table = symtable.symtable(unix(solution), "solution", "exec")
     except BROKEN:
         return ""
     bound = {s.get_name() for s in table.get_symbols() if s.is_assigned() or s.is_imported()}
@@ -110,7 +123,7 @@ def helpers(tests: str, reference: str, entry_point: str) -> list[str]:
     sorted; none where either of the two is no program."""
     try:
         used = {n.id for n in ast.walk(parse(tests)) if isinstance(n, ast.Name)}
-        table, own = (symtable.symtable(_unix(t), "", "exec") for t in (reference, tests))
+        table, own = (symtable.symtable(unix(t), "", "exec") for t in (reference, tests))
     except BROKEN:
         return []
     used -= {s.get_name() for s in own.get_symbols() if s.is_assigned()}
@@ -141,10 +154,25 @@ def _text(code: str, nodes: list[ast.stmt]) -> str:
 
 
 @_broken_is_syntax_error()
-def stub(solution: str) -> str:
-    """The solution with every function's body replaced by `return None`. Raises SyntaxError."""
+def stub(solution: str, only: str = "") -> str:
+    """The solution with the body of every function replaced by `return None`, or of those alone
+    that the definition `only` holds. Raises SyntaxError."""
     tree = parse(solution)
-    for node in ast.walk(tree):
+    chosen = [n for n in tree.body if isinstance(n, _DEFINITIONS) and n.name == only] or [tree]
+    for node in (part for each in chosen for part in ast.walk(each)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             node.body = [ast.Return(ast.Constant(None))]
     return ast.unparse(ast.fix_missing_locations(tree))
+
+
+@_broken_is_syntax_error()
+def without_prints(code: str) -> str:
+    """The program without what it only shows. Raises SyntaxError."""
+    return ast.unparse(_Silent().visit(parse(code)))
+
+
+class _Silent(ast.NodeTransformer):
+    def visit_Expr(self, node: ast.Expr) -> ast.stmt:
+        called = node.value.func if isinstance(node.value, ast.Call) else None
+        shows = isinstance(called, ast.Name) and called.id == "print"
+        return ast.copy_location(ast.Pass(), node) if shows else node

@@ -33,6 +33,7 @@ PATIENCE = 10.0
 """Seconds to wait for a connection, or for the next byte, before a mirror counts as unreachable."""
 
 _KEYS = {"hub": {"repo", "revision", "file"}, "url": {"url"}, "registry": {"parts"}}
+_PART, _MEMBER = {"project", "version"}, {"member"}
 _READ_ERRORS = (OSError, http.client.HTTPException, zipfile.BadZipFile, zlib.error, EOFError)
 
 
@@ -68,12 +69,15 @@ def declared(value: Any, where: str = "config/resources.yaml") -> Resource:
     check(isinstance(value["licence"], str) and value["licence"] != "", f"licence of {name}")
     check(isinstance(value["mirrors"], list) and value["mirrors"] != [], f"no mirror of {name}")
     for mirror in value["mirrors"]:
-        known = isinstance(mirror, dict) and mirror.get("kind") in _KEYS
+        known = isinstance(mirror, dict) and mirror.get("kind") in list(_KEYS)
         check(known, f"mirror of {name}: kind must be one of {sorted(_KEYS)}")
         check(set(mirror) == {"kind"} | _KEYS[mirror["kind"]], f"keys of mirror {mirror}")
-        check(mirror.get("parts") != [], f"no parts in a mirror of {name}")
-        for part in mirror.get("parts", ()):
-            fits = {"project", "version"} <= set(part) <= {"project", "version", "member"}
+        parts = mirror.get("parts", [mirror])
+        check(isinstance(parts, list) and parts != [], f"no parts in a mirror of {name}")
+        for part in parts:
+            texts = isinstance(part, dict) and all(isinstance(v, str) for v in part.values())
+            check(texts, f"of {name}: {part} is no mapping of names to texts in quotes")
+            fits = part is mirror or _PART <= set(part) <= _PART | _MEMBER
             check(fits, f"a registry part has project, version and perhaps member, not {part}")
     return Resource(name, sha256, size, value["licence"], tuple(value["mirrors"]))
 

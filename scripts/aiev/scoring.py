@@ -253,13 +253,20 @@ def solutions_of(samples: list[Any], problems: list[Problem], where: str) -> dic
 def score(
     problems: list[Problem], samples_path: Path, result: dict[str, Any], proof: dict[str, Any]
 ) -> dict[str, Any]:
-    """What is reported of one model on one benchmark; `plus` is None without further inputs."""
+    """What is reported of one model on one benchmark; `plus` is None without further inputs.
+
+    A task whose canonical solution is not accepted counts as failed, whatever the model wrote.
+    """
     plus = has_plus(problems)
+
+    def correct(plus: bool) -> int:
+        return len(set(passed(result, plus)) - set(proof["exceptions"]))
+
     return {
         "tasks": len(problems),
         "exceptions": proof["exceptions"],
-        "base": share(len(passed(result, plus=False)), len(problems)),
-        "plus": share(len(passed(result, plus=True)), len(problems)) if plus else None,
+        "base": share(correct(plus=False), len(problems)),
+        "plus": share(correct(plus=True), len(problems)) if plus else None,
         "problems": proof["problems"],
         "samples": of_bytes(Path(samples_path).read_bytes()),
         "evalplus": proof["evalplus"],

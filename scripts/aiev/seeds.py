@@ -20,6 +20,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+
 from aiev.digests import of_text
 from aiev.errors import UserError
 from aiev.functions import BROKEN, functions, normal_form
@@ -121,6 +123,11 @@ def _take(
 
 def _wheel_name(path: Path) -> str:
     """`more-itertools 11.2.1` of more_itertools-11.2.1-py3-none-any.whl."""
+    try:
+        parse_wheel_filename(path.name)
+    except InvalidWheelFilename as error:
+        todo = "declare it in resources.yaml as `file` under the name that its registry gives it"
+        raise UserError(f"not the name of a wheel: {error}", where=str(path), todo=todo) from error
     project, version = path.name.split("-")[:2]
     return f"{project.replace('_', '-')} {version}"
 

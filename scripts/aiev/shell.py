@@ -8,6 +8,7 @@ which has no network: its requirements are handed over to `packages.py`, and the
 import re
 import shlex
 from collections.abc import Iterator
+from typing import NamedTuple
 
 SHELLS = ("sh", "bash", "shell", "console")
 """Languages of the fenced blocks that are shell commands."""
@@ -45,11 +46,24 @@ _VALUES = {
 }
 
 
-def fenced(answer: str) -> list[tuple[str, str]]:
-    """Language in lower case ("" without one) and text of every fenced block, in order. A block
-    that the token limit cut off ends with the answer."""
-    answer = answer.replace("\r\n", "\n").replace("\r", "\n")
-    return [(found[1].lower(), found[2]) for found in _FENCE.finditer(answer)]
+class Block(NamedTuple):
+    """A fenced block. language: in lower case, "" without one. text: what the fence holds.
+    start, end: characters of `unix(answer)` that the block takes with its fence."""
+
+    language: str
+    text: str
+    start: int
+    end: int
+
+
+def unix(text: str) -> str:
+    """The same lines as Python's parser counts them, each ended by one newline character."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def fenced(answer: str) -> list[Block]:
+    """Every fenced block of an answer, in order. One that the token limit cut off ends with it."""
+    return [Block(m[1].lower(), m[2], *m.span()) for m in _FENCE.finditer(unix(answer))]
 
 
 def split(text: str) -> tuple[list[str], str]:

@@ -5,13 +5,13 @@ phrases, the layout. `encoding` takes the tokens from here, and so must every pl
 tuned model.
 """
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, TypedDict
 
 from aiev.digests import of_text
-from aiev.shell import SHELLS
+from aiev.programs import code_of, python_blocks
+from aiev.shell import SHELLS, fenced, unix
 
 RUN_START, RUN_STOP = "<API_RUN_START>", "<API_RUN_STOP>"
 RES_START, RES_STOP = "<API_RES_START>", "<API_RES_STOP>"
@@ -33,10 +33,6 @@ CLOSINGS = (
     "All tests passed in this run.",
 )
 
-_PYTHON_BLOCK = re.compile(r"^```python[ \t]*\n(.*?)^```[ \t]*$", re.MULTILINE | re.DOTALL)
-_SHELL_BLOCK = re.compile(
-    rf"^```(?:{'|'.join(SHELLS)})[ \t]*\n(.*?)^```[ \t]*$", re.MULTILINE | re.DOTALL
-)
 _TURNS = (("user", "problem"), ("assistant", "solution"))
 _ROUND = (("interpreter", "stderr"), ("user", "description"), ("assistant", "revision"))
 _END = (("interpreter", "stdout"),)
@@ -153,19 +149,24 @@ def _result(text: str, limit: int) -> str:
 
 
 def _split_code(content: str) -> tuple[str, list[str], str]:
-    """Words, shell blocks and code of an answer with one fenced Python block.
+    """Words, shell blocks and code of an answer with one program, which is the one that was run.
 
-    Words after the block go before it: in a tagged answer the run comes last. Shell blocks before
-    it were run; later ones, such as how to call a script, are words.
+    Words after the program go before it: in a tagged answer the run comes last. Shell blocks
+    before it were run; later ones, such as how to call a script, are words.
     """
-    blocks = list(_PYTHON_BLOCK.finditer(content))
-    if len(blocks) != 1:
-        raise Dropped("no-code-block" if not blocks else "several-code-blocks")
-    before, after = content[: blocks[0].start()], content[blocks[0].end() :]
-    shell = [text.rstrip("\n") for text in _SHELL_BLOCK.findall(before) if text.strip()]
-    words = (_SHELL_BLOCK.sub("", before).strip(), after.strip())
-    code = blocks[0].group(1).rstrip("\n")
-    return "\n\n".join(w for w in words if w), shell, code
+    content, programs = unix(content), python_blocks(content)
+    if len(programs) != 1:
+        raise Dropped("no-code-block" if not programs else "several-code-blocks")
+    (program,) = programs
+    words, shell, place = [], [], 0
+    for block in fenced(content):
+        if block == program or (block.language in SHELLS and block.start < program.start):
+            words.append(content[place : block.start])
+            place = block.end
+            if block != program and block.text.strip():
+                shell.append(block.text.rstrip("\n"))
+    words = [part.strip() for part in [*words, content[place:]]]
+    return "\n\n".join(part for part in words if part), shell, code_of(program)
 
 
 def _check_order(messages: Sequence[Mapping[str, str]]) -> None:

@@ -30,6 +30,11 @@ def test_a_sound_program(judge):
     assert judge(ADD + TESTS + "print('passed')") == ""
 
 
+def test_tests_that_fail_without_an_assert_are_tests(judge):
+    code = "def parts():\n    return [1, 2]\n\n\nfirst, second = parts()\n"
+    assert judge(code + "assert len(parts()) == 2\nassert parts()[0] == first") == ""
+
+
 def test_tests_in_functions_are_tests(judge):
     assert judge(ADD + "def test_add():\n    assert add(1, 2) == 3\n    assert add(0, 0) == 0\n"
                  "\n\ntest_add()") == ""  # fmt: skip
@@ -60,6 +65,14 @@ def test_too_few_tests(code, judge):
         "\n    pass",
         ADD + "if False:\n    assert add(1, 2) == 3\n    assert add(0, 0) == 0",
         "def none():\n    return None\n\n\nassert none() is None\nassert not none()",
+        # Stubs that fail where no test is.
+        ADD + "assert add(1, 2) != 4\nassert add(0, 0) != 1\nprint('sum', add(1, 2) + 1)",
+        "def double(x):\n    return 2 * x\n\n\nFOUR = double(2) + 0\n\n\n"
+        + ADD
+        + "assert add(1, 2) != 4\nassert add(FOUR, 0) != 1",
+        ADD
+        + "print(add(1, 2) + 0)\n\n\nclass More:\n    pass\n\n\n"
+        + "assert add(1, 2) != 4\nassert add(0, 0) != 1",
     ],
 )
 def test_tests_that_hold_for_anything(code, judge):

@@ -217,6 +217,11 @@ def test_a_disk_that_is_full(project):
         assert done.returncode == code, done.stderr
         assert "Traceback" not in done.stderr
         assert ("No space left" in done.stderr) == bool(code)
+    # Full already, so that the run is not told of it either.
+    fill = ["sh", "-c", 'head -c 1000000 /dev/zero >other 2>/dev/null; exec "$@"', "fill"]
+    project.write("raise UserError('a mistake')")
+    done = project.run(prefix=[*small, *fill], environment={"AIEV_RUN": "a run"})
+    assert done.returncode == 2 and "Traceback" not in done.stderr, done.stderr
 
 
 def test_a_kill_leaves_nothing_that_looks_finished(project):

@@ -27,6 +27,10 @@ FENCES = st.lists(
         ("```python  \n\nx = 1\n\n```", "x = 1"),
         ("```python\nx = 1\n```\nor\n```python\nlonger = 1\n```", "longer = 1"),
         ("```python\nx = 1", "x = 1"),
+        # What a program prints is no program, however long.
+        ("```python\nx = 1\n```\nprints\n```\nlonger than it\n```", "x = 1"),
+        ("```\nlonger than it\n```\nby\n```python3\nx = 1\n```", "x = 1"),
+        ("```python\n\n```\n```\nx = 1\n```", "x = 1"),
         ("```python\n\n```", None),
         ("```python\n   \n```", None),
         ("```", None),

@@ -276,6 +276,11 @@ def test_what_a_killed_run_left_is_swept(server, tmp_path):
         {"mirrors": [{"kind": "url", "url": "https://a.test", "shaa": 1}]},
         {"mirrors": [{"kind": "registry", "parts": [{"project": "a"}]}]},
         {"mirrors": [{"kind": "registry", "parts": []}]},
+        {"mirrors": [{"kind": "registry", "parts": None}]},
+        {"mirrors": [{"kind": "registry", "parts": ["seedy 1.0"]}]},
+        {"mirrors": [{"kind": "registry", "parts": [{"project": "a", "version": 1.0}]}]},
+        {"mirrors": [{"kind": ["hub"]}]},
+        {"mirrors": [{"kind": "url", "url": 3}]},
         {"extra": 1},
     ],
 )

@@ -214,3 +214,6 @@ def test_a_score_names_what_it_rests_on(tmp_path):
     assert found["plus"] is None
     assert found["tasks"] == 2
     assert len(found["samples"]) == 64
+    # What a benchmark's own solution does not pass, no model does.
+    found = score([problem(0), problem(1)], samples, result, {**proof, "exceptions": [*rows][:1]})
+    assert (found["base"]["correct"], found["tasks"]) == (0, 2)

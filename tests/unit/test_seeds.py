@@ -233,6 +233,11 @@ def test_a_missing_or_empty_or_broken_file_is_a_clear_error(tmp_path):
     wheel = {"kind": "wheel", "resource": "a", "licence": "MIT"}
     with pytest.raises(UserError, match="not a wheel"):
         mine(settings(wheel), [tmp_path / "a-1-py3-none-any.whl"], tmp_path)
+    for name in ("mine.whl", "my-code.whl"):
+        with zipfile.ZipFile(tmp_path / name, "w") as archive:
+            archive.writestr("a.py", GOOD)
+        with pytest.raises(UserError, match="not the name of a wheel"):
+            mine(settings(wheel), [tmp_path / name], tmp_path)
     with pytest.raises(UserError, match="no seed source"):
         mine(settings(), [], tmp_path)
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiev.shell import fenced, split
+from aiev.shell import fenced, split, unix
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,9 @@ from aiev.shell import fenced, split
     ],
 )
 def test_the_blocks_of_an_answer(answer, blocks):
-    assert fenced(answer) == blocks
+    found = fenced(answer)
+    assert [(block.language, block.text) for block in found] == blocks
+    assert all(unix(answer)[b.start : b.end].lstrip(" ").startswith("```") for b in found)
 
 
 @pytest.mark.parametrize(

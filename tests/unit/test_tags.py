@@ -1,9 +1,10 @@
 """METHOD 3: what a tagged dialogue looks like, and what never becomes one."""
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from aiev.execution import script_of
 from aiev.tags import (
     AFTER_INSTALL,
     CLOSINGS,
@@ -72,6 +73,34 @@ def test_a_shell_block_is_run_only_before_the_program(language):
     assert content.startswith("<API_RUN_START>```sh\npython main.py\n```<API_RUN_STOP>\n\n")
 
 
+@pytest.mark.parametrize("language", ["python", "py", "Python", "python3", ""])
+def test_the_block_that_was_run_is_the_one_that_is_tagged(language):
+    answer = f"So:\n\n   ```{language}\n{CODE}\n   ```\n"
+    if language:
+        answer += "\nIt prints:\n\n```\n" + 9 * "a long line of output\n" + "```"
+    record = dialogue()
+    record["messages"][1]["content"] = answer
+    content = tag_dialogue(record, 0, 100)["messages"][1]["content"]
+    assert script_of(answer).code == CODE
+    assert content.count(CODE) == 1 and f"<API_RUN_START>{FENCED}<API_RUN_STOP>" in content
+
+
+@given(st.lists(st.sampled_from([
+    "Words.\n", "```python\nx = 1\n```\n", "```py\nlonger = 1\n```\n", "```\n12\n```\n",
+    "```sh\nls\n```\n", "```\r\nprint(123)\r\n```\r\n", "```python\nprint(1234567)",
+]), max_size=6))  # fmt: skip
+def test_nothing_is_tagged_as_run_that_was_not(pieces):
+    answer = "".join(pieces)
+    record = dialogue()
+    record["messages"][1]["content"] = answer
+    try:
+        content = tag_dialogue(record, 0, 100)["messages"][1]["content"]
+    except Dropped:
+        return
+    program = content.partition("<API_RUN_START>```python\n")[2].partition("\n```<API_RUN_STOP>")[0]
+    assert program == script_of(answer).code
+
+
 def test_an_untagged_dialogue_is_the_problem_and_the_final_answer():
     row = tag_dialogue(dialogue(rounds=2), 1, 100)
     assert not row["tagged"]
@@ -99,6 +128,7 @@ def test_phrases_depend_on_the_id_alone_and_all_are_used():
 
 @given(st.text(max_size=300), st.integers(20, 100))
 def test_a_result_keeps_its_ends_and_its_limit(text, limit):
+    assume(not any(token in text for token in TOKENS))
     record = dialogue()
     record["messages"][-1]["content"] = text
     content = tag_dialogue(record, 0, limit)["messages"][1]["content"]

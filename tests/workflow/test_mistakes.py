@@ -1,8 +1,10 @@
 """Mistakes of a user: told by name, without a traceback, and nothing that was made is lost."""
 
+import fcntl
 import os
 import stat
 import subprocess
+import sys
 
 import pytest
 from project import DIALOGUES, ROOT, TRAIN
@@ -77,3 +79,14 @@ def test_a_python_that_is_too_old(version, told, tmp_path):
     said = done.stdout + done.stderr
     assert done.returncode != 0 and told in said and "PYTHON=" in said
     assert "Traceback" not in said and not (tmp_path / ".venv").exists()
+
+
+def test_two_set_ups_at_once(tmp_path):
+    for name in ("Makefile", "envs"):
+        os.symlink(ROOT / name, tmp_path / name)
+    command = ["make", ".venv", f"PYTHON={sys.executable}"]
+    with open(tmp_path / ".venv.log", "a") as log:
+        fcntl.flock(log, fcntl.LOCK_EX)
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode != 0 and "another make sets up .venv here" in done.stdout
+    assert not (tmp_path / ".venv").exists()
