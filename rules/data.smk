@@ -2,7 +2,8 @@
 
 {data} is `data`, of all rounds, or `rounds/{round}/data`, of those up to a round.
 
-needs: results/{run}/rounds/{round}/train.jsonl, resources/benchmarks/{benchmark}.jsonl
+needs: results/{run}/rounds/{round}/train.jsonl  test.jsonl
+       resources/benchmarks/{benchmark}.jsonl
 makes: results/{run}/{data}/verified.jsonl  decontaminated.jsonl  contamination.json
        results/{run}/{data}/tagged.jsonl  tagged.json
 """
@@ -29,6 +30,9 @@ rule gather_verified:
 rule decontaminate:
     input:
         dialogues="results/{run}/{data}/verified.jsonl",
+        tests=lambda w: expand(
+            "results/{run}/rounds/{round}/test.jsonl", run=w.run, round=rounds_of(w)
+        ),
         benchmarks=expand(
             "resources/benchmarks/{benchmark}.jsonl", benchmark=BENCHMARKS
         ),
@@ -45,7 +49,7 @@ rule decontaminate:
     shell:
         main("decontaminate")
         + "--dialogues {input.dialogues:q} --benchmarks {input.benchmarks:q}"
-        + " --kept {output.kept:q} --report {output.report:q}"
+        + " --tests {input.tests:q} --kept {output.kept:q} --report {output.report:q}"
 
 
 rule tag_dialogues:

@@ -1,4 +1,4 @@
-"""Drop every dialogue that is too close to a benchmark problem."""
+"""Drop every dialogue that is a test problem, or too close to a benchmark's."""
 
 from aiev.contamination import decontaminate
 from aiev.job import Job, run_job
@@ -8,10 +8,11 @@ from aiev.records import read_jsonl, write_json, write_jsonl
 def main(job: Job) -> None:
     dialogues = read_jsonl(job.input("dialogues"))
     problems = [p for path in job.inputs["benchmarks"] for p in read_jsonl(path)]
-    kept, report = decontaminate(dialogues, problems, **job.params["decontamination"])
+    tests = [d for path in job.inputs["tests"] for d in read_jsonl(path)]
+    kept, report = decontaminate(dialogues, problems, tests, **job.params["decontamination"])
     write_jsonl(job.output("kept"), kept)
     write_json(job.output("report"), report)
 
 
 if __name__ == "__main__":
-    run_job(main, inputs=("dialogues", "benchmarks"), outputs=("kept", "report"))
+    run_job(main, inputs=("dialogues", "benchmarks", "tests"), outputs=("kept", "report"))

@@ -22,6 +22,7 @@ from aiev.failures import (
     LONGEST_LIMIT,
     NO_ANSWER,
     TRANSIENT,
+    ContextFull,
     NoAnswer,
     asked_to_wait,
     no_answer,
@@ -164,15 +165,23 @@ class Chat:
             async with self._noted(key, request) as bill:
                 try:
                     answer = await self._send(key, request, conversation)
+                    bill.append(answer)
+                    self._check_whole(answer, request)
                 except NoAnswer as none:
                     self.ledger.add(request, Answer("", none.reason, 0, 0))
                     raise
-                bill.append(answer)
                 answer = self.ledger.add(request, answer)
         self.asked += 1
         self.prompt_tokens += answer.prompt_tokens
         self.completion_tokens += answer.completion_tokens
         return answer
+
+    def _check_whole(self, answer: Answer, request: dict[str, Any]) -> None:
+        """A server of ours ends an answer where its context is full, as if that were its limit of
+        tokens; on record, the half would be the answer in a larger context too."""
+        cut = answer.finish_reason == "length" and answer.completion_tokens < request["max_tokens"]
+        if cut and self.endpoint.kind != "openai":
+            raise ContextFull(f"the context was full after {answer.completion_tokens} tokens")
 
     @asynccontextmanager
     async def _noted(self, key: str, request: dict[str, Any]) -> AsyncIterator[list[Answer]]:

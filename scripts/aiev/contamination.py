@@ -1,9 +1,12 @@
-"""Decontamination: dialogues too close to a benchmark item are dropped, always.
+"""Decontamination: no student is trained on what it is examined on, ever.
 
-A dialogue's texts (problem, every code block, every function in them without its docstring) are
-compared with a benchmark item's (prompt, docstring, solution, prompt and solution, the function
-without its docstring) by normalised Levenshtein similarity, 1 - edits / length of the longer, after
-runs of white space are made one space.
+Dialogues too close to a benchmark item are dropped. A dialogue's texts (problem, every code block,
+every function and method in them, bare) are compared with a benchmark item's (prompt, docstring,
+solution, prompt and solution, the function, bare) by normalised Levenshtein similarity, 1 - edits /
+length of the longer, after runs of white space are made one space. Bare: without docstrings,
+comments, decorators, and a leading `self` or `cls`.
+
+So are those that equal a test problem of a duel in problem or solution: two seeds may yield one.
 """
 
 import ast
@@ -41,37 +44,46 @@ class _Item:
 
 
 def decontaminate(
-    dialogues: Sequence[Dialogue], problems: Sequence[Mapping[str, Any]], threshold: float
+    dialogues: Sequence[Dialogue],
+    problems: Sequence[Mapping[str, Any]],
+    tests: Sequence[Dialogue],
+    threshold: float,
 ) -> tuple[list[Dialogue], dict[str, Any]]:
-    """Dialogues whose every text stays below `threshold` (in (0, 1]), and the report.
+    """Dialogues that are none of `tests`, and whose every text stays below `threshold` (in (0, 1]),
+    and the report.
 
     problems: EvalPlus format (task_id, prompt, canonical_solution, entry_point).
+    tests: the duels' problems, of the same rounds as the dialogues.
     Raises UserError without problems to compare with, and when no dialogue is left.
     """
     items = [item for problem in problems for item in _items(problem)]
     if not items:
         raise UserError("no benchmark problem to compare with", where="the benchmark files")
+    known = {form: test["id"] for test in tests for form in _forms(test)}
     kept, dropped, nearest = [], [], Counter()
     with Progress("decontaminate", len(dialogues), unit="dialogue") as progress:
         for start in range(0, len(dialogues), BATCH):
             batch = dialogues[start : start + BATCH]
             for dialogue, best in zip(batch, _nearest(batch, items, threshold), strict=True):
-                if best["similarity"] >= threshold:
-                    dropped.append({"id": dialogue["id"], **best})
+                if test := next((known[f] for f in _forms(dialogue) if f in known), None):
+                    dropped.append({"id": dialogue["id"], "reason": "test-problem", "test": test})
+                elif best["similarity"] >= threshold:
+                    dropped.append({"id": dialogue["id"], "reason": "near-benchmark", **best})
                 else:
                     kept.append(dialogue)
                     nearest[_bucket(best["similarity"])] += 1
                 progress.step(note=f"{len(dropped)} dropped")
     if not kept:
         raise UserError(
-            f"all {len(dialogues)} dialogues are within {threshold} of a benchmark problem",
+            f"all {len(dialogues)} dialogues are test problems, or within {threshold} of a "
+            "benchmark problem",
             todo="use other seeds",
         )
     log.info("decontamination: %d kept, %d dropped", len(kept), len(dropped))
-    counts = {"problems": len(problems), "texts": len(items), "dialogues": len(dialogues)}
+    counts = {"problems": len(problems), "texts": len(items), "tests": len(tests)}
     return kept, {
         "threshold": threshold,
-        "compared": counts,
+        "compared": {**counts, "dialogues": len(dialogues)},
         "dropped": sorted(dropped, key=lambda row: row["id"]),
         "kept": len(kept),
         "nearest_of_kept": dict(nearest),
@@ -80,6 +92,12 @@ def decontaminate(
 
 def squeeze(text: str) -> str:
     return " ".join(text.split())
+
+
+def _forms(dialogue: Dialogue) -> Iterator[tuple[str, str]]:
+    """What two dialogues share that pose the same problem, or that solve it the same way."""
+    yield "problem", squeeze(dialogue["messages"][0]["content"])
+    yield "solution", normal_form(dialogue["solution"])
 
 
 def _bucket(value: float) -> str:
@@ -132,13 +150,22 @@ def _texts(dialogue: Dialogue) -> Iterator[tuple[str, str]]:
 
 
 def _functions(code: str) -> Iterator[str]:
-    """Each top-level function without comments and docstring; none when the code is broken."""
+    """Each function and method, bare; none when the code is broken."""
     try:
-        for node in parse(code).body:
+        for node in ast.walk(parse(code)):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                yield normal_form(ast.unparse(node))
+                yield _bare(node)
     except BROKEN:
         return
+
+
+def _bare(node: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
+    """A function's text that does not tell whether it stood in a class. Changes the node."""
+    node.decorator_list = []
+    leading = node.args.posonlyargs or node.args.args
+    if leading and leading[0].arg in ("self", "cls"):
+        del leading[0]
+    return normal_form(ast.unparse(node))
 
 
 def _items(problem: Mapping[str, Any]) -> Iterator[_Item]:
@@ -155,7 +182,7 @@ def _items(problem: Mapping[str, Any]) -> Iterator[_Item]:
     for node in functions:
         if node.name == problem["entry_point"]:
             fields["docstring"] = ast.get_docstring(node) or ""
-            fields["function"] = normal_form(ast.unparse(node))
+            fields["function"] = _bare(node)
     for field, text in fields.items():
         if squeezed := squeeze(text):
             yield _Item(problem["task_id"], field, squeezed)

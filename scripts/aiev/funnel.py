@@ -25,11 +25,9 @@ def funnel(
     Raises ValueError when a stage's figures do not add up or do not follow from the one before.
     """
     stages = [*_mining(seeds), *_rounds(seeds["seeds"], rounds)]
-    near = len(contamination["dropped"])
+    dropped = Counter(row["reason"] for row in contamination["dropped"])
     compared = contamination["compared"]["dialogues"]
-    stages.append(
-        ("decontaminated", compared, contamination["kept"], _counted("near-benchmark", near))
-    )
+    stages.append(("decontaminated", compared, contamination["kept"], dropped))
     kept = tagged["tagged"] + tagged["untagged"]
     stages.append(("tagged", tagged["dialogues"], kept, tagged["dropped"]))
     stages.append(("trained", training["dialogues"], training["examples"], training["dropped"]))

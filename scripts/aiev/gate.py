@@ -7,7 +7,7 @@ The paper's rule is the default; margin, confidence and minimum_problems ask for
 from collections.abc import Mapping
 from typing import Any
 
-from aiev.statistics import paired_interval
+from aiev.statistics import mcnemar_p, paired_interval
 
 
 def decide(
@@ -64,7 +64,8 @@ def _significant(paired: Mapping[str, Any], problems: int, rule: Mapping[str, An
     and the bootstrap interval, which knows the margin but is too narrow for few."""
     ahead, behind = paired["only_student"], paired["only_teacher"]
     low, _ = paired_interval(ahead, behind, problems, rule["confidence"])
-    return paired["mcnemar_p"] < 1 - rule["confidence"] and low > rule["margin"]
+    # Not the p of duel.json, which is rounded.
+    return mcnemar_p(ahead, behind) < 1 - rule["confidence"] and low > rule["margin"]
 
 
 def _numbers(duel: Mapping[str, Any]) -> dict[str, Any]:

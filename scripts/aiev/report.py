@@ -153,8 +153,7 @@ def summary(
 def _last_duel(duels: Mapping[str, Any]) -> str:
     """The last round's duel in a line."""
     row = duels["rounds"][-1]
-    said = f"round {row['round']} ({row['stage']}): gate {'open' if row['open'] else 'shut'}"
-    said += f", {row['reason']}"
+    said = f"round {row['round']} ({row['stage']}): gate {rounds.gate_of(row)}, {row['reason']}"
     if row["paired"] is None:
         return said
     teacher, student = (f"{100 * row[m]['pass@1']:.1f}" for m in ("teacher", "student"))

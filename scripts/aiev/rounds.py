@@ -21,7 +21,8 @@ def table(
     """rounds.json, from each round's report.json, duel.json and gate.json, in order.
 
     {"rounds": [{round, stage, dialogues, train, test, yield, problems, excluded, teacher, student,
-    paired, open, reason}], "switch": the first round that the student wrote, or null}.
+    paired, open, reason, self_learning}], "switch": the first round that the student wrote, or
+    null}.
     yield, teacher, student: shares with Wilson's interval, null of nothing.
     """
     rows = [_row(*three) for three in zip(reports, duels, gates, strict=True)]
@@ -41,6 +42,7 @@ def _row(report, duel, gate) -> dict[str, Any]:
         "paired": duel["paired"],
         "open": gate["open"],
         "reason": gate["reason"],
+        "self_learning": gate["self_learning"],
     }
 
 
@@ -66,8 +68,15 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
         percent(row["teacher"]),
         percent(row["student"]),
         *apart,
-        f"{'open' if row['open'] else 'shut'}: {row['reason']}",
+        f"{gate_of(row)}: {row['reason']}",
     ]
+
+
+def gate_of(row: Mapping[str, Any]) -> str:
+    """How a round left the gate, in a word or two."""
+    if not row["open"]:
+        return "shut"
+    return "open" if row["self_learning"] else "would open"
 
 
 def percent(share: Mapping[str, Any] | None) -> str:

@@ -58,7 +58,8 @@ def _check_yield(dialogues: list[Dialogue], floor: float) -> None:
     if not dialogues or dialogues[0]["stage"] != "self-learning":
         return
     verified = sum(d["verdict"] == "verified" for d in dialogues)
-    if verified < floor * len(dialogues):
+    # As decimals: in binary, 0.07 of 100 is a little more than 7.
+    if verified < Fraction(str(floor)) * len(dialogues):
         reasons = Counter(d["reason"] for d in dialogues if d["reason"])
         raise UserError(
             f"the self-learning round of {dialogues[0]['model']} kept {verified} of "

@@ -1,6 +1,7 @@
 """A student before its training: a Hugging Face directory from a GGUF file or a hub snapshot."""
 
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -70,9 +71,12 @@ def _copy(source: Path, student: Path) -> None:
 def _dequantise(weights: Path, student: Path, dtype: str) -> None:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import modeling_gguf_pytorch_utils as gguf
     from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()
+    # Its own bar is one for terminals only (None), and no long line in a log.
+    gguf.tqdm = partial(gguf.tqdm, disable=None)
     place, name = weights.resolve().parent, weights.name
     try:
         tokenizer = AutoTokenizer.from_pretrained(place, gguf_file=name)

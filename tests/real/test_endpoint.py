@@ -101,6 +101,19 @@ def test_a_conversation_longer_than_the_context_is_told_apart(weights, tmp_path)
         ask(endpoint, Ledger(tmp_path / "ledger"), long)
 
 
+def test_an_answer_that_the_context_cuts_off_is_none(weights, tmp_path):
+    story = [{"role": "user", "content": "Write a very long story about a dragon."}]
+    ledger = Ledger(tmp_path / "ledger")
+    small = {**SETTINGS, "context_tokens": 128}
+    with serve(small, weights, tmp_path, tmp_path / "job.log") as endpoint:
+        for known in (ledger, Ledger(ledger.root, "replay")):
+            with pytest.raises(ContextFull):
+                ask(endpoint, known, story, max_tokens=200)
+    with serve(SETTINGS, weights, tmp_path, tmp_path / "job.log") as endpoint:
+        answers, asked = ask(endpoint, ledger, story, max_tokens=200)
+    assert asked == 1 and answers[0].completion_tokens > 100
+
+
 def test_a_server_that_dies_in_mid_run_is_reported_and_its_answers_stay(
     weights, tmp_path, monkeypatch
 ):

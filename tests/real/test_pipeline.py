@@ -63,7 +63,8 @@ def dialogues(results: Path, number: int) -> list[dict]:
     return read_jsonl(place)
 
 
-BAD_LUCK = ("no dialogue of the round is verified", "fell to the test side")
+FLOOR = "under the floor of"
+BAD_LUCK = ("no dialogue of the round is verified", "fell to the test side", FLOOR)
 """How a run of few dialogues by a small model may end, as docs/self-learning.md says."""
 
 
@@ -167,4 +168,4 @@ def test_the_gate_opens_and_the_student_writes(checkout):
         assert read_json(results / "rounds.json")["switch"] == 1
         assert (results / "scores.json").exists()
     else:
-        assert code != 0 and "no dialogue of the round is verified" in said, said[-4000:]
+        assert code != 0 and FLOOR in said, said[-4000:]

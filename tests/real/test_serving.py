@@ -1,15 +1,20 @@
 """A checkpoint that was just trained, served without a GPU: greedy answers are the model's own."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
 from aiev.chat import Chat
 from aiev.endpoints import serve
 from aiev.ledger import Ledger
+from aiev.records import write_jsonl
 from aiev.students import prepare_student
+from aiev.tags import TOKENS
+from aiev.training import train
 
 pytestmark = pytest.mark.real
+ROOT = Path(__file__).parents[2]
 SETTINGS = {"kind": "llamacpp", "name": "student", "slots": 2, "context_tokens": 512}
 SETTINGS |= {"threads": 2, "gpu_layers": 0}
 PROMPTS = (
@@ -18,7 +23,43 @@ PROMPTS = (
     "Write a Python function that reverses a string.",
     "Name three colours.",
 )
-TOKENS = 32
+MOST = 32
+DIALOGUE = (
+    ("user", "Print 1. Please run it."),
+    (
+        "assistant",
+        "<API_RUN_START>```python\nprint(1)\n```<API_RUN_STOP><API_RES_START>1<API_RES_STOP> Done.",
+    ),
+)
+TRAINING = {
+    "seed": 0,
+    "epochs": 1,
+    "learning_rate": 5e-5,
+    "warmup_ratio": 0.0,
+    "weight_decay": 0.0,
+    "scheduler": "constant",
+    "micro_batch": 1,
+    "global_batch": 1,
+    "max_tokens": 200,
+    "precision": "float32",
+    "accelerator": "cpu",
+    "accelerators": 1,
+    "threads": 2,
+    "checkpoint_steps": 0,
+    "activation_checkpointing": False,
+}
+
+
+def trained(weights, folder):
+    """The checkpoint of a student after one step, with the four tokens."""
+    student, data, model = folder / "untrained", folder / "tagged.jsonl", folder / "student"
+    prepare_student(weights, student, "bfloat16")
+    messages = [{"role": role, "content": content} for role, content in DIALOGUE]
+    write_jsonl(data, [{"id": "0", "tagged": True, "messages": messages}])
+    zero = ROOT / "config/deepspeed/zero2.json"
+    report = train(student, data, zero, model, folder / "scratch", TRAINING)
+    assert report["added_tokens"] == len(TOKENS) and len(report["steps"]) == 1
+    return model
 
 
 def generated(student, prompts):
@@ -37,7 +78,7 @@ def generated(student, prompts):
             return_dict=True,
         )
         with torch.no_grad():
-            made = model.generate(**ids, max_new_tokens=TOKENS, do_sample=False)
+            made = model.generate(**ids, max_new_tokens=MOST, do_sample=False)
         new = made[0, ids["input_ids"].shape[1] :]
         answers.append(tokenizer.decode(new, skip_special_tokens=True))
     return answers
@@ -47,13 +88,12 @@ def served(student, prompts, folder):
     async def ask(endpoint):
         async with Chat(endpoint, Ledger(folder / "ledger"), timeout=120) as chat:
             talks = ([{"role": "user", "content": prompt}] for prompt in prompts)
-            return await asyncio.gather(*(chat.ask(t, max_tokens=TOKENS) for t in talks))
+            return await asyncio.gather(*(chat.ask(t, max_tokens=MOST) for t in talks))
 
     with serve(SETTINGS, student, folder, folder / "job.log") as endpoint:
         return [answer.text for answer in asyncio.run(ask(endpoint))]
 
 
 def test_served_greedy_answers_are_those_of_generate(resource, tmp_path):
-    student = tmp_path / "student"
-    prepare_student(resource("smollm2-135m"), student, "bfloat16")
+    student = trained(resource("smollm2-135m"), tmp_path)
     assert served(student, PROMPTS, tmp_path) == generated(student, PROMPTS)

@@ -41,8 +41,8 @@ def dialogue(name="1-a", problem="Write a program.", code="print('something else
 OTHER = dialogue("0-far")
 
 
-def run(*dialogues, problems=(PROBLEM,), threshold=0.9):
-    return decontaminate([OTHER, *dialogues], problems, threshold)
+def run(*dialogues, problems=(PROBLEM,), tests=(), threshold=0.9):
+    return decontaminate([OTHER, *dialogues], problems, tests, threshold)
 
 
 def dropped(**parts):
@@ -83,6 +83,71 @@ def test_layout_comments_and_small_edits_do_not_hide_a_copy(code):
     assert dropped(code=code)
 
 
+@pytest.mark.parametrize(
+    ("mark", "first"),
+    [
+        ("@staticmethod", ""),
+        ("@classmethod", "cls, "),
+        ("@cache", "self, "),
+        ("", "self, "),
+        ("", "self, /, "),
+    ],
+)
+def test_a_method_does_not_hide_a_copy(mark, first):
+    short = PROBLEM | {"prompt": "def add(x, y):\n", "canonical_solution": "    return x + y\n"}
+    short["entry_point"] = "add"
+    lines = [mark, f"def add({first}x, y):", '    """In words."""', "    return x + y"]
+    body = "\n".join(f"    {line}" for line in lines)
+    more = "\n\n    def other(self):\n        return [self.add(n, 2) for n in range(20)]\n"
+    _, report = run(dialogue(code=f"class Solution:\n{body}{more}"), problems=[short])
+    (row,) = report["dropped"]
+    assert (row["text"], row["similarity"]) == ("solution function", 1)
+
+
+def test_a_function_in_a_function_does_not_hide_a_copy():
+    inner = "".join(f"    {line}\n" for line in BARE.splitlines())
+    lines = [f"    print('entirely other work, part {n}')\n" for n in range(9)]
+    assert dropped(code=f"def solve():\n{inner}{''.join(lines)}    return truncate_number(1)\n")
+
+
+def test_a_decorated_benchmark_function_is_compared_bare_too():
+    marked = PROBLEM | {"prompt": "@cache\n" + PROMPT}
+    _, report = run(dialogue(code=BARE + "\n\nX = 'more' * 9\n"), problems=[marked])
+    assert [row["similarity"] for row in report["dropped"]] == [1]
+
+
+OTHER_CODE = "def add(x):\n    # Why.\n    return x + 1\n"
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"problem": "Write `add(x)`,\n\n  please.", "code": "def add(y):\n    return 1 + y"},
+        {"problem": "Other words.", "code": 'def add(x):\n    "One more."\n\n    return (x + 1)'},
+        {"problem": "Write `add(x)`, please.", "code": "def add(:"},
+    ],
+)
+def test_a_test_problem_is_not_trained_on(parts):
+    test = dialogue("0-test", "Write `add(x)`, please.", OTHER_CODE)
+    kept, report = run(dialogue(**parts), tests=[test])
+    assert [d["id"] for d in kept] == ["0-far"]
+    assert report["dropped"] == [{"id": "1-a", "reason": "test-problem", "test": "0-test"}]
+    assert report["compared"]["tests"] == 1 and report["kept"] == 1
+
+
+def test_another_problem_with_another_solution_is_trained_on():
+    test = dialogue("0-test", "Write `add(x)`, please.", OTHER_CODE)
+    one = dialogue("1-a", "Write `add(y)`, please.", OTHER_CODE.replace("1", "2"))
+    assert len(run(one, tests=[test])[0]) == 2
+    with pytest.raises(UserError, match="are test problems"):
+        decontaminate([test], [PROBLEM], [test], 0.9)
+
+
+def test_a_broken_test_problem_is_known_by_its_text():
+    test, one = dialogue("0-test", "One.", "def f(:\n  1"), dialogue("1-a", "Two.", "def  f(: 1")
+    assert len(run(one, tests=[test])[0]) == 1
+
+
 def test_revisions_and_the_final_solution_are_looked_at_too():
     one, two = dialogue("1-a"), dialogue("1-b")
     revision = f"```python\n{BARE}```\nand\n```\nnothing\n```"
@@ -97,7 +162,7 @@ def test_what_is_far_stays_in_its_order_and_is_counted():
     near = "def truncate(x):\n    return x - int(x)\n"
     kept, report = run(dialogue("2-b", code=near), dialogue("1-c", code=BARE))
     assert [d["id"] for d in kept] == ["0-far", "2-b"]
-    assert report["compared"] == {"problems": 1, "texts": 5, "dialogues": 3}
+    assert report["compared"] == {"problems": 1, "texts": 5, "tests": 0, "dialogues": 3}
     assert report["kept"] + len(report["dropped"]) == 3
     assert sum(report["nearest_of_kept"].values()) == report["kept"]
 
@@ -116,8 +181,8 @@ def test_broken_code_is_compared_as_text():
 def test_no_problems_and_nothing_left_are_errors():
     with pytest.raises(UserError, match="no benchmark problem"):
         run(problems=[])
-    with pytest.raises(UserError, match="all 1 dialogues are within"):
-        decontaminate([dialogue(code=BARE)], [PROBLEM], 0.9)
+    with pytest.raises(UserError, match="all 1 dialogues are test problems, or within"):
+        decontaminate([dialogue(code=BARE)], [PROBLEM], [], 0.9)
 
 
 def distance(a: str, b: str) -> int:
@@ -142,7 +207,7 @@ def test_it_drops_exactly_what_the_definition_says(problem, prompt, threshold):
     longest = max(len(a), len(b))
     near = bool(a) and 1 - Fraction(distance(a, b), longest) >= Fraction(str(threshold))
     one = dialogue(problem=problem, code="Z" * 200)
-    kept, _ = decontaminate([dialogue("0-far", "Z" * 200, "Z" * 200), one], [item], threshold)
+    kept, _ = decontaminate([dialogue("0-far", "Z" * 200, "Z" * 200), one], [item], [], threshold)
     assert (len(kept) == 1) == near
 
 
@@ -155,7 +220,7 @@ def test_exactly_nine_tenths_is_dropped_and_one_edit_more_is_not(tens, data):
         changed = list(text)
         for place in places[:edits]:
             changed[place] = "Z"
-        kept, _ = decontaminate([OTHER, dialogue(problem="".join(changed))], [item], 0.9)
+        kept, _ = decontaminate([OTHER, dialogue(problem="".join(changed))], [item], [], 0.9)
         assert (len(kept) == 1) == drops
 
 

@@ -74,6 +74,12 @@ def test_a_significant_win():
     assert decided(wide, confidence=0.95, margin=0.1)["reason"] == "not-significant"
 
 
+def test_a_p_that_rounds_to_nothing_is_not_nothing():
+    found = duel(student=23)
+    assert found["paired"]["mcnemar_p"] == 0 and 2 / 2**23 > 1e-7
+    assert decided(found, confidence=0.9999999)["reason"] == "not-significant"
+
+
 def test_an_open_gate_stays_open_unless_it_may_revert():
     behind, level = duel(teacher=1), duel(both=1)
     assert decided(behind, OPEN)["reason"] == "stays-open"

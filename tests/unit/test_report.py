@@ -28,9 +28,13 @@ REPORTS = {
         | {"train": 4, "test": 1},
         {"dialogues": 12, "verified": 6, "rejected": {"unsolved-failed": 6}, "train": 6, "test": 0},
     ],
-    "contamination": {"compared": {"dialogues": 10}, "dropped": [{"id": "a"}], "kept": 9},
-    "tagged": {"dialogues": 9, "tagged": 7, "untagged": 1, "dropped": {"token-in-text": 1}},
-    "training": {"dialogues": 8, "examples": 6, "dropped": {"too-long": 2}},
+    "contamination": {
+        "compared": {"dialogues": 10},
+        "dropped": [{"reason": "near-benchmark"}, {"reason": "test-problem"}],
+        "kept": 8,
+    },
+    "tagged": {"dialogues": 8, "tagged": 6, "untagged": 1, "dropped": {"token-in-text": 1}},
+    "training": {"dialogues": 7, "examples": 5, "dropped": {"too-long": 2}},
 }
 
 
@@ -48,6 +52,7 @@ def score(model, correct=5, tasks=20, benchmark="humaneval", plus=None, exceptio
 SCORES = [score("teacher", 12), score("base", 1), score("student", 3)]
 ROUND = {"round": 0, "stage": "teaching", "yield": share(5, 12), "problems": 0, "excluded": 0}
 ROUND |= {"teacher": None, "student": None, "paired": None, "open": False, "reason": "tie"}
+ROUND |= {"self_learning": True}
 DUELS = {"rounds": [ROUND], "switch": None}
 
 
@@ -105,11 +110,12 @@ def test_the_funnel_names_every_loss():
         ("dialogues", 24, 24),
         ("verified", 24, 11),
         ("train split", 11, 10),
-        ("decontaminated", 10, 9),
-        ("tagged", 9, 8),
-        ("trained", 8, 6),
+        ("decontaminated", 10, 8),
+        ("tagged", 8, 7),
+        ("trained", 7, 5),
     ]
     assert stages[4]["lost"] == {"unsolved-failed": 10, "vacuous": 3}
+    assert stages[6]["lost"] == {"near-benchmark": 1, "test-problem": 1}
 
 
 NUMBERS = [
@@ -167,6 +173,13 @@ def test_what_was_paid_stands_above_the_place_of_the_report():
     costs = "answers: $" + "1" * 99
     lines = summary(table(SCORES, TITLES), funnel(**REPORTS), DUELS, "p", costs).splitlines()
     assert lines[-2:] == [costs[:WIDTH], "report: p"] and len(lines) <= HEIGHT
+
+
+def test_the_summary_says_that_the_gate_only_would_open():
+    would = {**ROUND, "open": True, "reason": "student-ahead", "self_learning": False}
+    duels = {"rounds": [would], "switch": None}
+    text = summary(table(SCORES, TITLES), funnel(**REPORTS), duels, "p")
+    assert "round 0 (teaching): gate would open, student-ahead" in text
 
 
 def test_the_command_prints_the_summary(tmp_path):

@@ -22,7 +22,7 @@ def inputs(*stages):
                 "paired": None if nothing else paired,
             }
         )
-        gates.append({"open": number > 0, "reason": "student-ahead"})
+        gates.append({"open": number > 0, "reason": "student-ahead", "self_learning": True})
     return {"reports": reports, "duels": duels, "gates": gates}
 
 
@@ -40,6 +40,13 @@ def test_cells_say_what_there_is_and_what_there_is_not():
     assert rows[0][6:] == ["+50.0 [-50.0, +100.0]", "1.000", "shut: student-ahead"]
     assert rows[2][4:8] == ["-"] * 4
     assert percent(share(1, 2)) == "50.0 [9.5, 90.5]"
+
+
+def test_where_the_student_never_writes_the_gate_only_would_open():
+    found = inputs("teaching", "teaching")
+    found["gates"] = [{**gate, "self_learning": False} for gate in found["gates"]]
+    _, rows = cells(table(**found))
+    assert [row[-1] for row in rows] == ["shut: student-ahead", "would open: student-ahead"]
 
 
 def test_the_picture_is_an_svg_and_the_same_each_time(tmp_path):

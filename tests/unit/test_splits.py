@@ -100,6 +100,14 @@ def test_a_self_learning_round_under_its_floor_stops_the_run():
     assert split_round(taught, 0.0, "s", minimum_yield=0.1).report["verified"] == 1
 
 
+@pytest.mark.parametrize(("floor", "verified"), [(0.07, 7), (0.14, 14)])
+def test_just_the_floor_is_enough(floor, verified):
+    found = by_student(verified, 100 - verified)
+    assert split_round(found, 0.0, "s", minimum_yield=floor).report["verified"] == verified
+    with pytest.raises(UserError, match="under the floor of"):
+        split_round(by_student(verified - 1, 101 - verified), 0.0, "s", minimum_yield=floor)
+
+
 def test_a_self_learning_round_without_a_verified_dialogue_is_under_any_floor():
     with pytest.raises(UserError, match="no dialogue of the round is verified"):
         split_round(by_student(0, 5), 0.0, "s")

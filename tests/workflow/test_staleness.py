@@ -56,7 +56,7 @@ teacher model                   .   .   .  01   0   x   x   x   .   0   0   .   
 learning rate                   .   .   .   .   .   .   .   .   0   0   0   .   .   .   .   s   .   x   x   x   3 ~
 gate's margin                   .   .   .   .   .   .   .   .   .   .   0   .   .   .   .   .   .   x   x   x   0 ~
 duel's samples                  .   .   .   .   .   .   .   .   .   0   0   .   .   .   .   .   .   x   .   x   2 ~
-teaching-only arm               .   .   .   .   .   .   .   .   .   .   0   .   .   .   .   .   .   x   .   x   0 ~
+teaching-only arm               .   .   .   .   .   .   .   .   .   .   0   .   .   .   .   .   .   x   x   x   0 ~
 least yield of a round          .   .   .   .   0   .   .   .   .   .   .   .   .   .   .   .   .   .   .   x   0 =
 one more round                  .   .   .  23   1   x   x   x   1   1   1   .   .   .   .   s   .   x   x   x  10 ~
 shard count                     .   .   x  01   0   x   x   x   0   0   0   .   .   .   .   s   .   x   x   x   8 ~
@@ -65,7 +65,7 @@ sandbox backend                 .   .   .  01   .   .   .   .   .   0   .   .   
 benchmark subset                .   .   .   .   .   .   .   .   .   .   .   .   .   x   x bst bst   .   x   x   3 ~
 name of the run                 .   .   r   r   r   r   r   r   r   r   r   r   .   r   r   r   r   r   r   x   0 =
 one seed                        .   .   x   0   0   x   x   x   0   0   0   .   .   .   .   s   .   x   x   x   6 ~
-seeds appended                  .   .   x   1   0   .   .   .   .   0   0   .   .   .   .   .   .   x   x   x   4 ~
+seeds appended                  .   .   x   1   0   .   x   .   .   0   0   .   .   .   .   .   .   x   x   x   4 ~
 comment between the seeds       .   .   x   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   x   0 =
 an intermediate deleted         .   .   .   .   .   r   .   .   .   .   .   .   .   .   .   .   .   .   .   x   0 =
 an intermediate tampered with   .   .   .   .   r   .   .   .   .   .   .   .   .   .   .   .   .   .   .   x   0 =
