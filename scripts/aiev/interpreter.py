@@ -1,60 +1,100 @@
 """Runs main.py inside the sandbox as an interpreter would, and says more of a failed assert.
 
 This file is copied into the box; it stands alone. A failed `assert left == right` gets a note with
-the value of `left`, so that whoever mends the program, man or model, sees what came out.
+the value of `left`, so that whoever mends the program, man or model, sees what came out. The
+program is made to keep that value while the assert lasts: to compute it again could give another
+one, or wait for ever.
 """
 
 import ast
+import builtins
 import sys
 import traceback
+import types
+from contextlib import suppress
 
 NAME = "main.py"
+KEPT = "@left"
+"""The variable for the value: no program can have one of this name."""
 LONGEST = 200
 """Characters of a value that a note shows."""
 
 
-def compared(tree: ast.Module, line: int) -> ast.Compare | None:
-    """The comparison of the assert statement that covers `line`, if it is a plain one."""
+def keep(tree: ast.Module) -> dict[tuple, ast.expr]:
+    """Have the asserts that are plain comparisons keep their left sides; these, by the place of the
+    comparison.
+
+    Those right in a class body are left alone: the class could take the variable for a member.
+    """
+    found = {}
     for node in ast.walk(tree):
-        if isinstance(node, ast.Assert) and node.lineno <= line <= node.end_lineno:
-            return node.test if isinstance(node.test, ast.Compare) else None
-    return None
+        for field in ("body", "orelse", "finalbody"):
+            block = getattr(node, field, None)
+            if isinstance(block, list) and not isinstance(node, ast.ClassDef):
+                block[:] = [new for old in block for new in _keeping(old, found)]
+    return found
 
 
-def explain(error: AssertionError, tree: ast.Module) -> None:
+def _keeping(statement: ast.stmt, found: dict[tuple, ast.expr]) -> list[ast.stmt]:
+    """`assert (@left := left) == right; del @left` for `assert left == right`."""
+    test = statement.test if isinstance(statement, ast.Assert) else None
+    if not isinstance(test, ast.Compare) or len(test.ops) != 1:
+        return [statement]
+    left = test.left
+    if isinstance(left, ast.Constant):  # its value can be read, and Python warns of `1 is x`
+        return [statement]
+    found[test.lineno, test.end_lineno, test.col_offset, test.end_col_offset] = left
+    named, deleted = ast.Name(KEPT, ast.Store()), ast.Delete([ast.Name(KEPT, ast.Del())])
+    test.left = ast.copy_location(ast.NamedExpr(ast.copy_location(named, left), left), left)
+    return [statement, ast.fix_missing_locations(ast.copy_location(deleted, test))]
+
+
+def explain(error: AssertionError, kept: dict[tuple, ast.expr]) -> None:
+    """Note the left side's value, if it was one of those asserts that failed."""
     last = error.__traceback__
     while last.tb_next:
         last = last.tb_next
-    if last.tb_frame.f_code.co_filename != NAME:
-        return
-    test = compared(tree, last.tb_lineno)
-    if test is None or len(test.ops) != 1:
-        return
     frame = last.tb_frame
-    code = compile(ast.Expression(test.left), NAME, "eval")
+    place = list(frame.f_code.co_positions())[last.tb_lasti // 2]
+    if frame.f_code.co_filename != NAME or place not in kept or KEPT not in frame.f_locals:
+        return
     try:
-        value = repr(eval(code, frame.f_globals, frame.f_locals))
+        value = repr(frame.f_locals[KEPT])
+        left = ast.unparse(kept[place])
     except BaseException:  # sys.exit() too: the assert that failed has the last word
         return
     value = value if len(value) <= LONGEST else value[:LONGEST] + "..."
-    error.add_note(f"{ast.unparse(test.left)} is {value}")
+    error.add_note(f"{left} is {value}")
+
+
+def compiled(source: str) -> tuple[types.CodeType, dict[tuple, ast.expr]]:
+    """The program, and what its asserts keep."""
+    tree = ast.parse(source, NAME)
+    with suppress(RecursionError):  # it may be too deep for Python as a tree, and not as a text
+        kept = keep(tree)
+        return compile(tree, NAME, "exec"), kept
+    return compile(source, NAME, "exec"), {}
 
 
 def run(path: str) -> int:
     """Run the program; its exit status as the interpreter's would be."""
     with open(path, encoding="utf-8", errors="replace") as file:
         source = file.read()
-    tree = ast.Module([], [])
+    # What unittest, doctest, pickle and others look for the program in.
+    module = sys.modules["__main__"] = types.ModuleType("__main__")
+    module.__file__, module.__builtins__ = NAME, builtins
+    kept = {}
     try:
-        tree = ast.parse(source, NAME)
-        exec(compile(source, NAME, "exec"), {"__name__": "__main__", "__file__": NAME})
+        code, kept = compiled(source)
+        exec(code, module.__dict__)
     except SystemExit:
         raise
     except BaseException as error:
         if isinstance(error, AssertionError):
-            explain(error, tree)
-        # The frame of exec() above is ours, not the program's.
-        inner = error.__traceback__.tb_next if error.__traceback__ else None
+            explain(error, kept)
+        inner = error.__traceback__
+        while inner and inner.tb_frame.f_globals is globals():  # ours, not the program's
+            inner = inner.tb_next
         if isinstance(error, SyntaxError) and inner and inner.tb_frame.f_code.co_filename != NAME:
             inner = None
         traceback.print_exception(type(error), error, inner)

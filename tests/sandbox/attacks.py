@@ -7,10 +7,12 @@ import sys
 import textwrap
 from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from aiev.sandbox import Limits
 
 PROJECT = Path(__file__).parents[2]
+ENGINE = urlsplit(os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")).path
 LIMITS = Limits(memory_mib=256, disk_mib=16, file_mib=8, output_kib=64)
 SOON = replace(LIMITS, wall_seconds=0.5)
 
@@ -68,7 +70,8 @@ def call(name, *arguments):
 CALLS = {  # the number on x86_64, and on aarch64
     "add_key": (248, 217), "bpf": (321, 280), "chroot": (161, 51), "clone": (56, 220),
     "clock_settime": (227, 112), "fanotify_init": (300, 262), "finit_module": (313, 273),
-    "fsopen": (430, 430), "init_module": (175, 105), "io_uring_setup": (425, 425),
+    "fsopen": (430, 430), "init_module": (175, 105), "inotify_init1": (294, 26),
+    "io_uring_setup": (425, 425),
     "kexec_load": (246, 104), "keyctl": (250, 219), "memfd_create": (319, 279),
     "mount": (165, 40), "mq_open": (240, 180), "msgget": (68, 186),
     "open_by_handle_at": (304, 265), "open_tree": (428, 428),
@@ -111,10 +114,11 @@ FILES = [
     Attack("read the project", refused(f"os.listdir({str(PROJECT)!r})")),
     Attack("read the interpreter's packages", refused(f"os.listdir({sys.prefix!r})")),
     Attack("read /etc/shadow", refused("open('/etc/shadow')")),
-    Attack("find the engine's socket", text("""
+    Attack("find the engine's socket", text(f"""
         import os
         names = "docker.sock", "podman/podman.sock", "containerd/containerd.sock", "dbus"
-        print([n for n in names for d in ("/run", "/var/run") if os.path.exists(f"{d}/{n}")])
+        paths = {ENGINE!r}, *(f"{{d}}/{{n}}" for n in names for d in ("/run", "/var/run"))
+        print([path for path in paths if os.path.exists(path)])
         """), "[]\n"),
     Attack("find a disk or another device", text("""
         import os, stat
@@ -217,6 +221,21 @@ PRIVILEGES = [
     Attack("io_uring", call("io_uring_setup", 1, 0)),
     Attack("open by handle", call("open_by_handle_at", -100, 0, 0)),
     Attack("watch all files", call("fanotify_init", 0, 0)),
+    Attack("watch files, with what all boxes have 128 of together", call("inotify_init1", 0)),
+    Attack("larger buffers of a socket, which no limit counts", text("""
+        import socket
+        with socket.socket(socket.AF_UNIX) as s:
+            for option in 7, 8, 32, 33:  # SO_SNDBUF, SO_RCVBUF, and by force
+                try:
+                    s.setsockopt(socket.SOL_SOCKET, option, 1 << 22)
+                    print(option)
+                except PermissionError:
+                    pass
+        """), ""),
+    Attack("larger buffers of a pipe, which no limit counts", refused("""
+        import fcntl
+        fcntl.fcntl(os.pipe()[1], fcntl.F_SETPIPE_SZ, 1 << 20)
+        """)),
     Attack("load a module", call("init_module", 0, 0, 0)),
     Attack("load a module from a file", call("finit_module", 0, 0, 0)),
     Attack("load a kernel", call("kexec_load", 0, 0, 0, 0)),
@@ -265,6 +284,15 @@ TIME = [
     Attack("stop itself", "import os; os.kill(os.getpid(), 19)", "", ("timed-out",), SOON),
     Attack("spend CPU seconds", "while True: pass", "", ("timed-out",),
         replace(LIMITS, cpu_seconds=1)),
+    *(
+        Attack(f"spend nearly all CPU seconds and exit with {code}", text(f"""
+            import os, time
+            while time.process_time() < 0.85:
+                pass
+            os._exit({code})
+            """), "", ("failed",), replace(LIMITS, cpu_seconds=1))
+        for code in (137, 152)
+    ),
     Attack("spend CPU seconds, and ignore the warning",
         "import signal; signal.signal(signal.SIGXCPU, signal.SIG_IGN)\nwhile True: pass", "",
         ("timed-out",), replace(LIMITS, cpu_seconds=1)),
@@ -483,6 +511,22 @@ OUTPUT = [
     ),
     Attack("say that memory failed", "print('MemoryError'); raise SystemExit(1)", "MemoryError\n",
         ("failed",)),
+    *(
+        Attack(f"say on stderr that memory failed, and exit with {code}", text(f"""
+            import sys
+            print("MemoryError", file=sys.stderr)
+            raise SystemExit({code})
+            """), "", ("failed",))
+        for code in (1, 3)
+    ),
+    Attack("fail after memory failed", text("""
+        import traceback
+        try:
+            bytearray(1 << 40)
+        except MemoryError:
+            traceback.print_exc()
+        assert 1 == 2
+        """), "", ("failed",)),
     # Where its parents are no root, it may open what they have open: it gains no more than its
     # exit code, or waits for ever at a pipe.
     Attack("write reports to every open file of its parents", text(r"""

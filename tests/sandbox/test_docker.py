@@ -20,7 +20,7 @@ import pytest
 from aiev.errors import UserError
 from aiev.sandbox import Limits, Request, container, open_sandbox
 from aiev.sandbox import docker as backend
-from aiev.sandbox.pool import Pool
+from aiev.sandbox.pool import Member, Pool
 
 pytestmark = pytest.mark.real
 ROOT = Path(__file__).parents[2]
@@ -172,6 +172,61 @@ def test_a_container_in_use_is_removed_after_the_pool_is_closed():
 
 
 # Lost containers
+
+
+class Mortal(Fake):
+    """A container that may be dead, and may take each run with it."""
+
+    def __init__(self, dead=False, deadly=False):
+        self.dead, self.deadly = dead, deadly
+
+    def run(self, header, blobs, request):
+        if self.dead:
+            raise container.NotStarted("it had ended before")
+        if self.deadly:
+            raise container.Lost("gone")
+        return "its record"
+
+
+def of_containers(idle, later):
+    """A sandbox with these that wait, and these to be started."""
+    sandbox = backend.Docker(None, "", {}, len(idle), 9)
+    sandbox.pool = Pool(lambda shape: later.pop(0), len(idle), 9)
+    shape = backend._shape(HELLO)
+    sandbox.pool.idle = [Member(shape, one) for one in idle]
+    sandbox.pool.count = len(idle)
+    return sandbox
+
+
+def test_an_engine_that_started_anew_costs_no_run():
+    idle, later = [Mortal(dead=True) for _ in range(8)], [Mortal()]
+    sandbox = of_containers(idle, list(later))
+    assert sandbox.run(HELLO) == "its record"
+    assert [one.removed for one in idle] == [1] * 8
+    assert [member.container for member in sandbox.pool.idle] == later and sandbox.pool.count == 1
+
+
+def test_a_run_is_lost_with_the_third_container_that_took_it():
+    idle = [Mortal(dead=True), Mortal(dead=True)]
+    assert of_containers(idle, [Mortal(deadly=True)] * 2 + [Mortal()]).run(HELLO) == "its record"
+    result = of_containers(idle, [Mortal(deadly=True)] * 3).run(HELLO)
+    assert result.outcome == "crashed"
+
+
+def test_a_program_that_never_ran_has_no_record():
+    with pytest.raises(UserError, match="cannot start a container"):
+        of_containers([Mortal(dead=True)], [Mortal(dead=True)] * 3).run(HELLO)
+
+
+def test_containers_that_all_died_idle_are_replaced(docker):
+    with open_sandbox("docker", {"containers": 4}) as sandbox, ThreadPoolExecutor(4) as threads:
+        slow = program("import time; time.sleep(1)")
+        list(threads.map(sandbox.run, [slow] * 4))
+        dead = warm(sandbox)
+        for identity in dead:
+            sandbox.client.api.remove_container(identity, force=True)
+        assert len(dead) == 4 and sandbox.run(HELLO).stdout == "hello\n"
+        assert len(warm(sandbox)) == 1
 
 
 def test_a_container_that_died_idle_is_replaced(one):

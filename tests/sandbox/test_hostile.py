@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from attacks import ATTACKS, LIMITS
+from attacks import ATTACKS, ENGINE, LIMITS
 
 from aiev.errors import UserError
 from aiev.sandbox import SITE_PACKAGES, Request
@@ -72,6 +72,11 @@ def test_the_attacks_are_told_apart():
 
 
 # The host
+
+
+@pytest.mark.real
+def test_the_engine_s_socket_is_where_it_is_looked_for(docker):
+    assert Path(ENGINE).is_socket()
 
 
 def test_no_server_of_the_host_answers(play, tmp_path):
@@ -221,9 +226,14 @@ def test_only_regular_files_are_handed_back(play):
     os.link("main.py", "hard")
     open("closed", "w").close()
     os.chmod("closed", 0)
+    for mode in 0o000, 0o300, 0o600:
+        os.mkdir(f"{mode}")
+        open(f"{mode}/file", "w").close()
+        os.chmod(f"{mode}", mode)
     """
     names = ("closed", "link", "folder/passwd", "near", "pipe", "directory", "directory/none")
-    result = play(code, collect=(*names, "hard", "missing"))
+    behind = (f"{mode}/file" for mode in (0o000, 0o300, 0o600))
+    result = play(code, collect=(*names, *behind, "hard", "missing"))
     assert result.outcome == "passed", result
     assert set(result.files) == {"hard"}
     assert b"os.link" in result.files["hard"]

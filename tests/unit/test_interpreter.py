@@ -81,13 +81,66 @@ def test_any_other_failed_assert_is_left_as_it_is(code, play):
     assert status == 1 and "AssertionError" in err.rstrip().splitlines()[-1]
 
 
-def test_a_value_that_cannot_be_computed_again_does_not_end_the_note(play):
-    code = "import sys\ndef f():\n    return g.pop()\ng = [1]\nassert f() == 2"
+@pytest.mark.parametrize(
+    ("code", "note"),
+    [
+        ("it = iter([2, 1])\nassert next(it) == 1", "next(it) is 2"),
+        ("import queue\nq = queue.Queue()\nq.put(2)\nassert q.get() == 1", "q.get() is 2"),
+        ("g = [1]\nassert g.pop() == 2", "g.pop() is 1"),
+        ("f = abs\nassert f(-1) == 1; assert f(-2) == 3", "f(-2) is 2"),
+        ("def f(n):\n    assert abs(n) > 0\n    f(n - 1)\nf(3)", "abs(n) is 0"),
+        ("assert (n := 2) == 3", "(n := 2) is 2"),
+        ("n = 1\ntry:\n    pass\nfinally:\n    assert n + 1 in ()", "n + 1 is 2"),
+        ("match 1:\n    case n:\n        assert n is None", "n is 1"),
+        ("class A:\n  x = 2\n  def f(self):\n    assert self.x == 1\nA().f()", "self.x is 2"),
+        ("import asyncio\nasync def one(): return 1\nasync def main():\n"
+         "    assert await one() == 2\nasyncio.run(main())", "await one() is 1"),
+    ],
+)  # fmt: skip
+def test_the_value_is_that_of_the_comparison(code, note, play):
     status, _, err = play(code)
-    assert status == 1 and "AssertionError" in err
-    code = "import sys\nn = []\ndef f():\n    n.append(1)\n    if len(n) > 1: sys.exit(0)\n"
-    status, _, err = play(code + "    return 1\nassert f() == 2")
-    assert status == 1, "a failed assert stays a failure, whatever its second evaluation does"
+    assert status == 1 and err.rstrip().splitlines()[-1] == note
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "print([name for name in dir() if '@' in name])",
+        "def f():\n    x = 1\n    assert x + 0 == 1\n    print(locals())\nf()",
+        "assert abs(1) == 1\nprint([name for name in globals() if '@' in name])",
+        "import weakref\nclass A: pass\na = A()\nr = weakref.ref(a)\n"
+        "assert r() is a\ndel a\nassert r() is None\nprint(r())",
+        "import enum\nclass E(enum.Enum):\n    A = 1\n    assert A + 0 == 1\nprint(list(E))",
+        "if 1:\n    assert abs(1) < 2, 'no'\nelse:\n    assert 0\nprint(1)",
+        f"print(len([{'+'.join(['1'] * 1500)}]))\nassert abs(1) == 1",
+        "def f(n):\n    assert n - 0 >= 0\n    return n and f(n - 1)\nprint(f(950))",
+    ],
+)
+def test_keeping_the_value_changes_nothing_else(code, play):
+    plain = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert plain.returncode == 0 and play(code) == (0, plain.stdout, plain.stderr)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "def f(x):\n    return x\nassert (\n    f('a')\n    == 'b'\n), f('why')",
+        "assert abs(1) < 'a'",
+        "x = [1]\nassert x[0][1] == 2",
+        "assert abs(1 / 0) == 2",
+        "assert abs(1) == 2, 1 / 0",
+        "é = 1; assert abs(é) == 'ł'",
+        "assert 1 is (2,)",
+    ],
+)
+def test_a_traceback_is_python_s_own(code, play, tmp_path):
+    """With the lines and the carets; but for the note and the file's name."""
+    status, _, err = play(code)
+    command = [sys.executable, "main.py"]
+    plain = subprocess.run(command, cwd=tmp_path, capture_output=True, encoding="utf-8")
+    expected = plain.stderr.replace(f"{tmp_path}/", "")
+    assert status == plain.returncode == 1 and err.startswith(expected)
+    assert len(err.splitlines()) <= len(expected.splitlines()) + 1
 
 
 @pytest.mark.parametrize(

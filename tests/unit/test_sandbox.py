@@ -17,7 +17,7 @@ import pytest
 from aiev.errors import UserError
 from aiev.sandbox import Limits, Request, bubblewrap, open_sandbox, options
 from aiev.sandbox.sweep import sweep
-from aiev.sandbox.watch import Box, follow
+from aiev.sandbox.watch import Box, Ending, follow, judge
 
 SCRIPTS = Path(bubblewrap.__file__).parents[2]
 
@@ -194,7 +194,7 @@ def test_a_bwrap_that_is_killed_while_it_builds_is_started_again(play, monkeypat
         ("raise SystemExit(255)", {}, 1, "failed", 255),
         ("raise SystemExit(137)", {}, 2, "failed", 137),
         ("import os; os.kill(os.getpid(), 9)", {}, 2, "crashed", None),
-        ("while True: pass", {"cpu_seconds": 1}, 1, "timed-out", None),
+        ("while True: pass", {"cpu_seconds": 1}, 2, "timed-out", None),
         ("while True: pass", {"wall_seconds": 0.3}, 1, "timed-out", None),
     ],
 )
@@ -232,6 +232,38 @@ def test_a_box_that_is_not_built_yet_is_not_measured(stuck):
     closing.cancel()
     assert box.stopped is None and box.started is None and time.monotonic() - start < 10
     _once(r for r, _ in pipes)()
+
+
+TRACE = 'Traceback (most recent call last):\n  File "main.py", line 1, in <module>\n'
+
+
+@pytest.mark.parametrize(
+    ("stderr", "ending", "outcome"),
+    [
+        (f"{TRACE}MemoryError\n", ("exit", 1), "out-of-memory"),
+        (f"{TRACE}numpy.core._exceptions._ArrayMemoryError: 7 GiB\n", ("exit", 1), "out-of-memory"),
+        (f"{TRACE}OSError: [Errno 12] Cannot allocate memory\n", ("exit", 1), "out-of-memory"),
+        ("OpenBLAS error: Memory allocation still failed\n", ("exit", 1), "out-of-memory"),
+        (
+            "terminate called after throwing an instance of 'std::bad_alloc'\n  what(): no\n",
+            ("signal", 6),
+            "out-of-memory",
+        ),
+        (f"{TRACE}MemoryError\n", ("exit", 3), "failed"),
+        ("MemoryError\n", ("exit", 1), "failed"),
+        ("MemoryError\n", ("exit", 3), "failed"),
+        (f"{TRACE}MemoryErrors\n", ("exit", 1), "failed"),
+        (f"{TRACE}MemoryError\n{TRACE}AssertionError\n", ("exit", 1), "failed"),
+        (f"{TRACE}AssertionError\nMemoryError is 3\n", ("exit", 1), "failed"),
+        (f"{TRACE}MemoryError\nlater\n", ("signal", 11), "crashed"),
+        ("", ("signal", 9), "crashed"),
+        ("  \n", ("exit", 1), "failed"),
+        (f"{TRACE}MemoryError\n", ("exit", 0), "passed"),
+    ],
+)
+def test_memory_failed_if_that_is_the_last_word(stderr, ending, outcome):
+    box = Box("/", lambda: None, Limits())
+    assert judge(box, stderr, Ending(*ending, 0.1))[1] == outcome
 
 
 def _once(descriptors):

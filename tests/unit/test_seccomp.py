@@ -94,6 +94,14 @@ def test_calls_that_are_looked_into(machine):
     assert ask(machine, "ioctl", 0, 0x5412) == ask(machine, "ioctl", 0, 0x541C) == EPERM
     assert ask(machine, "ioctl", 0, 0xFFFFFFFF_00005412) == EPERM, "the kernel reads 32 bits"
     assert ask(machine, "ioctl", 0, 0x5413) == ALLOW
+    for option in range(64):
+        expected = EPERM if option in (7, 8, 32, 33) else ALLOW  # sizes of buffers
+        assert ask(machine, "setsockopt", 0, 1, option) == expected
+        assert ask(machine, "setsockopt", 0, 6, option) == ALLOW, "another level"
+    assert ask(machine, "setsockopt", 0, 0xFFFFFFFF_00000001, 0xFFFFFFFF_00000007) == EPERM
+    for command in range(1024, 1040):
+        expected = EPERM if command == 1031 else ALLOW  # F_SETPIPE_SZ
+        assert ask(machine, "fcntl", 0, command) == expected
 
 
 def test_the_other_numbers_of_x86_64_do_not_exist():
@@ -121,6 +129,8 @@ def test_the_kernel_says_the_same():
     calls += [[number["clone3"]], [LAST_KNOWN + 1], [0x40000027], [number["socket"], 38, 5, 0]]
     calls += [[number["socket"], 1, 99, 0], [number["ioctl"], 99, 0x5412, 0]]
     calls += [[number["ioctl"], 99, 0x5401, 0], [number["clone"], 0x10000011, 0, 0, 0, 0]]
+    calls += [[number["fcntl"], 99, 1031, 0], [number["fcntl"], 99, 1, 0]]
+    calls += [[number["setsockopt"], 99, 1, option, 0, 0] for option in (2, 7, 8, 32, 33)]
     code = (
         "import ctypes, json\n"
         "libc = ctypes.CDLL(None, use_errno=True)\n"
@@ -131,5 +141,6 @@ def test_the_kernel_says_the_same():
         result = sandbox.run(Request({"main.py": code}, ("python", "main.py")))
     eperm, enosys, einval, ebadf = ([-1, number] for number in (1, 38, 22, 9))
     looked_into = [enosys, enosys, enosys, eperm, einval, eperm, ebadf, eperm]
+    looked_into += [eperm, ebadf, ebadf, eperm, eperm, eperm, eperm]
     expected = [eperm] * len(denied(machine)) + looked_into
     assert json.loads(result.stdout) == expected, result.stderr

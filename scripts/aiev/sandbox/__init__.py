@@ -67,9 +67,9 @@ class Result:
     outcome: passed         exit code 0
              failed         another exit code
              timed-out      the wall clock, or CPU seconds (SIGXCPU, or SIGKILL past the limit)
-             out-of-memory  the watcher stopped the box, or it ended badly and a line of stderr
-                            begins with a failed allocation (MemoryError, errno 12, bad_alloc);
-                            one that the program caught and survived is its own affair
+             out-of-memory  the watcher stopped the box, or it ended badly and the last word of
+                            stderr is a failed allocation (MemoryError, errno 12, bad_alloc); one
+                            that the program caught and survived is its own affair
              crashed        a signal
              output-cut     stopped because stdout or stderr went past `output_kib`
     exit_code: the program's own; None where the program was ended by a signal or by us.

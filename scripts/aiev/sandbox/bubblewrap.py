@@ -31,7 +31,7 @@ from aiev.sandbox.options import (
 from aiev.sandbox.remains import ADDR_NO_RANDOMIZE, LIBC
 from aiev.sandbox.seccomp import bpf_program
 from aiev.sandbox.sweep import LABEL, sweep
-from aiev.sandbox.watch import Box, Ending, follow, judge, out_of_time
+from aiev.sandbox.watch import Box, Ending, follow, judge
 
 ETC = {
     "/etc/passwd": b"box:x:65534:65534::/box:/bin/false\n",
@@ -172,7 +172,7 @@ class Bubblewrap:
             code = process.wait()  # now every process of the box is gone
             if box.started is None:
                 raise NotStarted(_reason(process, err))
-            ending = box.report() if parent else _ending(code, box)
+            ending = box.report() if parent else _ending(code)
             if ending is None and not parent and box.stopped is None:
                 return None
             text = err.decode("utf-8", "replace")
@@ -270,17 +270,12 @@ def _meet(process, info: int, limits: Limits, stack: ExitStack) -> Box | None:
     )
 
 
-def _ending(code: int, box: Box) -> Ending | None:
+def _ending(code: int) -> Ending | None:
     """What bwrap's own exit code says of the program's end, None where it can mean two things.
 
     128 + n stands for signal n, and a program may leave with that code too.
     """
-    if 0 <= code <= 128 or code > 128 + 64:
-        return Ending("exit", code, box.spent)
-    number = code - 128
-    # One that used up its CPU seconds would take as long again.
-    known = number in (signal.SIGXCPU, signal.SIGKILL) and out_of_time(box.spent, box.limits)
-    return Ending("signal", number, box.spent) if known else None
+    return Ending("exit", code, 0.0) if 0 <= code <= 128 or code > 128 + 64 else None
 
 
 def _end(pidfd: int) -> None:

@@ -52,7 +52,7 @@ class Lost(Exception):
 
 
 class NotStarted(Lost):
-    """It, or its worker, did not start."""
+    """It, its worker or the program did not start."""
 
 
 class Late(Exception):
@@ -93,11 +93,15 @@ class Container:
             )
 
     def run(self, header: dict, blobs: list[bytes], request: Request) -> Result:
-        """One round trip; raises Lost or Late."""
+        """One round trip; raises Lost, NotStarted where no program ran, or Late."""
         limits = request.limits
         self.deadline = time.monotonic() + limits.wall_seconds + GRACE
         text = json.dumps({**header, "sizes": [len(blob) for blob in blobs]}).encode()
-        self._write(b"".join([struct.pack("!I", len(text)), text, *blobs]))
+        try:
+            self._write(b"".join([struct.pack("!I", len(text)), text, *blobs]))
+            self._receive(MIB)  # that the worker has it all, and begins
+        except Lost as error:
+            raise NotStarted(f"it had ended before: {error}") from None
         most = 2 * limits.output_kib * 1024 + len(request.collect) * limits.file_mib * MIB
         answer, (out, err, *contents) = self._receive(most + MIB)
         self.spent = answer.get("spent", "")

@@ -106,9 +106,9 @@ class Docker:
     def run(self, request: Request) -> Result:
         """See `Sandbox.run`."""
         payload_of(request, from_root=True, parent=False)  # raises where the request cannot be
-        reason: Lost | None = None
         header, blobs = message_of(request)
-        for attempt in range(STARTS):
+        losses, fresh = 0, False
+        while losses < STARTS:
             try:
                 with self.pool.lease(_shape(request)) as container:
                     return container.run(header, blobs, request)
@@ -116,8 +116,13 @@ class Docker:
                 return Result(None, "timed-out", "", "", {}, request.limits.wall_seconds)
             except Lost as error:
                 # A run leaves nothing behind, so that it can be done again from the start.
-                log.info("a container was lost (%d of %d): %s", attempt + 1, STARTS, error)
                 reason = error
+                if fresh or not isinstance(error, NotStarted):
+                    losses += 1
+                else:  # it will have died idle, with the engine and so with the others
+                    self.pool.drop_idle()
+                    fresh = True
+                log.info("a container was lost (%d of %d): %s", losses, STARTS, error)
         if isinstance(reason, NotStarted):
             raise UserError(f"the engine cannot start a container: {reason}", todo=ENGINE)
         return Result(None, "crashed", "", "", {}, 0.0)

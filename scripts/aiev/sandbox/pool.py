@@ -97,7 +97,13 @@ class Pool:
     def close(self) -> None:
         """Remove all that are idle, and those in use as soon as they are not."""
         with self.changed:
-            members, self.idle, self.runs = self.idle, [], 0
+            self.runs = 0
+        self.drop_idle()
+
+    def drop_idle(self) -> None:
+        """Remove all that are idle."""
+        with self.changed:
+            members, self.idle = self.idle, []
         if members:
             with ThreadPoolExecutor(min(len(members), 8)) as threads:
                 list(threads.map(self._drop, members))

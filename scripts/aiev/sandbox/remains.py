@@ -15,6 +15,7 @@ from contextlib import ExitStack, suppress
 LIBC = ctypes.CDLL(None, use_errno=True)
 USER = 65534
 ADDR_NO_RANDOMIZE = 0x0040000
+OPEN_FOLDER = stat.S_IRUSR | stat.S_IXUSR
 WRITABLE = {"/box": 0o777, "/tmp": 0o1777, "/dev/shm": 0o1777}
 
 
@@ -67,6 +68,8 @@ def read_regular(folder: int, name: str, most: int) -> bytes | None:
         for parent in parents:
             folder = os.open(parent, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
             stack.callback(os.close, folder)
+            if os.fstat(folder).st_mode & OPEN_FOLDER != OPEN_FOLDER:  # no bar to root
+                return None
         fd = os.open(last, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
         stream = stack.enter_context(open(fd, "rb"))
         about = os.fstat(fd)

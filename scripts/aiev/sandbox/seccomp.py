@@ -4,8 +4,8 @@ bubblewrap takes the filter as a program for the kernel's classic BPF machine (`
 container engine as a JSON profile (`docker_profile`). All that is not in the table is allowed:
 namespaces, an ordinary user and limits do the rest. The table holds what gives a hostile program
 more of the kernel than it can need (tracing, namespaces, mounts, keys, BPF, io_uring), memory that
-no limit counts (memfd), and what would outlive it in a warm container (System V and POSIX message
-queues).
+no limit counts (memfd, larger buffers), what all boxes of a user have few of together (inotify),
+and what would outlive it in a warm container (System V and POSIX message queues).
 
 Numbers: Linux 6.12, arch/x86/entry/syscalls/syscall_64.tbl and include/uapi/asm-generic/unistd.h.
 The filter's form: Documentation/userspace-api/seccomp_filter.rst.
@@ -40,6 +40,8 @@ DENIED = {  # name: number on x86_64, on aarch64; None where there is no such ca
     "io_uring_enter": (426, 426),
     "io_uring_register": (427, 427),
     "io_uring_setup": (425, 425),
+    "inotify_init": (253, None),
+    "inotify_init1": (294, 26),
     "ioperm": (173, None),
     "iopl": (172, None),
     "kcmp": (312, 272),
@@ -92,7 +94,9 @@ LAST_KNOWN = 462  # mseal: what is newer does not exist, as on an older kernel
 NUMBERS = {  # of calls that are looked into
     "clone": (56, 220),
     "clone3": (435, 435),
+    "fcntl": (72, 25),
     "ioctl": (16, 29),
+    "setsockopt": (54, 208),
     "socket": (41, 198),
     "socketpair": (53, 199),
 }
@@ -105,6 +109,12 @@ and rarer ones) reach parts of the kernel that see little testing."""
 
 TERMINAL_WRITES = (0x5412, 0x541C)
 """TIOCSTI types into a terminal, TIOCLINUX drives the console."""
+
+SET_PIPE_SIZE = 1031
+SOL_SOCKET = 1
+BUFFERS = (7, 8, 32, 33)
+"""SO_SNDBUF, SO_RCVBUF, SO_SNDBUFFORCE and SO_RCVBUFFORCE: what lies in the kernel's buffers counts
+for no process, so that they keep the sizes that they are made with."""
 
 MACHINES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _ALLOW, _ERROR, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
@@ -150,9 +160,12 @@ def bpf_program(machine: str = "") -> bytes:
     for name in ("socket", "socketpair"):
         known = [_jump(_EQUAL, family, len(FAMILIES) - i, 0) for i, family in enumerate(FAMILIES)]
         program += _when(number[name], [_do(_LOAD, _ARGUMENTS), *known, *_refuse()])
-    first, second = TERMINAL_WRITES
-    writes = [_jump(_EQUAL, first, 1, 0), _jump(_EQUAL, second, 0, 1)]
-    program += _when(number["ioctl"], [_do(_LOAD, _ARGUMENTS + 8), *writes, *_refuse()])
+    second, third = _do(_LOAD, _ARGUMENTS + 8), _do(_LOAD, _ARGUMENTS + 16)
+    program += _when(number["ioctl"], [second, *_refuse_one_of(TERMINAL_WRITES)])
+    program += _when(number["fcntl"], [second, *_refuse_one_of((SET_PIPE_SIZE,))])
+    sizes = [third, *_refuse_one_of(BUFFERS)]
+    of_sockets = _jump(_EQUAL, SOL_SOCKET, 0, len(sizes))
+    program += _when(number["setsockopt"], [second, of_sockets, *sizes])
     return b"".join([*program, _do(_RETURN, _ALLOW)])
 
 
@@ -163,6 +176,13 @@ def _when(call: int, then: list[bytes]) -> list[bytes]:
 
 def _refuse() -> list[bytes]:
     return [_do(_RETURN, _ERROR | EPERM)]
+
+
+def _refuse_one_of(values: tuple[int, ...]) -> list[bytes]:
+    """Refuse where what was loaded is one of these."""
+    last = len(values) - 1
+    same = [_jump(_EQUAL, value, last - i, i == last) for i, value in enumerate(values)]
+    return [*same, *_refuse()]
 
 
 def _do(code: int, value: int) -> bytes:

@@ -19,16 +19,14 @@ if TYPE_CHECKING:
 TICK = 0.025  # seconds between two looks; in that time a box may go past a summed limit
 START_SECONDS = 60.0  # for the box to be made, on a machine that is busy with other things
 PAGE = os.sysconf("SC_PAGESIZE")
-CLOCK = os.sysconf("SC_CLK_TCK")
 MIB = 1 << 20
 SHARED_MIB = 16  # /dev/shm, where multiprocessing keeps its semaphores
 SPARE_PROCESSES = 8
 INODES_PER_MIB = 256  # of disk: an empty file costs the kernel memory that no size limit counts
+ALLOCATION_RAISED = re.compile(r"(?:\w+\.)*_?(?:Array)?MemoryError(?::|$)|OSError: \[Errno 12\]")
 ALLOCATION_FAILED = re.compile(
-    r"^(?:(?:\w+\.)*_?(?:Array)?MemoryError\b|OSError: \[Errno 12\]"
-    r"|terminate called after throwing an instance of 'std::bad_alloc'"
-    r"|OpenBLAS error: Memory allocation)",
-    re.MULTILINE,
+    r"terminate called after throwing an instance of 'std::bad_alloc'"
+    r"|OpenBLAS error: Memory allocation"
 )
 
 
@@ -61,7 +59,6 @@ class Box:
     seconds: float = 0.0
     stopped: str | None = None  # the outcome, where it was we who ended it
     status: bytes = b""
-    spent: float = 0.0  # most CPU seconds that one process was seen with
 
     def kill(self, outcome: str | None = None) -> None:
         """End every process in the box."""
@@ -169,7 +166,6 @@ def look(box: Box) -> None:
     except OSError:  # it is gone
         return
     inside = [f"{proc}/{name}" for name in names]
-    box.spent = max([box.spent, *map(_cpu_seconds, inside)])
     most = box.limits.memory_mib * MIB
     # Forked processes share pages, which the first sum counts for each: cheap, but only a hint.
     # The slack keeps one process under RLIMIT_DATA alone, which gives it a MemoryError.
@@ -186,11 +182,6 @@ def _full(folder: str, mib: int) -> bool:
     """Whether the file system there has more inodes in use than so many MiB allow."""
     about = os.statvfs(folder)
     return about.f_files - about.f_ffree > mib * INODES_PER_MIB
-
-
-def _cpu_seconds(process: str) -> float:
-    fields = _read(f"{process}/stat").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / CLOCK if fields else 0.0
 
 
 def _resident(process: str) -> int:
@@ -220,7 +211,7 @@ def judge(box: Box, stderr: str, ending: Ending | None) -> tuple[int | None, str
     exit_code = ending.number if ending and ending.word == "exit" else None
     if exit_code == 0:
         return 0, "passed"
-    if ALLOCATION_FAILED.search(stderr):
+    if exit_code in (None, 1) and _allocation_failed(stderr):
         return exit_code, "out-of-memory"
     if exit_code is not None:
         return exit_code, "failed"
@@ -229,6 +220,20 @@ def judge(box: Box, stderr: str, ending: Ending | None) -> tuple[int | None, str
         or (ending.number == signal.SIGKILL and out_of_time(ending.spent, box.limits))
     )
     return None, "timed-out" if killed_for_cpu else "crashed"
+
+
+def _allocation_failed(stderr: str) -> bool:
+    """Whether the last word is of a failed allocation: a library's, or the end of a traceback.
+
+    What stands before was survived, and may be anything that the program says.
+    """
+    lines = [line for line in stderr.split("\n") if line.strip()]
+    words = [at for at, line in enumerate(lines) if not line[0].isspace()]
+    if not words:
+        return False
+    last = lines[words[-1]]
+    traced = words[-1] > 0 and lines[words[-1] - 1][0].isspace()
+    return bool(ALLOCATION_FAILED.match(last) or (traced and ALLOCATION_RAISED.match(last)))
 
 
 def out_of_time(spent: float, limits: "Limits") -> bool:

@@ -37,6 +37,7 @@ def main(hook: str) -> None:
     py_compile.compile(HOOK, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
     send({"python": list(sys.version_info[:2])}, [])
     while (frame := receive()) is not None:
+        send({"begun": True}, [])
         answer, raw = run(*frame)
         try:
             clean()
@@ -94,8 +95,10 @@ def run(header: dict, blobs: list[bytes]) -> tuple[dict, list[bytes]]:
         _reap_all()
         for pipe in pipes:
             os.close(pipe[0])
-    exit_code, outcome = judge(box, err.decode("utf-8", "replace"), box.report())
-    if exit_code is None and box.stopped is None and _oom_kills() > kills:
+    ending = box.report()
+    exit_code, outcome = judge(box, err.decode("utf-8", "replace"), ending)
+    killed = box.stopped is None and ending and ending[:2] == ("signal", signal.SIGKILL)
+    if killed and _oom_kills() > kills:
         outcome = "out-of-memory"
     found = collect(header["collect"], limits.file_mib << 20)
     answer = {"exit_code": exit_code, "outcome": outcome, "seconds": box.seconds}
