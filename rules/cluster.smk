@@ -5,7 +5,7 @@ needs: nothing
 makes: nothing
 """
 
-from aiev.slurm import mend
+from aiev.engine.slurm import mend
 
 
 def gpus_of(*models):

@@ -12,15 +12,15 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
-from aiev.action import STORE
-from aiev.codehash import PINNED, code_digest, known_code
-from aiev.configuration import check_config
-from aiev.digests import of_directory, of_file, of_json
-from aiev.environment import environment
-from aiev.errors import UserError
-from aiev.guard import guard_directory, noted_exit, only_looks
-from aiev.outputs import distrust_times, restore_changed
-from aiev.snapshot import CONFIG, same_sources, take_snapshot
+from aiev.engine.store import STORE
+from aiev.engine.codehash import PINNED, code_digest, known_code
+from aiev.config.load import check_config
+from aiev.core.hashing import of_directory, of_file, of_json
+from aiev.engine.environment import environment
+from aiev.core.errors import UserError
+from aiev.engine.run_lock import guard_directory, noted_exit, only_looks
+from aiev.engine.tampering import distrust_times, restore_changed
+from aiev.engine.snapshot import CONFIG, same_sources, take_snapshot
 from snakemake.exceptions import WorkflowError
 from snakemake.sourcecache import infer_source_file
 
@@ -50,8 +50,8 @@ try:
 except UserError as error:
     raise WorkflowError(str(error)) from None
 except OSError as error:
-    todo = "free some space or mend its permissions, then run again"
-    reason = UserError(f"cannot begin: {error}", todo=todo)
+    hint = "free some space or mend its permissions, then run again"
+    reason = UserError(f"cannot begin: {error}", hint=hint)
     raise WorkflowError(str(reason)) from None
 
 # Of the copy from here on, in the run and in its jobs.

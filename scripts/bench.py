@@ -6,7 +6,7 @@ ratio, above 1 where it is better than the peer.
 
 import sys
 
-from aiev.errors import UserError
+from aiev.core.errors import UserError
 from benches.cluster import slurm_job
 from benches.dialogues import dialogue_saturation
 from benches.ledger import ledger_read, ledger_write
@@ -28,7 +28,7 @@ def main() -> None:
     names = sys.argv[1:] or [bench.__name__ for bench in ALWAYS]
     for name in names:
         if name not in BENCHES:
-            raise UserError(f"no benchmark is called {name!r}", todo=f"one of {', '.join(BENCHES)}")
+            raise UserError(f"no benchmark is called {name!r}", hint=f"one of {', '.join(BENCHES)}")
         BENCHES[name]()
 
 

@@ -19,10 +19,10 @@ import docker
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from requests.exceptions import RequestException
 
-from aiev.errors import UserError
-from aiev.sandbox import open_sandbox
-from aiev.sandbox.docker import ENGINE
-from aiev.sandbox.recipe import LABEL, PYTHON, RECIPE, has_recipe, recipe_digest
+from aiev.core.errors import UserError
+from aiev.sandbox.api import open_sandbox
+from aiev.sandbox.docker.backend import ENGINE
+from aiev.sandbox.docker.image import LABEL, PYTHON, RECIPE, has_recipe, recipe_digest
 
 NAME = "autocoder-sandbox"
 SUITE = "bookworm"
@@ -34,7 +34,7 @@ def main(name: str = NAME) -> None:
         client = docker.from_env(timeout=WAIT)
         client.ping()
     except (DockerException, RequestException) as error:
-        raise UserError(f"no container engine answers: {error}", todo=ENGINE) from error
+        raise UserError(f"no container engine answers: {error}", hint=ENGINE) from error
     if _is_there(client, name):
         say(f"{name} is there already, with this recipe and Python {PYTHON}")
     else:
@@ -43,9 +43,9 @@ def main(name: str = NAME) -> None:
             make = _build if _pulled(client) else _assemble
             make(client, name, labels)
         except (DockerException, RequestException) as error:
-            raise UserError(f"the engine cannot make the image: {error}", todo=ENGINE) from error
+            raise UserError(f"the engine cannot make the image: {error}", hint=ENGINE) from error
         if not _is_there(client, name):
-            raise UserError("the engine did not keep the image", todo="see its log")
+            raise UserError("the engine did not keep the image", hint="see its log")
     with open_sandbox("docker", {"image": name, "containers": 1}):
         say(f"{name} is ready; a program in it was seen to be isolated")
 
@@ -117,10 +117,10 @@ def _ask_for_debootstrap() -> None:
     if shutil.which("debootstrap") is None:
         raise UserError(
             "there is neither an image registry nor debootstrap to make the image from",
-            todo="apt-get install debootstrap, or give the engine access to an image registry",
+            hint="apt-get install debootstrap, or give the engine access to an image registry",
         )
     if os.geteuid() != 0:
-        raise UserError("debootstrap needs root", todo="run this as root")
+        raise UserError("debootstrap needs root", hint="run this as root")
 
 
 def _follow(command: list[str], name: str, every: float = 5.0) -> None:

@@ -1,7 +1,7 @@
 """Choose the problems of a benchmark that a run scores."""
 
-from aiev.benchmarks import choose, read_problems, write_problems
-from aiev.job import Job, run_job
+from aiev.engine.job import Job, run_job
+from aiev.evaluation.benchmarks.base import choose, read_problems, write_problems
 
 
 def main(job: Job) -> None:

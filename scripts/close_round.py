@@ -1,8 +1,8 @@
 """Close a round: its verified dialogues into train and test, and the counts of the others."""
 
-from aiev.job import Job, run_job
-from aiev.records import read_jsonl, write_json, write_jsonl
-from aiev.splits import split_round
+from aiev.core.files import read_jsonl, write_json, write_jsonl
+from aiev.engine.job import Job, run_job
+from aiev.rounds.splits import split_round
 
 
 def main(job: Job) -> None:

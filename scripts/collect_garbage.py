@@ -5,10 +5,11 @@ import sys
 from collections import Counter
 from contextlib import ExitStack
 
-from aiev.action import Store, open_store
-from aiev.errors import UserError
-from aiev.garbage import Entry, bytes_of, collect, size_of
-from aiev.guard import LOCK, hold, jobs_at_work
+from aiev.core.errors import UserError
+from aiev.core.locks import hold
+from aiev.engine.gc import Entry, bytes_of, collect, size_of
+from aiev.engine.run_lock import LOCK, jobs_at_work
+from aiev.engine.store import Store, open_store
 
 KINDS = ("actions", "layers", "scratch")
 
@@ -30,7 +31,7 @@ def _busy(stack: ExitStack) -> str:
     try:
         stack.enter_context(hold(LOCK, "a run or another collector works in this directory"))
     except UserError as error:
-        return error.what
+        return error.message
     return "a job of a run that is over works in this directory" if jobs_at_work() else ""
 
 

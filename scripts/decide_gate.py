@@ -1,9 +1,9 @@
 """Decide from a round's duel who writes the next round."""
 
-from aiev.gate import decide
-from aiev.job import Job, run_job
-from aiev.progress import log
-from aiev.records import read_json, write_json
+from aiev.core.files import read_json, write_json
+from aiev.core.log import log
+from aiev.engine.job import Job, run_job
+from aiev.rounds.gate import decide
 
 
 def main(job: Job) -> None:

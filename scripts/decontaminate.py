@@ -1,8 +1,8 @@
 """Drop every dialogue that is a test problem, or too close to a benchmark's."""
 
-from aiev.contamination import decontaminate
-from aiev.job import Job, run_job
-from aiev.records import read_jsonl, write_json, write_jsonl
+from aiev.core.files import read_jsonl, write_json, write_jsonl
+from aiev.dataset.decontaminate import decontaminate
+from aiev.engine.job import Job, run_job
 
 
 def main(job: Job) -> None:

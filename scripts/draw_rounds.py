@@ -1,8 +1,8 @@
 """Put what came of the rounds into a table and a picture."""
 
-from aiev.job import Job, run_job
-from aiev.records import read_json, write_json
-from aiev.rounds import draw, table
+from aiev.core.files import read_json, write_json
+from aiev.engine.job import Job, run_job
+from aiev.reporting.figure import draw, table
 
 
 def main(job: Job) -> None:

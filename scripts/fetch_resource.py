@@ -1,7 +1,7 @@
 """Fetch one declared external file and check every byte of it."""
 
-from aiev.job import Job, run_job
-from aiev.resources import declared, fetch
+from aiev.engine.job import Job, run_job
+from aiev.resources.declare import declared, fetch
 
 
 def main(job: Job) -> None:

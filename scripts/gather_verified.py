@@ -1,8 +1,8 @@
 """Gather the training dialogues of all rounds."""
 
-from aiev.job import Job, run_job
-from aiev.records import read_jsonl, write_jsonl
-from aiev.splits import gather
+from aiev.core.files import read_jsonl, write_jsonl
+from aiev.engine.job import Job, run_job
+from aiev.rounds.splits import gather
 
 
 def main(job: Job) -> None:

@@ -2,12 +2,12 @@
 
 import asyncio
 
-from aiev.benchmarks import read_problems
-from aiev.chat import Chat, open_chat
-from aiev.endpoints import serve
-from aiev.job import Job, run_job
-from aiev.records import write_jsonl
-from aiev.sampling import Decoding, generate
+from aiev.core.files import write_jsonl
+from aiev.engine.job import Job, run_job
+from aiev.evaluation.benchmarks.base import read_problems
+from aiev.evaluation.generate import Decoding, benchmark_prompt, generate
+from aiev.llm.client import Chat, open_chat
+from aiev.llm.endpoints import serve
 
 
 def main(job: Job) -> None:
@@ -22,7 +22,7 @@ def main(job: Job) -> None:
 
 async def _ask(chat: Chat, problems, max_tokens: int):
     async with chat:
-        return await generate(chat, problems, "benchmark", Decoding(max_tokens))
+        return await generate(chat, problems, benchmark_prompt, Decoding(max_tokens))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Mine seeds from the pinned sources into shards."""
 
-from aiev.job import Job, run_job
-from aiev.records import write_json, write_jsonl
-from aiev.seeds import mine
+from aiev.core.files import write_json, write_jsonl
+from aiev.engine.job import Job, run_job
+from aiev.seeds.mine import mine
 
 
 def main(job: Job) -> None:

@@ -4,11 +4,11 @@ import argparse
 import sys
 from pathlib import Path
 
-from aiev.configuration import read_config
-from aiev.errors import UserError
-from aiev.ledger import Ledger
-from aiev.ledgerpack import pack, unpack
-from aiev.progress import start_log
+from aiev.config.load import read_config
+from aiev.core.errors import UserError
+from aiev.core.log import start_log
+from aiev.llm.ledger import Ledger
+from aiev.llm.ledger_pack import pack, unpack
 
 
 def main() -> None:

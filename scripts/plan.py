@@ -4,11 +4,11 @@ import argparse
 import sys
 from pathlib import Path
 
-from aiev.configuration import read_config
-from aiev.dryrun import dry_run, jobs
-from aiev.errors import UserError
-from aiev.planning import screen
-from aiev.spending import Spending
+from aiev.config.load import read_config
+from aiev.core.errors import UserError
+from aiev.engine.events import dry_run, jobs
+from aiev.llm.budget import Spending
+from aiev.reporting.plan import screen
 
 CHANGED = "a run would make it again"
 """What is said of an output that was changed since it was made."""

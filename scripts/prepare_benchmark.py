@@ -1,9 +1,9 @@
 """Bring a benchmark's problems into EvalPlus's format."""
 
-from aiev.benchmarks import read_problems, write_problems
-from aiev.job import Job, run_job
-from aiev.recording import convert
-from aiev.sandbox import Limits, open_sandbox
+from aiev.engine.job import Job, run_job
+from aiev.evaluation.benchmarks.base import read_problems, write_problems
+from aiev.evaluation.benchmarks.humaneval import convert
+from aiev.sandbox.api import Limits, open_sandbox
 
 
 def main(job: Job) -> None:

@@ -1,7 +1,7 @@
 """Make the student's checkpoint directory from its pinned weights."""
 
-from aiev.job import Job, run_job
-from aiev.students import prepare_student
+from aiev.engine.job import Job, run_job
+from aiev.training.checkpoints import prepare_student
 
 
 def main(job: Job) -> None:

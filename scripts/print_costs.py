@@ -4,10 +4,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from aiev.configuration import read_config
-from aiev.errors import UserError
-from aiev.report import columns
-from aiev.spending import Spending, rows
+from aiev.config.load import read_config
+from aiev.core.errors import UserError
+from aiev.llm.budget import Spending, rows
+from aiev.reporting.scores import columns
 
 
 def main() -> None:

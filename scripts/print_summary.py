@@ -4,11 +4,11 @@ import argparse
 import sys
 from pathlib import Path
 
-from aiev.configuration import read_config
-from aiev.errors import UserError
-from aiev.records import read_json
-from aiev.report import summary
-from aiev.spending import Spending, in_a_line
+from aiev.config.load import read_config
+from aiev.core.errors import UserError
+from aiev.core.files import read_json
+from aiev.llm.budget import Spending, in_a_line
+from aiev.reporting.scores import summary
 
 
 def main() -> None:

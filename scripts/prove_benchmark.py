@@ -1,11 +1,11 @@
 """Score a benchmark's canonical solutions on this machine: all must pass, or be known not to."""
 
-from aiev.benchmarks import read_problems
-from aiev.digests import of_file
-from aiev.job import Job, run_job
-from aiev.records import write_json
-from aiev.sandbox import open_sandbox
-from aiev.scoring import Rules, prove
+from aiev.core.files import write_json
+from aiev.core.hashing import of_file
+from aiev.engine.job import Job, run_job
+from aiev.evaluation.benchmarks.base import read_problems
+from aiev.evaluation.benchmarks.evalplus import Rules, prove
+from aiev.sandbox.api import open_sandbox
 
 
 def main(job: Job) -> None:

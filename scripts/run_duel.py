@@ -4,15 +4,26 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from aiev.chat import open_chat
-from aiev.digests import of_path
-from aiev.duel import Answers, Problem, grouped, judge_all, problems_of, report, seeds_of, sound
-from aiev.endpoints import serve
-from aiev.execution import open_interpreter
-from aiev.job import Job, run_job
-from aiev.records import read_jsonl, write_json
-from aiev.sampling import Decoding, generate
-from aiev.students import check_digest
+from aiev.core.files import read_jsonl, write_json
+from aiev.core.hashing import of_path
+from aiev.engine.job import Job, run_job
+from aiev.engine.store import STORE
+from aiev.evaluation.generate import Decoding, generate
+from aiev.languages.interpreter import open_interpreter
+from aiev.llm.client import open_chat
+from aiev.llm.endpoints import serve
+from aiev.rounds.duel import (
+    Answers,
+    Problem,
+    duel_prompt,
+    grouped,
+    judge_all,
+    problems_of,
+    report,
+    seeds_of,
+    sound,
+)
+from aiev.training.checkpoints import check_digest
 
 
 def main(job: Job) -> None:
@@ -20,7 +31,7 @@ def main(job: Job) -> None:
     check_digest(student, job.input("digest"))
     weights = {"teacher": job.weights(), "student": student}
     test = problems_of(read_jsonl(job.input("test")))
-    with open_interpreter(job.box(), job.aside["ledger"]) as interpreter:
+    with open_interpreter(job.box(), job.aside["ledger"], STORE / "layers") as interpreter:
         problems, excluded = sound(test, interpreter)
         answers, outcomes, models = {}, {}, {}
         for model in weights:
@@ -55,7 +66,7 @@ async def _take(chat, problems: list[Problem], duel: dict[str, Any], run_seed: i
     decodings = [Decoding(most)]
     decodings += [Decoding(most, warmth, seeds_of(run_seed, k)) for k in range(duel["samples"])]
     async with chat:
-        return [await generate(chat, problems, "duel", decoding) for decoding in decodings]
+        return [await generate(chat, problems, duel_prompt, decoding) for decoding in decodings]
 
 
 if __name__ == "__main__":

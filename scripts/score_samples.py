@@ -1,12 +1,19 @@
 """Score a model's samples with EvalPlus, on a benchmark that is proved on this machine."""
 
-from aiev.benchmarks import read_problems
-from aiev.digests import of_file
-from aiev.job import Job, run_job
-from aiev.progress import log
-from aiev.records import read_json, read_jsonl, write_json
-from aiev.sandbox import open_sandbox
-from aiev.scoring import Rules, check_proof, evaluate, prove, score, solutions_of
+from aiev.core.files import read_json, read_jsonl, write_json
+from aiev.core.hashing import of_file
+from aiev.core.log import log
+from aiev.engine.job import Job, run_job
+from aiev.evaluation.benchmarks.base import read_problems
+from aiev.evaluation.benchmarks.evalplus import (
+    Rules,
+    check_proof,
+    evaluate,
+    prove,
+    score,
+    solutions_of,
+)
+from aiev.sandbox.api import open_sandbox
 
 
 def main(job: Job) -> None:

@@ -1,9 +1,9 @@
 """Put all scores and duels into one page, and all counts of losses into the funnel."""
 
-from aiev.funnel import funnel
-from aiev.job import Job, run_job
-from aiev.records import read_json, write_json, write_text
-from aiev.report import page, table
+from aiev.core.files import read_json, write_json, write_text
+from aiev.engine.job import Job, run_job
+from aiev.reporting.funnel import funnel
+from aiev.reporting.scores import page, table
 
 
 def main(job: Job) -> None:

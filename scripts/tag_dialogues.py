@@ -1,9 +1,9 @@
 """Turn verified dialogues into tagged training data, and count what was dropped and why."""
 
-from aiev.job import Job, run_job
-from aiev.progress import log
-from aiev.records import read_jsonl, write_json, write_jsonl
-from aiev.tags import tag_dialogues
+from aiev.core.files import read_jsonl, write_json, write_jsonl
+from aiev.core.log import log
+from aiev.dataset.tags import tag_dialogues
+from aiev.engine.job import Job, run_job
 
 
 def main(job: Job) -> None:

@@ -1,8 +1,8 @@
 """Take the recorded dialogues of a shard's seeds, in place of writing them."""
 
-from aiev.job import Job, run_job
-from aiev.records import read_jsonl, write_jsonl
-from aiev.splits import recorded
+from aiev.core.files import read_jsonl, write_jsonl
+from aiev.engine.job import Job, run_job
+from aiev.rounds.splits import recorded
 
 
 def main(job: Job) -> None:

@@ -1,9 +1,9 @@
 """Fine-tune the student on tagged dialogues with DeepSpeed."""
 
-from aiev.digests import of_directory
-from aiev.job import Job, run_job
-from aiev.records import write_json, write_text
-from aiev.training import train
+from aiev.core.files import write_json, write_text
+from aiev.core.hashing import of_directory
+from aiev.engine.job import Job, run_job
+from aiev.training.supervisor import train
 
 
 def main(job: Job) -> None:

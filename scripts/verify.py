@@ -9,16 +9,16 @@ import time
 from pathlib import Path
 from typing import Any
 
-from aiev.action import STORE, remove
-from aiev.configuration import read_config
-from aiev.environment import environment
-from aiev.errors import UserError
-from aiev.guard import hold
-from aiev.ledger import Ledger
-from aiev.ledgerpack import unpack
-from aiev.progress import log, start_log
-from aiev.records import read_json
-from aiev.verification import Difference, Rebuild, check_shape
+from aiev.config.load import read_config
+from aiev.core.errors import UserError
+from aiev.core.files import read_json
+from aiev.core.locks import hold
+from aiev.core.log import log, start_log
+from aiev.engine.environment import environment
+from aiev.engine.store import STORE, remove
+from aiev.llm.ledger import Ledger
+from aiev.llm.ledger_pack import unpack
+from aiev.provenance.rebuild import Difference, Rebuild, check_shape
 
 PLACE = STORE / "verify"
 
@@ -63,7 +63,7 @@ def _sources(arguments: argparse.Namespace) -> tuple[Path, Path]:
 def _unpacked(ledger: Path) -> Path:
     """The ledger as a directory; a packed one is unpacked in the scratch directory."""
     if not ledger.exists():
-        raise UserError("no such ledger", where=str(ledger), todo="give a directory or a pack")
+        raise UserError("no such ledger", where=str(ledger), hint="give a directory or a pack")
     if ledger.is_dir():
         return ledger
     unpack(ledger, Ledger(PLACE / "ledger"))

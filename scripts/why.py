@@ -11,13 +11,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from aiev.action import STORE, open_store
-from aiev.digests import of_path
-from aiev.dryrun import Job, dry_run, jobs
-from aiev.errors import UserError
-from aiev.manifest import inputs_of
-from aiev.records import read_json
-from aiev.why import differences
+from aiev.core.errors import UserError
+from aiev.core.files import read_json
+from aiev.core.hashing import of_path
+from aiev.engine.events import Job, dry_run, jobs
+from aiev.engine.store import STORE, open_store
+from aiev.provenance.diff import differences
+from aiev.provenance.manifest import inputs_of
 
 SHOWN = 3
 """Keys of answers that are shown; the entry is `<ledger>/<two letters of the key>/<key>.json`."""
@@ -57,7 +57,7 @@ def _not_made(file: Path) -> UserError:
     return UserError(
         "no rule makes this file",
         where=str(file),
-        todo=f"did you mean {close}?" if close else "name a file below results/ or resources/",
+        hint=f"did you mean {close}?" if close else "name a file below results/ or resources/",
     )
 
 

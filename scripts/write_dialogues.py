@@ -8,14 +8,16 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from aiev.chat import Chat, open_chat
-from aiev.dialogue import Settings, write_dialogues
-from aiev.endpoints import Endpoint, serve
-from aiev.errors import UserError
-from aiev.execution import Interpreter, open_interpreter
-from aiev.job import Job, run_job
-from aiev.progress import Progress, log
-from aiev.records import read_json, read_jsonl, write_jsonl
+from aiev.core.errors import UserError
+from aiev.core.files import read_json, read_jsonl, write_jsonl
+from aiev.core.log import Progress, log
+from aiev.engine.job import Job, run_job
+from aiev.engine.store import STORE
+from aiev.languages.interpreter import Interpreter, open_interpreter
+from aiev.llm.client import Chat, open_chat
+from aiev.llm.endpoints import serve
+from aiev.llm.endpoints.base import Endpoint
+from aiev.recipes.aiev_instruct.dialogue import Settings, write_dialogues
 
 FIRST = {"stage": "teaching", "author": "teacher"}
 """Of the first round, which no gate precedes."""
@@ -27,7 +29,7 @@ def main(job: Job) -> None:
     # Each dialogue has two, the Questioner's and the Programmer's.
     conversations = 2 * job.aside["in_flight"]
     with (
-        open_interpreter(job.box(), job.aside["ledger"]) as interpreter,
+        open_interpreter(job.box(), job.aside["ledger"], STORE / "layers") as interpreter,
         serve(model, job.weights(), job.scratch(), job.log_path, conversations) as endpoint,
     ):
         stage = _stage(job, endpoint)
@@ -47,7 +49,7 @@ def _stage(job: Job, endpoint: Endpoint) -> str:
             f"the gate chose the {said['author']} with sha256 {said['digest'] or 'none'}, and the "
             f"one that is here has {endpoint.digest or 'none'}",
             where=str(job.input("next")),
-            todo="run again: a checkpoint that was changed comes back from the action store",
+            hint="run again: a checkpoint that was changed comes back from the action store",
         )
     return said["stage"]
 

@@ -1,9 +1,9 @@
 """Write the digest of every artifact of a run, and how each was made."""
 
-from aiev.environment import pins
-from aiev.job import Job, run_job
-from aiev.manifest import manifest, provenance
-from aiev.records import write_json
+from aiev.core.files import write_json
+from aiev.engine.environment import pins
+from aiev.engine.job import Job, run_job
+from aiev.provenance.manifest import manifest, provenance
 
 
 def main(job: Job) -> None:

@@ -4,7 +4,7 @@ import pytest
 from project import DIALOGUES, Project
 from scripted import Scripted, scripted_endpoint
 
-from aiev.endpoints import Endpoint
+from aiev.llm.endpoints.base import Endpoint
 
 
 @pytest.fixture

@@ -18,11 +18,15 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from aiev.digests import of_json
-from aiev.prompts import render
+from aiev.core.hashing import of_json
+from aiev.core.templates import render as _render_template
+from aiev.recipes.aiev_instruct import roles
+
+render = partial(_render_template, roles.__file__)
 
 HANG, CLOSE = object(), object()
 ASKED_BY = ("model", "messages", "temperature", "top_p", "max_tokens", "seed")

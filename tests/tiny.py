@@ -12,7 +12,7 @@ from typing import Any
 
 from scripted import dialogues
 
-from aiev.digests import of_bytes
+from aiev.core.hashing import of_bytes
 
 WIDTH, HEADS = 16, 2
 CONTEXT = 4096

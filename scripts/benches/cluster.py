@@ -7,7 +7,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from aiev.errors import UserError
+from aiev.core.errors import UserError
 from benches import report
 
 RULE = """
@@ -24,7 +24,7 @@ def slurm_job() -> None:
     """One job through profiles/slurm, to `sbatch --wait` of the same command; seconds."""
     if not shutil.which("sbatch") or subprocess.run(["sinfo"], capture_output=True).returncode:
         raise UserError(
-            "no Slurm answers here", todo='eval "$(tests/slurm start)", then this again'
+            "no Slurm answers here", hint='eval "$(tests/slurm start)", then this again'
         )
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
         place = Path(folder)

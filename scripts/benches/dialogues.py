@@ -6,14 +6,14 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
-from aiev.chat import Chat
-from aiev.configuration import read_config
-from aiev.dialogue import Settings, write_dialogues
-from aiev.endpoints import serve
-from aiev.errors import UserError
-from aiev.execution import open_interpreter
-from aiev.ledger import Ledger
-from aiev.records import read_json, read_jsonl
+from aiev.config.load import read_config
+from aiev.core.errors import UserError
+from aiev.core.files import read_json, read_jsonl
+from aiev.languages.interpreter import open_interpreter
+from aiev.llm.client import Chat
+from aiev.llm.endpoints import serve
+from aiev.llm.ledger import Ledger
+from aiev.recipes.aiev_instruct.dialogue import Settings, write_dialogues
 from benches import report
 
 SEEDS = 12
@@ -26,7 +26,7 @@ def dialogue_saturation() -> None:
     config = _config()
     shard = Path("results") / config["name"] / "seeds" / "000.jsonl"
     if not shard.exists():
-        raise UserError("no seeds of the laptop run here", where=str(shard), todo="make run")
+        raise UserError("no seeds of the laptop run here", where=str(shard), hint="make run")
     seeds = read_jsonl(shard)[:SEEDS]
     teacher = config["models"]["teacher"]
     resource = config["resources"][teacher["resource"]]
@@ -58,7 +58,7 @@ async def _stage(chat: Chat, seeds, config) -> float:
         if left == chat.endpoint.slots:
             rate = chat.completion_tokens / (time.monotonic() - start)
 
-    with open_interpreter(config["sandbox"], config["ledger"]) as interpreter:
+    with open_interpreter(config["sandbox"], config["ledger"], Path(".aiev/layers")) as interpreter:
         async with chat:
             await write_dialogues(
                 seeds, chat, interpreter, settings, 0, "teaching", chosen["in_flight"], done

@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from aiev.digests import of_json
-from aiev.ledger import Answer, Ledger
+from aiev.core.hashing import of_json
+from aiev.llm.ledger import Answer, Ledger
 from benches import report
 
 PROCESSES = 8

@@ -14,8 +14,8 @@ from statistics import median
 
 import yaml
 
-from aiev.errors import UserError
-from aiev.sandbox import SITE_PACKAGES, Limits, Request, open_sandbox
+from aiev.core.errors import UserError
+from aiev.sandbox.api import SITE_PACKAGES, Limits, Request, open_sandbox
 from benches import report
 
 CORES = 2
@@ -53,7 +53,7 @@ def sandbox_docker() -> None:
     """Executions per second in warm containers, against `docker run --rm` with the same limits."""
     docker = shutil.which("docker")
     if docker is None:
-        raise UserError("there is no docker command to measure against", todo="install docker-cli")
+        raise UserError("there is no docker command to measure against", hint="install docker-cli")
     settings = yaml.safe_load(Path("config/schema.yaml").read_text("utf-8"))
     image = settings["properties"]["sandbox"]["properties"]["docker"]["properties"]["image"]
     command = [docker, "run", "--rm", "--network", "none", "--read-only", "--cap-drop", "ALL"]

@@ -11,12 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from aiev.action import Store
-from aiev.digests import of_bytes, of_json
-from aiev.garbage import collect
-from aiev.ledger import Ledger
-from aiev.ledgerpack import entries, pack
-from aiev.records import dump_line
+from aiev.core.files import dump_line
+from aiev.core.hashing import of_bytes, of_json
+from aiev.engine.gc import collect
+from aiev.engine.store import Store
+from aiev.llm.ledger import Ledger
+from aiev.llm.ledger_pack import entries, pack
 from benches import report
 
 ENTRIES = int(os.environ.get("SCALE_ENTRIES", 1_000_000))

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
-from aiev.errors import UserError
-from aiev.records import write_json
+from aiev.core.errors import UserError
+from aiev.core.files import write_json
 from benches import report
 
 ROOT = Path(__file__).parents[2]
@@ -45,7 +45,7 @@ def noop() -> None:
     """A run of the finished pipeline, to a run of one finished rule; seconds of a core."""
     finished = [ROOT / "results/laptop/manifest.json", ROOT / ".aiev/made"]
     if not all(path.exists() for path in finished):
-        raise UserError("there is no finished run to run again", todo="make run, then this again")
+        raise UserError("there is no finished run to run again", hint="make run, then this again")
     with tempfile.TemporaryDirectory() as folder:
         peer = Path(folder)
         (peer / "Snakefile").write_text(ONE_RULE)
@@ -127,7 +127,7 @@ def _outputs(place: Path) -> tuple[int, int]:
 def _nothing_to_do(place: Path) -> None:
     said = _snakemake(place)
     if "Nothing to be done" not in said:
-        raise UserError("the run had something to do", where=str(place), todo="make run first")
+        raise UserError("the run had something to do", where=str(place), hint="make run first")
 
 
 def _snakemake(place: Path, *options: str) -> str:

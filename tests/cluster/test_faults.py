@@ -79,7 +79,12 @@ def edited_in_the_queue(cluster, endpoint):
     process = cluster.start(DIALOGUES, slurm_extra="'--begin=now+10'")
     cluster.wait(RULE, "PENDING")
     root = cluster.project.root
-    for name in ("scripts/aiev/prompts/describe.md", "rules/rounds.smk", "tiny.yaml", "Snakefile"):
+    for name in (
+        "scripts/aiev/recipes/aiev_instruct/prompts/describe.md",
+        "rules/rounds.smk",
+        "tiny.yaml",
+        "Snakefile",
+    ):
         (root / name).write_text("if this were read, the job would fail: (\n")
     return finish(process)
 

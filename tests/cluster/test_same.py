@@ -7,7 +7,7 @@ from scripted import scripted_endpoint
 from test_faults import finish
 from tiny import answers
 
-from aiev.records import read_json
+from aiev.core.files import read_json
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slurm]
 EXTRA = "    slurm_extra: \"'--ntasks-per-node=1'\"  #"

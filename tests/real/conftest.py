@@ -7,9 +7,9 @@ import pytest
 import yaml
 from needs import unavailable
 
-from aiev.digests import of_file
-from aiev.errors import UserError
-from aiev.resources import declared, fetch
+from aiev.core.errors import UserError
+from aiev.core.hashing import of_file
+from aiev.resources.declare import declared, fetch
 
 ROOT = Path(__file__).parents[2]
 
@@ -27,7 +27,7 @@ def resource(tmp_path_factory):
             try:
                 fetch(wanted, path, tmp_path_factory.mktemp("wheels"))
             except UserError as error:
-                unavailable(f"{name} cannot be fetched here: {error.what}")
+                unavailable(f"{name} cannot be fetched here: {error.message}")
         return path
 
     return get

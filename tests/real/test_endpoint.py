@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from aiev import chat as chat_module
-from aiev.chat import Chat
-from aiev.endpoints import serve
-from aiev.errors import EndpointError
-from aiev.failures import ContextFull
-from aiev.ledger import Ledger
+from aiev.core.errors import EndpointError
+from aiev.llm import client as chat_module
+from aiev.llm.client import Chat
+from aiev.llm.endpoints import serve
+from aiev.llm.ledger import Ledger
+from aiev.llm.retries import ContextFull
 
 pytestmark = pytest.mark.real
 ROOT = Path(__file__).parents[2]
@@ -159,8 +159,8 @@ def test_no_free_port_is_an_error(weights, tmp_path):
             import fcntl, socket, struct, sys
             from pathlib import Path
             sys.path.insert(0, {str(ROOT / "scripts")!r})
-            from aiev.endpoints import serve
-            from aiev.errors import EndpointError
+            from aiev.llm.endpoints import serve
+            from aiev.core.errors import EndpointError
 
             taken = socket.socket()
             fcntl.ioctl(taken, 0x8914, struct.pack("16sh", b"lo", 0x1 | 0x40))  # lo: up, running

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from aiev.digests import of_path
-from aiev.records import read_json, read_jsonl
+from aiev.core.files import read_json, read_jsonl
+from aiev.core.hashing import of_path
 
 pytestmark = pytest.mark.real
 ROOT = Path(__file__).parents[2]

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from aiev.chat import Chat
-from aiev.endpoints import serve
-from aiev.ledger import Ledger
-from aiev.records import write_jsonl
-from aiev.students import prepare_student
-from aiev.tags import TOKENS
-from aiev.training import train
+from aiev.core.files import write_jsonl
+from aiev.dataset.tags import TOKENS
+from aiev.llm.client import Chat
+from aiev.llm.endpoints import serve
+from aiev.llm.ledger import Ledger
+from aiev.training.checkpoints import prepare_student
+from aiev.training.supervisor import train
 
 pytestmark = pytest.mark.real
 ROOT = Path(__file__).parents[2]

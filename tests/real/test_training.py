@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from aiev import trainer
-from aiev.configuration import accumulation
-from aiev.digests import of_directory
-from aiev.errors import UserError
-from aiev.records import read_json, read_jsonl, write_jsonl
-from aiev.students import prepare_student
-from aiev.tags import TOKENS
-from aiev.training import train
+from aiev.core.errors import UserError
+from aiev.core.files import read_json, read_jsonl, write_jsonl
+from aiev.core.hashing import of_directory
+from aiev.dataset.tags import TOKENS
+from aiev.training import worker as trainer
+from aiev.training.batch import accumulation
+from aiev.training.checkpoints import prepare_student
+from aiev.training.supervisor import train
 
 pytestmark = pytest.mark.real
 ROOT = Path(__file__).parents[2]
@@ -221,9 +221,7 @@ def test_a_resume_that_fails_is_an_error_and_no_new_start(killed, student, data,
     arguments = command(student, data, folder, checkpoint_steps=5)
     done = subprocess.run(arguments, cwd=folder, capture_output=True, text=True)
     assert done.returncode == 2 and not (folder / "model").exists()
-    assert (
-        "training cannot go on from checkpoint-" in done.stderr and "to do: remove" in done.stderr
-    )
+    assert "training cannot go on from checkpoint-" in done.stderr and "hint: remove" in done.stderr
 
 
 def test_a_killed_run_goes_on_and_ends_with_the_bytes_of_one_that_was_not(

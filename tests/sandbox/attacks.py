@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from aiev.sandbox import Limits
+from aiev.sandbox.api import Limits
 
 PROJECT = Path(__file__).parents[2]
 ENGINE = urlsplit(os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")).path

@@ -9,8 +9,8 @@ import numpy
 import pytest
 from needs import unavailable
 
-from aiev.errors import UserError
-from aiev.sandbox import Limits, Request, open_sandbox
+from aiev.core.errors import UserError
+from aiev.sandbox.api import Limits, Request, open_sandbox
 
 
 @pytest.fixture(scope="session")
@@ -26,7 +26,7 @@ def docker():
         try:
             opened = stack.enter_context(open_sandbox("docker"))
         except UserError as error:
-            unavailable(f"Docker: {error.what}")
+            unavailable(f"Docker: {error.message}")
         yield opened
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from aiev.sandbox import SITE_PACKAGES, options
+from aiev.sandbox.api import SITE_PACKAGES
+from aiev.sandbox.bubblewrap import options
 
 
 def test_its_output_is_handed_over_and_there_is_no_input(play):

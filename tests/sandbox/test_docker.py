@@ -17,10 +17,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from aiev.errors import UserError
-from aiev.sandbox import Limits, Request, container, open_sandbox
-from aiev.sandbox import docker as backend
-from aiev.sandbox.pool import Member, Pool
+from aiev.core.errors import UserError
+from aiev.sandbox.api import Limits, Request, open_sandbox
+from aiev.sandbox.docker import backend, container
+from aiev.sandbox.docker.pool import Member, Pool
 
 pytestmark = pytest.mark.real
 ROOT = Path(__file__).parents[2]
@@ -287,7 +287,7 @@ def test_a_container_that_cannot_be_tidied_is_replaced(one):
 
 def test_an_owner_that_is_killed_leaves_nothing(docker):
     code = """
-    from aiev.sandbox import Limits, Request, open_sandbox
+    from aiev.sandbox.api import Limits, Request, open_sandbox
     with open_sandbox("docker", {"containers": 1}) as sandbox:
         print("open", flush=True)
         sandbox.run(Request({"x.py": "import time; time.sleep(99)"}, ("python", "x.py"),
@@ -397,7 +397,7 @@ def test_the_image_is_not_made_without_an_engine(tmp_path):
 
 def test_an_image_of_another_recipe_is_not_taken(docker, tmp_path, monkeypatch):
     (tmp_path / "packages.txt").write_text("another-package\n")
-    monkeypatch.setattr("aiev.sandbox.recipe.RECIPE", tmp_path)
+    monkeypatch.setattr("aiev.sandbox.docker.image.RECIPE", tmp_path)
     with pytest.raises(UserError, match="make sandbox-image"), open_sandbox("docker"):
         pass
 

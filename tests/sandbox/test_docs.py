@@ -24,7 +24,7 @@ def test_it_can_be_lifted_out(tmp_path):
 
 
 def test_every_outcome_and_limit_is_on_the_page():
-    from aiev.sandbox import Limits, Result
+    from aiev.sandbox.api import Limits, Result
 
     outcomes = set(re.findall(r"^    +(?:outcome: )?([a-z-]+)  +\w", Result.__doc__, re.MULTILINE))
     assert outcomes >= {"passed", "output-cut"}

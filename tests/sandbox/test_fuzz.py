@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from aiev.sandbox import Limits, Request
+from aiev.sandbox.api import Limits, Request
 
 LIMITS = Limits(memory_mib=256, disk_mib=16, output_kib=64)
 SOON = replace(LIMITS, wall_seconds=1)

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 from attacks import ATTACKS, ENGINE, LIMITS
 
-from aiev.errors import UserError
-from aiev.sandbox import SITE_PACKAGES, Request
+from aiev.core.errors import UserError
+from aiev.sandbox.api import SITE_PACKAGES, Request
 
 LEFTOVERS = """
 import os, resource, signal, socket

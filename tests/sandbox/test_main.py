@@ -2,7 +2,7 @@
 
 import pytest
 
-from aiev.execution import BOXED
+from aiev.languages.interpreter import BOXED
 
 CASES = {
     "a test case that fails": (

@@ -9,7 +9,7 @@ from functools import cache
 import pytest
 from corpus import CORPUS, VARIED
 
-from aiev.sandbox import SITE_PACKAGES, Limits, Request
+from aiev.sandbox.api import SITE_PACKAGES, Limits, Request
 
 ALL = [*CORPUS, *VARIED]
 

@@ -14,7 +14,7 @@ from project import WHOLE, Project
 from scripted import seed_source
 
 CHANGES: dict[str, Callable[[Project], None]] = {}
-SCRIPT, LIBRARY = "scripts/train_model.py", "scripts/aiev/records.py"
+SCRIPT, LIBRARY = "scripts/train_model.py", "scripts/aiev/core/files.py"
 RESULTS = "results/tiny"
 
 
@@ -129,15 +129,24 @@ def config_order(project: Project) -> None:
 
 # Code.
 
-edits("edit in a module of one rule", "scripts/aiev/report.py", "# Scores", "# All scores")
+edits(
+    "edit in a module of one rule", "scripts/aiev/reporting/scores.py", "# Scores", "# All scores"
+)
 edits("edit in a module of all rules", LIBRARY, '"cannot read: ', '"can not read: ')
-edits("edit in a module of no rule", "scripts/aiev/ledgerpack.py", "def ", "MORE = 1\n\n\ndef ")
+edits(
+    "edit in a module of no rule", "scripts/aiev/llm/ledger_pack.py", "def ", "MORE = 1\n\n\ndef "
+)
 edits("edit in a script", "scripts/close_round.py", "def main", "LIMIT = 1\n\n\ndef main")
 OPTIONS = ["--rounds {input:q}", "--verified {output:q}"]
 edits("order in a shell string", "rules/data.smk", " ".join(OPTIONS), " ".join(OPTIONS[::-1]))
 TWICE = "{input.benchmarks:q}"
 edits("meaning of a shell string", "rules/data.smk", TWICE, f"{TWICE} {TWICE}")
-edits("prompt template", "scripts/aiev/prompts/describe.md", "Say in one", "Tell in one")
+edits(
+    "prompt template",
+    "scripts/aiev/recipes/aiev_instruct/prompts/describe.md",
+    "Say in one",
+    "Tell in one",
+)
 edits("DeepSpeed JSON", "config/deepspeed/zero2.json", '_gradients": true', '_gradients": false')
 edits("environment lock", "envs/lock.txt", "\n", "\n# another package\n")
 

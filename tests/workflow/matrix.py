@@ -16,8 +16,8 @@ from project import KEY, Project
 from scripted import Scripted, installing
 from tiny import answers
 
-from aiev.digests import of_path
-from aiev.records import read_json
+from aiev.core.files import read_json
+from aiev.core.hashing import of_path
 
 RULES = {
     "fet": "fetch_resource",
@@ -127,7 +127,7 @@ def _name_another_box(project: Project) -> None:
     schema = project.root / "config/schema.yaml"
     text = schema.read_text("utf-8")
     schema.write_text(text.replace("enum: [bubblewrap", "enum: [another-box, bubblewrap"), "utf-8")
-    sandbox = project.root / "scripts/aiev/sandbox/__init__.py"
+    sandbox = project.root / "scripts/aiev/sandbox/api.py"
     text = sandbox.read_text("utf-8")
     assert 'backend == "bubblewrap"' in text
     text = text.replace('backend == "bubblewrap"', 'backend in ("bubblewrap", "another-box")')

@@ -14,7 +14,7 @@ from scripted import key_of, seed_source
 from tiny import declaration, write_benchmark, write_student
 from wheels import wheel
 
-from aiev.records import read_json
+from aiev.core.files import read_json
 
 ROOT = Path(__file__).parents[2]
 SNAKEMAKE = Path(sys.executable).parent / "snakemake"

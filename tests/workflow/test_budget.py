@@ -9,7 +9,7 @@ import pytest
 from project import DIALOGUES, TRAIN
 from scripted import Raw, completion, dialogues
 
-from aiev.spending import Spending
+from aiev.llm.budget import Spending
 
 pytestmark = pytest.mark.workflow
 

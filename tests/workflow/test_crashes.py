@@ -11,7 +11,7 @@ import pytest
 from project import DIALOGUES, TRAIN, end_group
 from scripted import CLOSE
 
-from aiev.processes import identity
+from aiev.core.process import identity
 
 pytestmark = pytest.mark.workflow
 

@@ -5,7 +5,7 @@ import re
 import pytest
 from project import DIALOGUES
 
-from aiev.digests import of_file
+from aiev.core.hashing import of_file
 
 pytestmark = pytest.mark.workflow
 

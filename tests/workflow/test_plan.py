@@ -10,8 +10,8 @@ from project import Project
 from scripted import scripted_endpoint
 from tiny import answers
 
-from aiev.records import read_jsonl
-from aiev.spending import Spending
+from aiev.core.files import read_jsonl
+from aiev.llm.budget import Spending
 
 pytestmark = pytest.mark.workflow
 

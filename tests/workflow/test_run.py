@@ -47,7 +47,11 @@ def test_what_makes_jobs_run_again(project, scripted):
     before = project.file(DIALOGUES)
 
     # A comment has no meaning, wherever it stands.
-    edit(project.root / "scripts/aiev/dialogue.py", "import asyncio", "# why\nimport asyncio")
+    edit(
+        project.root / "scripts/aiev/recipes/aiev_instruct/dialogue.py",
+        "import asyncio",
+        "# why\nimport asyncio",
+    )
     edit(project.root / "scripts/write_dialogues.py", "def main", "# why\ndef main")
     code, said = project.run()
     assert code == 0 and "Nothing to be done" in said
@@ -59,7 +63,11 @@ def test_what_makes_jobs_run_again(project, scripted):
     assert "restored" in project.file("logs/tiny/rounds/0/dialogues/000.log").decode()
 
     # A prompt has one: its rule runs, and asks what is new.
-    edit(project.root / "scripts/aiev/prompts/describe.md", "Say in one", "Tell in one")
+    edit(
+        project.root / "scripts/aiev/recipes/aiev_instruct/prompts/describe.md",
+        "Say in one",
+        "Tell in one",
+    )
     code, said = project.run()
     assert code == 0 and "rule write_dialogues" in said and "rule mine_seeds" not in said
     assert scripted.bodies and scripted.bodies[0]["messages"][0]["role"] == "system"

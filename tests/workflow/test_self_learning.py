@@ -11,15 +11,14 @@ from project import Project, end_group
 from scripted import scripted_endpoint
 from tiny import answers
 
-from aiev.digests import of_path
-from aiev.duel import NO_CODE
-from aiev.prompts import render
-from aiev.records import read_json, read_jsonl
+from aiev.core.files import read_json, read_jsonl
+from aiev.core.hashing import of_path
+from aiev.rounds.duel import NO_CODE, duel_prompt
 
 pytestmark = pytest.mark.workflow
 RUN = "results/tiny"
 ROUNDS = f"{RUN}/rounds.json"
-DUEL = render("duel", prompt="@").partition("@")[0]
+DUEL = duel_prompt("@").partition("@")[0]
 STUDENT = "student-tiny"
 
 

@@ -12,9 +12,9 @@ from project import ROOT, Project
 from scripted import scripted_endpoint
 from tiny import answers
 
-from aiev.digests import of_file
-from aiev.guard import hold
-from aiev.records import read_json, write_json
+from aiev.core.files import read_json, write_json
+from aiev.core.hashing import of_file
+from aiev.core.locks import hold
 
 RUN = Path("results/tiny")
 
@@ -170,7 +170,7 @@ def test_why_says_how_a_file_was_made(run):
 
 def test_why_names_what_has_changed(copy):
     project = copy.project
-    root, splits = project.root, project.root / "scripts/aiev/splits.py"
+    root, splits = project.root, project.root / "scripts/aiev/rounds/splits.py"
     text = splits.read_text("utf-8")
     assert "return place < " in text
     splits.write_text(text.replace("return place < ", "return place <= "), "utf-8")
@@ -180,7 +180,7 @@ def test_why_names_what_has_changed(copy):
         file.write("\n")
     code, said = why(copy, f"{RUN}/rounds/0/train.jsonl")
     assert code == 0, said
-    assert "code aiev/splits.py: is_test: changed" in said
+    assert "code aiev/rounds/splits.py: is_test: changed" in said
     assert "parameter rounds.split.test_share: 0.1 -> 0.5" in said
     assert f"input {RUN}/rounds/0/dialogues/000.jsonl: " in said and "it would run" in said
     assert "the workflow would start" in said

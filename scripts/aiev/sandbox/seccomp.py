@@ -15,7 +15,7 @@ import os
 import struct
 from typing import Any
 
-from aiev.errors import UserError
+from aiev.core.errors import UserError
 
 EPERM, ENOSYS = 1, 38
 DENIED = {  # name: number on x86_64, on aarch64; None where there is no such call
@@ -128,7 +128,7 @@ def denied(machine: str) -> dict[str, int]:
     if machine not in MACHINES:
         raise UserError(
             f"the sandbox has no system call filter for {machine}",
-            todo=f"run on {' or '.join(MACHINES)}",
+            hint=f"run on {' or '.join(MACHINES)}",
         )
     column = list(MACHINES).index(machine)
     return {name: n[column] for name, n in DENIED.items() if n[column] is not None}

@@ -1,0 +1,118 @@
+"""The records on disk and how they are read and written.
+
+JSON Lines: UTF-8, sorted keys, one record a line, one trailing newline; no time stamps, host names
+or absolute paths. Files are written beside their place and renamed, so a reader never sees half.
+"""
+
+import json
+import os
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from aiev.core.errors import UserError
+
+TOO_DEEP = "lists or objects nested too deep for Python to read"
+
+
+def dump_line(record: Any) -> str:
+    """One line of JSON without its newline. Lone surrogates are escaped, so it is valid UTF-8."""
+    line = json.dumps(record, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    try:
+        line.encode("utf-8")
+    except UnicodeEncodeError:
+        line = json.dumps(record, sort_keys=True, allow_nan=False)
+    return line
+
+
+def write_bytes(path: Path, data: bytes, flush: bool = True) -> None:
+    """Write beside `path`, flush to disk, rename. Raises UserError when that cannot be.
+
+    flush=False: for what can be had again after a power cut, and would be known as damaged.
+    """
+    path = Path(path)
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(beside, "wb") as file:
+            file.write(data)
+            file.flush()
+            if flush:
+                os.fsync(file.fileno())
+        os.replace(beside, path)
+    except OSError as error:
+        with suppress(OSError):  # there may not even be a directory
+            beside.unlink()
+        raise UserError(
+            f"cannot write: {error.strerror}",
+            where=str(path),
+            hint="free some space or mend the permissions, and run again; nothing finished is lost",
+        ) from error
+
+
+def write_text(path: Path, text: str) -> None:
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_json(path: Path, value: Any) -> None:
+    """One JSON value, sorted keys, indented by two for the reader."""
+    text = json.dumps(value, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False)
+    write_text(path, text + "\n")
+
+
+def write_jsonl(path: Path, records: Iterable[Any]) -> None:
+    write_text(path, "".join(dump_line(record) + "\n" for record in records))
+
+
+def read_text(path: Path) -> str:
+    """Text of a UTF-8 file. Raises UserError when it is missing or is not UTF-8."""
+    try:
+        return Path(path).read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"not UTF-8: byte {error.start} is {error.object[error.start]:#04x}",
+            where=str(path),
+            hint="convert the file to UTF-8",
+        ) from error
+    except OSError as error:
+        raise UserError(f"cannot read: {error.strerror}", where=str(path)) from error
+
+
+def read_json(path: Path) -> Any:
+    try:
+        return json.loads(read_text(path))
+    except json.JSONDecodeError as error:
+        raise UserError(f"not JSON: {error}", where=str(path)) from error
+    except RecursionError as error:
+        raise UserError(TOO_DEEP, where=str(path)) from error
+
+
+def read_jsonl(path: Path) -> list[Any]:
+    """All records of a JSON Lines file. Raises UserError naming the first line that is not JSON."""
+    records = []
+    # Not splitlines(): U+2028 and its like are legal inside a JSON string.
+    for number, line in enumerate(read_text(path).split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            records.append(json.loads(line))
+        except json.JSONDecodeError as error:
+            raise UserError(
+                f"not JSON: {error.msg} at column {error.colno}", where=f"{path}, line {number}"
+            ) from error
+        except RecursionError as error:
+            raise UserError(TOO_DEEP, where=f"{path}, line {number}") from error
+    return records
+
+
+SCRIPTS = Path(__file__).parents[2]
+"""The folder that holds the package and the mains."""
+
+
+def module_path(name: str) -> Path:
+    """Path of a module of the project by its dotted name, for what is copied and not imported.
+
+    Written out as a whole name in a string, the module is seen by the code digest.
+    """
+    return SCRIPTS / (name.replace(".", "/") + ".py")

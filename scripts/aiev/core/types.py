@@ -1,0 +1,65 @@
+"""The records that the pipeline passes on: seeds, dialogues and what was run."""
+
+from typing import Any, Literal, TypedDict
+
+Outcome = Literal[
+    "passed", "failed", "timed-out", "out-of-memory", "crashed", "install-failed", "output-cut"
+]
+Kind = Literal["problem", "solution", "stderr", "description", "revision", "stdout"]
+
+
+class Source(TypedDict):
+    """Where a seed comes from: `name` of the source, `path` in it, `licence` (SPDX)."""
+
+    name: str
+    path: str
+    licence: str
+
+
+class Seed(TypedDict):
+    """A snippet of open-source code. `id` is the first 16 hex digits of its text's digest."""
+
+    id: str
+    text: str
+    name: str
+    source: Source
+
+
+class Message(TypedDict):
+    """One turn of a dialogue; `kind` is its step in METHOD 1."""
+
+    role: Literal["user", "assistant", "interpreter"]
+    kind: Kind
+    content: str
+
+
+class Execution(TypedDict):
+    """One run in the sandbox."""
+
+    exit_code: int | None
+    outcome: Outcome
+    stdout: str
+    stderr: str
+
+
+class Dialogue(TypedDict):
+    """One dialogue, passed or not.
+
+    verdict: "verified" or "rejected"; reason: "" when verified, else why it was rejected.
+    solution and tests: the last version of each; `entry_point` is the function that tests call.
+    seed: {"id", "source", "licence"}. packages: {"name", "version", "sha256"} of each installed.
+    """
+
+    id: str
+    seed: dict[str, Any]
+    round: int
+    stage: Literal["teaching", "self-learning"]
+    model: str
+    messages: list[Message]
+    entry_point: str
+    solution: str
+    tests: str
+    packages: list[dict[str, str]]
+    executions: list[Execution]
+    verdict: Literal["verified", "rejected"]
+    reason: str

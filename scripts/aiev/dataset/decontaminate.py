@@ -1,0 +1,188 @@
+"""Decontamination: no student is trained on what it is examined on, ever.
+
+Dialogues too close to a benchmark item are dropped. A dialogue's texts (problem, every code block,
+every function and method in them, bare) are compared with a benchmark item's (prompt, docstring,
+solution, prompt and solution, the function, bare) by normalised Levenshtein similarity, 1 - edits /
+length of the longer, after runs of white space are made one space. Bare: without docstrings,
+comments, decorators, and a leading `self` or `cls`.
+
+So are those that equal a test problem of a duel in problem or solution: two seeds may yield one.
+"""
+
+import ast
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy
+from rapidfuzz.distance import Levenshtein
+from rapidfuzz.process import cdist
+
+from aiev.core.errors import UserError
+from aiev.core.log import Progress, log
+from aiev.core.types import Dialogue
+from aiev.languages.python.functions import BROKEN, normal_form, parse
+
+NEAR = 0.7
+"""Similarities below are not told apart in the report: this cutoff makes it about 5x faster."""
+
+BATCH = 64
+"""Dialogues compared at once: bounds the matrix of similarities to some tens of megabytes."""
+
+_BLOCK = re.compile(r"```[^\n]*\n(.*?)(?:\n?```|\Z)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class _Item:
+    """One text of a benchmark problem."""
+
+    task_id: str
+    field: str
+    text: str
+
+
+def decontaminate(
+    dialogues: Sequence[Dialogue],
+    problems: Sequence[Mapping[str, Any]],
+    tests: Sequence[Dialogue],
+    threshold: float,
+) -> tuple[list[Dialogue], dict[str, Any]]:
+    """Dialogues that are none of `tests`, and whose every text stays below `threshold` (in (0, 1]),
+    and the report.
+
+    problems: EvalPlus format (task_id, prompt, canonical_solution, entry_point).
+    tests: the duels' problems, of the same rounds as the dialogues.
+    Raises UserError without problems to compare with, and when no dialogue is left.
+    """
+    items = [item for problem in problems for item in _items(problem)]
+    if not items:
+        raise UserError("no benchmark problem to compare with", where="the benchmark files")
+    known = {form: test["id"] for test in tests for form in _forms(test)}
+    kept, dropped, nearest = [], [], Counter()
+    with Progress("decontaminate", len(dialogues), unit="dialogue") as progress:
+        for start in range(0, len(dialogues), BATCH):
+            batch = dialogues[start : start + BATCH]
+            for dialogue, best in zip(batch, _nearest(batch, items, threshold), strict=True):
+                if test := next((known[f] for f in _forms(dialogue) if f in known), None):
+                    dropped.append({"id": dialogue["id"], "reason": "test-problem", "test": test})
+                elif best["similarity"] >= threshold:
+                    dropped.append({"id": dialogue["id"], "reason": "near-benchmark", **best})
+                else:
+                    kept.append(dialogue)
+                    nearest[_bucket(best["similarity"])] += 1
+                progress.step(note=f"{len(dropped)} dropped")
+    if not kept:
+        raise UserError(
+            f"all {len(dialogues)} dialogues are test problems, or within {threshold} of a "
+            "benchmark problem",
+            hint="use other seeds",
+        )
+    log.info("decontamination: %d kept, %d dropped", len(kept), len(dropped))
+    counts = {"problems": len(problems), "texts": len(items), "tests": len(tests)}
+    return kept, {
+        "threshold": threshold,
+        "compared": {**counts, "dialogues": len(dialogues)},
+        "dropped": sorted(dropped, key=lambda row: row["id"]),
+        "kept": len(kept),
+        "nearest_of_kept": dict(nearest),
+    }
+
+
+def squeeze(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _forms(dialogue: Dialogue) -> Iterator[tuple[str, str]]:
+    """What two dialogues share that pose the same problem, or that solve it the same way."""
+    yield "problem", squeeze(dialogue["messages"][0]["content"])
+    yield "solution", normal_form(dialogue["solution"])
+
+
+def _bucket(value: float) -> str:
+    """`0.75-0.80`, or `below 0.70`."""
+    low = int(value * 20 + 1e-9) / 20
+    return f"{low:.2f}-{low + 0.05:.2f}" if low >= NEAR else f"below {NEAR:.2f}"
+
+
+def _nearest(
+    batch: Sequence[Dialogue], items: Sequence[_Item], threshold: float
+) -> Iterator[dict[str, Any]]:
+    """For each dialogue its nearest item: {task_id, field, text, similarity}."""
+    texts = [(place, *pair) for place, d in enumerate(batch) for pair in texts_of(d)]
+    scores = cdist(
+        [text for _, _, text in texts],
+        [item.text for item in items],
+        scorer=Levenshtein.normalized_similarity,
+        score_cutoff=min(NEAR, threshold),
+        dtype=numpy.float64,  # in float32 a similarity of exactly 0.9 would fall below 0.9
+    )
+    columns = scores.argmax(axis=1) if texts else []
+    best: list[dict[str, Any]] = [{"similarity": 0.0} for _ in batch]
+    for row, (place, name, _) in enumerate(texts):
+        item, value = items[columns[row]], float(scores[row, columns[row]])
+        if value > best[place]["similarity"]:
+            found = {"task_id": item.task_id, "field": item.field, "text": name}
+            best[place] = {**found, "similarity": value}
+    yield from best
+
+
+def texts_of(dialogue: Dialogue) -> Iterator[tuple[str, str]]:
+    """(what it is, squeezed text) of all that is compared; each text once, none empty."""
+    seen = {""}
+    for name, text in _texts(dialogue):
+        text = squeeze(text)
+        if text not in seen:
+            seen.add(text)
+            yield name, text
+
+
+def _texts(dialogue: Dialogue) -> Iterator[tuple[str, str]]:
+    for message in dialogue["messages"]:
+        if message["kind"] == "problem":
+            yield "problem", message["content"]
+        for code in _BLOCK.findall(message["content"]):
+            yield f"{message['kind']} code", code
+            yield from ((f"{message['kind']} function", text) for text in _functions(code))
+    yield "solution code", dialogue["solution"]
+    yield from (("solution function", text) for text in _functions(dialogue["solution"]))
+
+
+def _functions(code: str) -> Iterator[str]:
+    """Each function and method, bare; none when the code is broken."""
+    try:
+        for node in ast.walk(parse(code)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                yield _bare(node)
+    except BROKEN:
+        return
+
+
+def _bare(node: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
+    """A function's text that does not tell whether it stood in a class. Changes the node."""
+    node.decorator_list = []
+    leading = node.args.posonlyargs or node.args.args
+    if leading and leading[0].arg in ("self", "cls"):
+        del leading[0]
+    return normal_form(ast.unparse(node))
+
+
+def _items(problem: Mapping[str, Any]) -> Iterator[_Item]:
+    prompt, solution = problem["prompt"], problem["canonical_solution"]
+    fields = {
+        "prompt": prompt,
+        "canonical_solution": solution,
+        "prompt+solution": prompt + solution,
+    }
+    try:
+        functions = [n for n in parse(prompt + solution).body if isinstance(n, ast.FunctionDef)]
+    except BROKEN:
+        functions = []
+    for node in functions:
+        if node.name == problem["entry_point"]:
+            fields["docstring"] = ast.get_docstring(node) or ""
+            fields["function"] = _bare(node)
+    for field, text in fields.items():
+        if squeezed := squeeze(text):
+            yield _Item(problem["task_id"], field, squeezed)

@@ -1,0 +1,256 @@
+"""The one way in which a main runs: command line, log, errors, action store."""
+
+import argparse
+import errno
+import json
+import os
+import platform
+import re
+import shutil
+import sys
+import traceback
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from aiev.core.errors import UserError
+from aiev.core.hashing import of_json, of_path
+from aiev.core.log import log, start_log
+from aiev.core.process import follow_workflow, raise_on_terminate
+from aiev.engine.action import Action, key_of
+from aiev.engine.codehash import PINNED, known_code
+from aiev.engine.environment import environment
+from aiev.engine.run_lock import note_exit, only_writer
+from aiev.engine.store import STORE, Store, move, open_store, remove
+
+Narrow = Callable[[dict[str, list[Path]], dict[str, Any]], tuple[dict[str, list[Path]], dict]]
+"""Inputs by name and parameters -> those that count."""
+
+_PART = re.compile(r"\.{1,2}(.+?)(\.[0-9a-f]+\.part)+")
+"""Half-written beside an output: named by the action of a job, by the process of `place` or
+`write_bytes`, or by both where a job calls `write_bytes`."""
+
+
+class Job:
+    """What a main is given: inputs to read, outputs to write, parameters.
+
+    inputs:  name -> files or directories, as named on the command line.
+    params:  the config values that this job uses, and no others.
+    aside:   config values that decide nothing about the outputs, and so are not in the action's
+             key: the ledger's place, the budget, where models are served; and under `copied` the
+             digests of inputs as they were when the run began.
+    remarks: what else the record of this job shall say, put there by the main: which answers it
+             used. They decide nothing either.
+    """
+
+    def __init__(self, action: Action, key: str, store: Store, arguments: argparse.Namespace):
+        self.inputs = action.inputs
+        self.params = dict(action.params)
+        self.aside: dict[str, Any] = json.loads(arguments.aside)
+        self.remarks: dict[str, Any] = {}
+        self.environment = action.environment
+        self.log_path: Path | None = arguments.log
+        self._key, self._store = key, store
+        self._outputs = {
+            name: [p.with_name(f".{p.name}.{key[:12]}.part") for p in paths]
+            for name, paths in action.outputs.items()
+        }
+
+    def input(self, name: str) -> Path:
+        (path,) = self.inputs[name]
+        return path
+
+    def weights(self) -> Path | None:
+        """The model that the job serves; None for one behind a URL."""
+        return self.input("weights") if self.inputs["weights"] else None
+
+    def served(self, model: dict[str, Any]) -> dict[str, Any]:
+        """One of the parameters' models, with what the config says of its server."""
+        return {**model, **self.aside["servers"][model["name"]]}
+
+    def box(self) -> dict[str, Any]:
+        """The parameters' sandbox, with what the config says of its containers."""
+        box = self.params["sandbox"]
+        more = {"docker": {**box["docker"], **self.aside["boxes"]}} if "docker" in box else {}
+        return {**box, **more}
+
+    def output(self, name: str) -> Path:
+        """Path to write to; a file or, if the main makes one, a directory. Renamed afterwards."""
+        (path,) = self._outputs[name]
+        return path
+
+    def outputs(self, name: str) -> list[Path]:
+        return self._outputs[name]
+
+    def mark(self, *about: Any) -> Path:
+        """A file by which this machine's jobs tell later ones what they did here. It is in no
+        artifact and in no key, and no other machine finds it."""
+        return self._store.root / "here" / of_json([platform.node(), *about])
+
+    def scratch(self) -> Path:
+        """A directory that survives a crash and is removed once this job has succeeded."""
+        return self._store.scratch(self._key)
+
+
+def run_job(
+    main: Callable[[Job], None],
+    inputs: Iterable[str] = (),
+    outputs: Iterable[str] = (),
+    stored: bool = True,
+    narrow: Narrow | None = None,
+) -> None:
+    """Run a script's `main` from its command line, and exit with its status.
+
+    Each input and output name is an option that takes one or more paths. `stored=False` is for a
+    job that is cheaper to run than to keep. `narrow` is for one that finds in an input which of
+    the others it needs: the inputs and parameters that it returns are all that count, and all that
+    `main` is given.
+    """
+    arguments = _parse(sys.argv[1:], tuple(inputs), tuple(outputs))
+    # Who only asks must not empty the log of the last run.
+    start_log(None if arguments.describe else arguments.log)
+    follow_workflow()
+    raise_on_terminate()
+    script = Path(sys.argv[0])
+    try:
+        action = _action(script, arguments, tuple(inputs), tuple(outputs), narrow)
+        if arguments.describe:
+            print(json.dumps(_describe(action, stored)))
+        else:
+            written = [path for paths in action.outputs.values() for path in paths]
+            with only_writer(written):
+                _as_copied(action, json.loads(arguments.aside))
+                _sweep(written)
+                _run(main, action, arguments, stored)
+    except KeyboardInterrupt:
+        log.error("%s: interrupted; run the same command again to go on", script.stem)
+        sys.exit(130)
+    except Exception as error:
+        mistake = _mistake(error)
+        if mistake:
+            log.error("%s", f"{script.stem}: {mistake}")
+            note_exit(mistake.exit_code)
+            sys.exit(mistake.exit_code)
+        # A defect of ours: the traceback goes to the log, the place of the log to the user.
+        log.info("%s", traceback.format_exc())
+        what = f"{type(error).__name__}: {error}"
+        log.error("%s: unexpected: %s\n  where: %s", script.stem, what, arguments.log or "above")
+        sys.exit(1)
+
+
+def _action(
+    script: Path,
+    arguments: argparse.Namespace,
+    inputs: tuple[str, ...],
+    outputs: tuple[str, ...],
+    narrow: Narrow | None,
+) -> Action:
+    pinned = arguments.code == PINNED
+    given, params = {n: getattr(arguments, n) for n in inputs}, json.loads(arguments.params)
+    if narrow:
+        given, params = narrow(given, params)
+    return Action(
+        rule=script.stem,
+        code=PINNED if pinned else known_code(script, STORE / "code", arguments.code),
+        params=params,
+        inputs=given,
+        outputs={name: getattr(arguments, name) for name in outputs},
+        environment="" if pinned else environment(),
+    )
+
+
+def _as_copied(action: Action, aside: dict[str, Any]) -> None:
+    """Raise UserError for an input that was edited since the run copied its sources: another of its
+    jobs may have read it as it was."""
+    for name, digest in aside.get("copied", {}).items():
+        (path,) = action.inputs[name]
+        if of_path(path) != digest:
+            hint = "run again: that run works with it as it is now"
+            raise UserError("changed while the run worked", where=str(path), hint=hint)
+
+
+def _describe(action: Action, stored: bool) -> dict[str, Any]:
+    """What `make why` compares with the notes of how the outputs were made."""
+    description = action.description()
+    return {
+        **description,
+        "key": key_of(description),
+        "input_paths": {n: [p.as_posix() for p in ps] for n, ps in action.inputs.items()},
+        "stored": stored,
+    }
+
+
+def _mistake(error: Exception) -> UserError | None:
+    """What the user can mend, also where tasks raised it in a group; None for a defect of ours."""
+    if isinstance(error, ExceptionGroup):
+        found = [_mistake(one) for one in error.exceptions]
+        return found[0] if all(found) else None
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        hint = "free some space, and run again; nothing finished is lost"
+        return UserError(f"cannot write: {error.strerror}", where=error.filename, hint=hint)
+    return error if isinstance(error, UserError) else None
+
+
+def _parse(argv: list[str], inputs: tuple[str, ...], outputs: tuple[str, ...]):
+    parser = argparse.ArgumentParser()
+    for name in inputs:
+        parser.add_argument(f"--{name}", nargs="*", type=Path, required=True)
+    for name in outputs:
+        parser.add_argument(f"--{name}", nargs="+", type=Path, required=True)
+    parser.add_argument("--params", default="{}", help="config values, as JSON")
+    parser.add_argument("--aside", default="{}", help="values that decide no output, as JSON")
+    parser.add_argument("--code", default="", help="digest of the code; computed when not given")
+    parser.add_argument("--describe", action="store_true", help="say what decides the outputs")
+    parser.add_argument("--log", type=Path, default=None)
+    return parser.parse_args(argv)
+
+
+def _run(main, action: Action, arguments: argparse.Namespace, stored: bool) -> None:
+    store = open_store()
+    description = action.description()
+    key = key_of(description)
+    record: dict[str, Any] | None = store.restore(key, action.outputs) if stored else None
+    if record:
+        log.info("restored from action %s", key)
+        store.note(record, action)
+    else:
+        job = Job(action, key, store, arguments)
+        made = job._outputs
+        _clear(made)
+        try:
+            main(job)
+            told = {**description, "remarks": job.remarks}
+            record = store.save(key, told, made) if stored else _digests(key, told, made)
+            if stored:
+                store.compare(record, action.outputs)
+            for name, paths in action.outputs.items():
+                for written, path in zip(made[name], paths, strict=True):
+                    move(written, path)
+        finally:
+            _clear(made)
+        # The note at once: without it the new outputs would look as if a person had changed them,
+        # and to remove what is in scratch takes minutes on a network disk.
+        store.note(record, action)
+        shutil.rmtree(store.root / "scratch" / key, ignore_errors=True)
+
+
+def _digests(key: str, told: dict[str, Any], made: dict[str, list[Path]]) -> dict[str, Any]:
+    outputs = {name: [of_path(p) for p in paths] for name, paths in made.items()}
+    return {**told, "outputs": outputs, "key": key}
+
+
+def _sweep(outputs: list[Path]) -> None:
+    """Remove what writers of these files that were killed left half-written beside them. The
+    caller is their only writer: a process number says nothing about one on another host."""
+    for folder in {path.parent for path in outputs}:
+        for beside in folder.glob(".*.part"):
+            found = _PART.fullmatch(beside.name)
+            if found and folder / found[1] in outputs:
+                remove(beside)
+
+
+def _clear(made: dict[str, list[Path]]) -> None:
+    for paths in made.values():
+        for path in paths:
+            remove(path)
+            os.makedirs(path.parent, exist_ok=True)

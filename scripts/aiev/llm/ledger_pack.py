@@ -1,0 +1,172 @@
+"""A ledger as one file to publish, and back: `.jsonl.gz`, one entry a line, in the order of keys.
+
+Lines and not an archive of files, for a pack then names no path: where an entry goes follows from
+its own request, and nothing can be written anywhere else. gzip, for Python brings it and `zcat`
+reads it everywhere; entries share prompts, and shrink to a tenth. Equal entries make equal packs,
+whatever their time stamps or the order in which they came. An entry at a time is in memory.
+"""
+
+import gzip
+import hashlib
+import json
+import os
+import re
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from aiev.core.errors import UserError
+from aiev.core.files import dump_line, write_bytes
+from aiev.core.hashing import of_json
+from aiev.core.log import Progress
+from aiev.llm.ledger import Ledger, check_entry, read_entry
+
+MOST_BYTES = 64 * 2**20
+"""Of one entry. A hostile pack of a few kB can unfold to a line that fills the memory."""
+
+MOST_BAD = 1000
+"""Damaged lines of a pack, after which it is no pack."""
+
+NAMED = 5
+"""Damaged entries that a message names; the others are counted."""
+
+_FOLDER, _NAME = re.compile(r"[0-9a-f]{2}"), re.compile(r"[0-9a-f]{64}\.json")
+
+
+def _line(data: bytes) -> tuple[str, bytes]:
+    """An entry's key and its one true line. Raises ValueError for one that its digest disowns."""
+    try:
+        entry = json.loads(data)
+        request, _ = check_entry(entry)
+        kept = {name: entry[name] for name in ("request", "answer", "digest")}
+        return of_json(request), (dump_line(kept) + "\n").encode("utf-8")
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
+def pack(ledger: Path, target: Path) -> tuple[int, str]:
+    """Write all entries of `ledger` into one file; how many, and the digest of the lines inside.
+
+    The digest holds for any build of zlib, where the compressed bytes may not. Raises UserError
+    for a ledger without entries, one with damaged entries, which it names, and a full disk.
+    """
+    total = sum(1 for _ in entries(ledger))
+    if not total:
+        raise UserError("there is no ledger entry to pack", where=str(ledger))
+    beside = target.with_name(f".{target.name}.{os.getpid()}.part")
+    digest, bad = hashlib.sha256(), []
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with open(beside, "wb") as file:
+            with (
+                gzip.GzipFile("", "wb", 6, file, mtime=0) as out,
+                Progress("pack", total, "entry") as progress,
+            ):
+                for path in entries(ledger):
+                    line = _line_of(path, bad)
+                    digest.update(line)
+                    out.write(line)
+                    progress.step()
+            file.flush()
+            os.fsync(file.fileno())
+        if bad:
+            raise _damaged(bad, str(ledger), "delete them, run again, and pack then")
+        os.replace(beside, target)
+    except OSError as error:
+        raise UserError(f"cannot pack: {error.strerror}", where=str(target)) from error
+    finally:
+        beside.unlink(missing_ok=True)
+    return total, digest.hexdigest()
+
+
+def entries(ledger: Path) -> Iterator[Path]:
+    """Files of the entries, in the order of their keys; what else lies there is passed over."""
+    folders = ledger.iterdir() if ledger.is_dir() else ()
+    for folder in sorted(f for f in folders if _FOLDER.fullmatch(f.name) and f.is_dir()):
+        names = sorted(name for name in os.listdir(folder) if _NAME.fullmatch(name))
+        yield from (folder / name for name in names)
+
+
+def _line_of(path: Path, bad: list[str]) -> bytes:
+    """The entry's line; nothing, and its path in `bad`, for a damaged one."""
+    try:
+        key, line = _line(path.read_bytes())
+        if key == path.stem:
+            return line
+    except ValueError:
+        pass
+    bad.append(str(path))
+    return b""
+
+
+def unpack(source: Path, ledger: Ledger) -> dict[str, int]:
+    """Add a pack's entries to `ledger`: {"added", "same", "different", "mended"}.
+
+    added: the ledger had none; same: it had the same bytes; different: it has another answer to the
+    same question, which stays; mended: the one that it had was damaged.
+    Raises UserError for a damaged pack, after all sound entries before the damage are in place; for
+    damaged entries, which it names, after all sound ones are: each is whole by itself; and at once
+    for a ledger that cannot be read or written.
+    """
+    counts = dict.fromkeys(("added", "same", "different", "mended"), 0)
+    bad: list[str] = []
+    for number, data in enumerate(_lines(source), 1):
+        try:
+            key, line = _line(data)
+            counts[_put(ledger.path(key), line)] += 1
+        except ValueError as error:
+            bad.append(f"line {number} ({error})")
+        if len(bad) > MOST_BAD:
+            break
+    in_place = f"{sum(counts.values())} others are in the ledger"
+    if bad:
+        raise _damaged(bad, str(source), f"get the pack again; {in_place}")
+    if not any(counts.values()):
+        raise UserError("a pack without entries", where=str(source), hint="get the pack again")
+    return counts
+
+
+def _lines(source: Path) -> Iterator[bytes]:
+    try:
+        with (
+            open(source, "rb") as packed,
+            gzip.GzipFile(fileobj=packed) as file,
+            Progress("unpack", max(source.stat().st_size, 1), "byte") as progress,
+        ):
+            while line := file.readline(MOST_BYTES + 1):
+                if len(line) > MOST_BYTES:
+                    raise UserError(f"a line of more than {MOST_BYTES} bytes", where=str(source))
+                yield line
+                progress.step(count=packed.tell() - progress.done)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise UserError(
+            f"the pack is damaged or cut off: {error}",
+            where=str(source),
+            hint="get the pack again; entries that are in the ledger stay",
+        ) from error
+    except OSError as error:
+        raise UserError(f"cannot read: {error.strerror}", where=str(source)) from error
+
+
+def _put(path: Path, line: bytes) -> str:
+    """Write the entry unless there is a sound one; what became of it."""
+    before = read_entry(path)
+    if before is None:
+        write_bytes(path, line, flush=False)
+        return "added"
+    if before == line:
+        return "same"
+    try:
+        key, there = _line(before)
+        if key == path.stem:
+            return "same" if there == line else "different"
+    except ValueError:
+        pass
+    write_bytes(path, line, flush=False)
+    return "mended"
+
+
+def _damaged(bad: list[str], where: str, hint: str) -> UserError:
+    more = f" and {len(bad) - NAMED} more" if len(bad) > NAMED else ""
+    listed = ", ".join(bad[:NAMED]) + more
+    return UserError(f"damaged ledger entries: {listed}", where=where, hint=hint)

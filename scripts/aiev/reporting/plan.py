@@ -1,0 +1,187 @@
+"""What a run would ask of models at most, before it is started: questions, tokens, dollars."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aiev.engine.events import Job
+from aiev.llm.budget import Spending, rows
+from aiev.reporting.scores import columns
+
+Asked = tuple[tuple[str, ...], int | None, int]
+"""The roles of which one is asked; how many questions, None where that is not known; and how many
+tokens the answers have at most."""
+
+
+@dataclass(frozen=True)
+class Most:
+    """What all jobs of a rule ask of a model at most: questions, tokens read and written."""
+
+    rule: str
+    model: str
+    questions: int = 0
+    read: int = 0
+    written: int = 0
+    usd: float = 0.0
+
+    def plus(self, questions: int, read: int, written: int, usd: float) -> "Most":
+        sums = (self.questions + questions, self.read + read, self.written + written)
+        return Most(self.rule, self.model, *sums, self.usd + usd)
+
+    def cells(self) -> list[str]:
+        numbers = (self.questions, self.read, self.written)
+        return [self.rule, self.model, *(f"{n:,}" for n in numbers), f"{self.usd:,.4f}"]
+
+
+class Bounds:
+    """The upper bounds of a planned run.
+
+    most: by rule and model. unknown: benchmarks whose number of tasks nobody knows yet; they are
+    in no sum.
+    """
+
+    def __init__(self, config: Mapping[str, Any], jobs: Sequence[Job], spending: Spending):
+        self._config, self._spending = config, spending
+        self._made = {path for job in jobs for path in job.outputs()}
+        self._run = Path("results", config["name"])
+        self.most: dict[tuple[str, str], Most] = {}
+        self.unknown: set[str] = set()
+        for job in jobs:
+            for roles, questions, written in self._asked(job):
+                if questions is None:
+                    self.unknown.add(job.wildcards()["benchmark"])
+                else:
+                    self._add(job.rule, roles, questions, written)
+
+    def total(self) -> Most:
+        total = Most("all", "all")
+        for one in self.most.values():
+            total = total.plus(one.questions, one.read, one.written, one.usd)
+        return total
+
+    def _asked(self, job: Job) -> Iterator[Asked]:
+        if job.rule == "write_dialogues":
+            yield self._dialogues(job)
+        elif job.rule == "run_duel":
+            yield from self._duel(job)
+        elif job.rule == "generate_samples":
+            yield self._samples(job)
+
+    def _dialogues(self, job: Job) -> Asked:
+        """A problem, a solution and so many revisions, each sampled so often, and as many errors
+        put into words as there are revisions."""
+        own, seeds = self._config["dialogues"], self._config["seeds"]["per_shard"]
+        most, feedback = own["sampling"], own["feedback_rounds"]
+        answers = (1 + feedback) * own["answers"]
+        written = most["problem_tokens"] + answers * most["solution_tokens"]
+        written += feedback * most["description_tokens"]
+        # The gate before a later round says which of the two writes it.
+        roles = ("teacher",) if job.wildcards()["round"] == "0" else ("teacher", "student")
+        return roles, seeds * (1 + answers + feedback), seeds * written
+
+    def _duel(self, job: Job) -> Iterator[Asked]:
+        """The greedy answer and the samples of both, for each test problem; of a round that is
+        still to be written, for each dialogue."""
+        own = self._config["duel"]
+        test = self._run / "rounds" / job.wildcards()["round"] / "test.jsonl"
+        known = self._lines(test)
+        problems = self._config["rounds"]["dialogues"] if known is None else known
+        questions = problems * (1 + own["samples"])
+        for role in ("teacher", "student"):
+            yield (role,), questions, questions * own["max_tokens"]
+
+    def _samples(self, job: Job) -> Asked:
+        name, model = (job.wildcards()[key] for key in ("benchmark", "model"))
+        subset = self._config["evaluation"]["benchmarks"][name]["subset"]
+        tasks = self._lines(self._run / "eval" / f"{name}.jsonl")
+        if tasks is None:
+            tasks = subset or self._lines(Path("resources/benchmarks", f"{name}.jsonl"))
+        return (model,), tasks, (tasks or 0) * self._config["evaluation"]["max_tokens"]
+
+    def _lines(self, path: Path) -> int | None:
+        """Of a file that is there and stays; else None."""
+        if path.as_posix() in self._made or not path.exists():
+            return None
+        return path.read_bytes().count(b"\n")
+
+    def _add(self, rule: str, roles: tuple[str, ...], questions: int, written: int) -> None:
+        model = " or ".join(roles)
+        reads = [questions * behind(self._config, role)["context_tokens"] for role in roles]
+        names = [asked_as(self._config, role) for role in roles]
+        costs = [self._spending.usd(n, (r, written)) for n, r in zip(names, reads, strict=True)]
+        found = self.most.get((rule, model), Most(rule, model))
+        self.most[rule, model] = found.plus(questions, max(reads), written, max(costs))
+
+
+def behind(config: Mapping[str, Any], role: str) -> Mapping[str, Any]:
+    """The config of the model in the role of teacher, student or base."""
+    return config["models"]["teacher" if role == "teacher" else "student"]
+
+
+def asked_as(config: Mapping[str, Any], role: str) -> str:
+    """The name that the model is asked by, which has a price."""
+    name = behind(config, role)["name"]
+    return name if role == "teacher" else f"{role}-{name}"
+
+
+def screen(config: Mapping[str, Any], jobs: Sequence[Job], spending: Spending) -> str:
+    """One screen of text: what a run would do, what it would ask at most, what was paid so far."""
+    counts = Counter(job.rule for job in jobs if job.outputs())
+    lines = ["nothing hint: all that the run makes is up to date"]
+    if counts:
+        lines = [f"{counts.total()} jobs would start:", *_in_columns(counts), ""]
+        lines += _asked(config, Bounds(config, jobs, spending))
+    lines += ["", *_spent(config, spending)]
+    return "\n".join(lines) + "\n"
+
+
+def _in_columns(counts: Counter, across: int = 3) -> list[str]:
+    wide = len(str(max(counts.values())))
+    cells = [f"{number:{wide}} {rule}" for rule, number in counts.items()]
+    cells += [""] * (-len(cells) % across)
+    found = [cells[n : n + across] for n in range(0, len(cells), across)]
+    return [f"  {line}" for line in columns(found, names=across)]
+
+
+def _asked(config: Mapping[str, Any], bounds: Bounds) -> list[str]:
+    if config["ledger"]["mode"] == "replay":
+        return ["no model would be asked: ledger.mode is replay"]
+    if not bounds.most and not bounds.unknown:
+        return ["no model would be asked"]
+    table = [["jobs that ask", "model", "questions", "tokens read", "written", "usd"]]
+    table += [one.cells() for one in bounds.most.values()]
+    table += [bounds.total().cells()] if len(bounds.most) > 1 else []
+    lines = ["at most, less what the ledger and the action store hold:", *columns(table, names=2)]
+    return lines + list(_remarks(config, bounds))
+
+
+def _remarks(config: Mapping[str, Any], bounds: Bounds) -> Iterator[str]:
+    """On what the bounds rest."""
+    for name in sorted(bounds.unknown):
+        yield f"not in the sum: {name}, whose number of tasks is not known before it is prepared"
+    served = [role for role in _roles(bounds) if behind(config, role)["kind"] == "openai"]
+    if served:
+        yield "tokens read: as many a question as models.*.context_tokens says"
+    names = [asked_as(config, role) for role in served]
+    missing = [name for name in names if name not in config["prices"]]
+    if missing:
+        yield f"no price in the config, counted as $0: {', '.join(missing)}"
+
+
+def _roles(bounds: Bounds) -> Iterable[str]:
+    return sorted({role for _, model in bounds.most for role in model.split(" or ")})
+
+
+def _spent(config: Mapping[str, Any], spending: Spending) -> list[str]:
+    """All that was paid, by model, and the most that may be."""
+    found = [row[1:] for row in rows(spending) if row[0] in ("stage", "all")]
+    if not spending.tally().paid:
+        lines = ["nothing was paid for so far"]
+    else:
+        lines = ["paid for so far, over all runs (by stage: make costs):", *columns(found)]
+    usd, tokens = (config["budget"][key] for key in ("usd", "tokens"))
+    limits = [f"${usd:,.2f}"] if usd is not None else []
+    limits += [f"{tokens:,} tokens"] if tokens is not None else []
+    return [*lines, f"budget, over all runs: {' and '.join(limits) or 'none'}"]

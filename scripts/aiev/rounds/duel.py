@@ -1,0 +1,222 @@
+"""The duel: teacher and student solve a round's test problems, judged by the hidden tests.
+
+METHOD 2, after AIEV-Instruct (arXiv 2405.14906): a problem's description alone goes in, code comes
+out, and the unit tests of its dialogue, which neither model is shown, run on it in the sandbox.
+"""
+
+import os
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from aiev.core.hashing import of_json, of_text
+from aiev.core.log import Progress, log
+from aiev.core.templates import render
+from aiev.core.types import Dialogue
+from aiev.evaluation.stats import mcnemar_p, mean_interval, paired_interval, share
+from aiev.languages.interpreter import Interpreter, Script
+from aiev.languages.python.program import helpers, missing_imports
+
+Problem = dict[str, Any]
+Answers = dict[str, list[dict[str, Any]]]
+"""Rows of `sampling.generate` by the problem's id: the greedy one first, then the samples."""
+
+MODELS = ("teacher", "student")
+NO_CODE = "no-code"
+"""Outcome of an answer that holds no program; the others are the sandbox's."""
+
+UNTOLD = "untold-name"
+"""Why a problem is excluded whose tests call, beside the entry point, what the reference defines
+and the description does not name: no answer could pass but by chance."""
+
+
+def duel_prompt(prompt: str) -> str:
+    """The question for a test problem's description."""
+    return render(__file__, "duel", prompt=prompt)
+
+
+def problems_of(test: Iterable[Dialogue]) -> list[Problem]:
+    """A round's test dialogues as problems: what a model is shown (`prompt`) and the rest."""
+    return [
+        {
+            "task_id": dialogue["id"],
+            "prompt": dialogue["messages"][0]["content"],
+            "entry_point": dialogue["entry_point"],
+            "reference": dialogue["solution"],
+            "tests": dialogue["tests"],
+            "packages": dialogue["packages"],
+        }
+        for dialogue in test
+    ]
+
+
+def sample_seed(run_seed: int, problem_id: str, number: int) -> int:
+    """Sampling seed of a problem's answer, 31 bits; the greedy answer needs none."""
+    return int(of_json(["duel", run_seed, problem_id, number])[:8], 16) & 0x7FFFFFFF
+
+
+def judge(problem: Problem, solution: str, interpreter: Interpreter) -> str:
+    """Outcome of a solution under the problem's hidden tests.
+
+    A program that leaves before the tests end has not passed them, whatever its exit code says:
+    the line after the last test has to be printed. (Code written against this very check can
+    print it itself.) What the tests import is given to them: the answer need not do it.
+    """
+    if not solution.strip():
+        return NO_CODE
+    end = of_text(f"{problem['task_id']}\n{problem['tests']}")
+    needed = missing_imports(problem["reference"], solution)
+    code = f"{solution}\n\n\n{needed}{problem['tests']}\nprint()\nprint({end!r})\n"
+    result = interpreter.run(Script(code, packages=tuple(problem["packages"])))
+    if result.outcome == "passed" and not result.stdout.endswith(f"\n{end}\n"):
+        return "failed"
+    return result.outcome
+
+
+def judge_all(
+    problems: Sequence[Problem],
+    solutions: Mapping[str, Sequence[str]],
+    interpreter: Interpreter,
+    what: str,
+) -> dict[str, list[str]]:
+    """Outcomes of each problem's solutions, by its id, as many at once as there are cores."""
+    pairs = [(problem, text) for problem in problems for text in solutions[problem["task_id"]]]
+    with (
+        Progress(f"judging {what}", len(pairs), "answer") as progress,
+        ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool,
+    ):
+
+        def one(pair: tuple[Problem, str]) -> str:
+            outcome = judge(*pair, interpreter)
+            progress.step()
+            return outcome
+
+        outcomes = list(pool.map(one, pairs))
+    found: dict[str, list[str]] = {problem["task_id"]: [] for problem in problems}
+    for (problem, _), outcome in zip(pairs, outcomes, strict=True):
+        found[problem["task_id"]].append(outcome)
+    return found
+
+
+def sound(
+    problems: Sequence[Problem], interpreter: Interpreter
+) -> tuple[list[Problem], dict[str, str]]:
+    """Problems that a model which is right can solve; of the others, by id, why it cannot: the
+    outcome of their own reference solution, which passes no longer, or `UNTOLD`."""
+    references = {problem["task_id"]: [problem["reference"]] for problem in problems}
+    outcomes = judge_all(problems, references, interpreter, "references")
+    excluded = {problem["task_id"]: UNTOLD for problem in problems if _untold(problem)}
+    excluded |= {task: o for task, (o,) in outcomes.items() if o != "passed"}
+    excluded = dict(sorted(excluded.items()))
+    if excluded:
+        log.warning("%d problems that no answer could solve: %s", len(excluded), excluded)
+    return [p for p in problems if p["task_id"] not in excluded], excluded
+
+
+def _untold(problem: Problem) -> bool:
+    """Whether the tests call what no answer but its author's could know the name of."""
+    told = set(re.findall(r"\w+", problem["prompt"]))
+    entry_point = problem["entry_point"]
+    return not told >= {entry_point, *helpers(problem["tests"], problem["reference"], entry_point)}
+
+
+def report(
+    round_number: int,
+    problems: Sequence[Problem],
+    excluded: Mapping[str, str],
+    outcomes: Mapping[str, Mapping[str, Sequence[str]]],
+    answers: Mapping[str, Answers],
+    models: Mapping[str, Mapping[str, str]],
+) -> dict[str, Any]:
+    """duel.json.
+
+    outcomes, answers, models: by "teacher" and "student"; of a model its `name` and `digest`.
+    Keys: round; counts of problems: test, excluded, compared; excluded: outcome by id; problems:
+    each with both models' outcomes; models: for each pass@1 (null where nothing was compared) with
+    Wilson's interval, the share by k samples, outcomes, tokens; paired: see `paired`.
+    """
+    rows = [
+        {"id": p["task_id"], **{m: _row(outcomes[m][p["task_id"]]) for m in MODELS}}
+        for p in problems
+    ]
+    counts = {"test": len(problems) + len(excluded), "excluded": len(excluded)}
+    return {
+        "round": round_number,
+        "counts": {**counts, "compared": len(problems)},
+        "excluded": dict(excluded),
+        "problems": rows,
+        "models": {
+            m: {**models[m], **_summary(m, rows), **_tokens(answers[m], problems)} for m in MODELS
+        },
+        "paired": paired(rows),
+    }
+
+
+def _row(outcomes: Sequence[str]) -> dict[str, Any]:
+    greedy, *samples = outcomes
+    return {"greedy": greedy, "samples": samples}
+
+
+def _summary(model: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    mine = [row[model] for row in rows]
+    outcomes = Counter(one["greedy"] for one in mine)
+    greedy = share(outcomes["passed"], len(mine)) if mine else None
+    return {
+        "greedy": greedy,
+        "outcomes": dict(sorted(outcomes.items())),
+        "sampled": _sampled([one["samples"] for one in mine]),
+    }
+
+
+def _sampled(samples: Sequence[Sequence[str]]) -> dict[str, Any] | None:
+    """pass@1 over k samples of each problem; problems are what is drawn for its interval."""
+    if not samples or not samples[0]:
+        return None
+    means = [sum(outcome == "passed" for outcome in one) / len(one) for one in samples]
+    return {
+        "samples": len(samples[0]),
+        "pass@1": round(sum(means) / len(means), 6),
+        "interval": [round(bound, 6) for bound in mean_interval(means)],
+    }
+
+
+def _tokens(answers: Answers, problems: Sequence[Problem]) -> dict[str, int]:
+    rows = [row for problem in problems for row in answers[problem["task_id"]]]
+    return {key: sum(row[key] for row in rows) for key in ("prompt_tokens", "completion_tokens")}
+
+
+def paired(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """The greedy answers compared problem by problem; None where there is nothing to compare.
+
+    both, neither, only_student, only_teacher: numbers of problems solved; difference: student's
+    pass@1 less the teacher's, with its bootstrap interval (95%); mcnemar_p: exact, two-sided.
+    """
+    if not rows:
+        return None
+    solved = Counter(tuple(row[m]["greedy"] == "passed" for m in MODELS) for row in rows)
+    ahead, behind, total = solved[False, True], solved[True, False], len(rows)
+    return {
+        "both": solved[True, True],
+        "neither": solved[False, False],
+        "only_student": ahead,
+        "only_teacher": behind,
+        "difference": round((ahead - behind) / total, 6),
+        "interval": [round(bound, 6) for bound in paired_interval(ahead, behind, total)],
+        "mcnemar_p": round(mcnemar_p(ahead, behind), 6),
+    }
+
+
+def grouped(problems: Iterable[Problem], takes: Iterable[list[dict[str, Any]]]) -> Answers:
+    """Rows of several takes over the same problems, by problem."""
+    by_id: Answers = {problem["task_id"]: [] for problem in problems}
+    for rows in takes:
+        for row in rows:
+            by_id[row["task_id"]].append(row)
+    return by_id
+
+
+def seeds_of(run_seed: int, number: int) -> Callable[[str], int]:
+    """`Decoding.seed` of the samples with that number."""
+    return lambda task: sample_seed(run_seed, task, number)

@@ -1,0 +1,34 @@
+"""The files that a request wants back from a box on this host, whatever a program made of them."""
+
+import os
+from contextlib import ExitStack, suppress
+
+from aiev.sandbox.api import Request
+from aiev.sandbox.bubblewrap.options import relative
+from aiev.sandbox.inside.cleanup import read_regular
+from aiev.sandbox.inside.monitor import MIB, Box
+
+
+def hold_folder(box: Box, request: Request, folders: list[int], stack: ExitStack) -> None:
+    """Hold on to /box, which can then be read when every process of the box is dead."""
+    if request.collect:
+        with suppress(OSError):
+            flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+            fd = os.open(f"{box.root}/box", flags)
+            stack.callback(os.close, fd)
+            folders.append(fd)
+
+
+def collect(folder: int, request: Request) -> dict[str, bytes]:
+    """What the request asks for, of the folder that is held; see `Request.collect`."""
+    files = {}
+    for name in request.collect:
+        with suppress(OSError):
+            content = read_regular(folder, relative(name), request.limits.file_mib * MIB)
+            if content is not None:
+                files[name] = content
+    return files
+
+
+def read_all(fd: int) -> bytes:
+    return b"".join(iter(lambda: os.read(fd, 1 << 16), b""))

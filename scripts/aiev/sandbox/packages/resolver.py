@@ -1,0 +1,172 @@
+"""pip as the resolver and the fetcher: wheels only, from the indexes that the user's pip uses.
+
+Both work in a process of their own that can start no other: pip runs build scripts, and tools such
+as git, in processes only, so that none is run, whatever an index or a package's metadata says.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from packaging.utils import canonicalize_name
+
+from aiev.core.errors import UserError
+from aiev.core.process import die_with_parent
+
+MIB = 1 << 20
+MEMORY = 4096 * MIB
+"""Bytes of address space for a process that reads what a package holds."""
+LIMITED = """
+import resource, runpy, sys
+def refuse(event, arguments):
+    if event in REFUSED:
+        raise PermissionError("build scripts are not run")
+REFUSED = {"subprocess.Popen", "os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.system"}
+sys.addaudithook(refuse)
+for limit in (resource.RLIMIT_AS, resource.RLIMIT_FSIZE):
+    most = int(sys.argv.pop(1))
+    resource.setrlimit(limit, (most, most))
+runpy.run_module(sys.argv.pop(1), run_name="__main__", alter_sys=True)
+"""
+# Where pip's settings are found, and how the network is reached; no key of the project's.
+KEPT = (
+    *("HOME", "XDG_CONFIG_HOME", "XDG_CONFIG_DIRS", "XDG_CACHE_HOME", "PATH", "NETRC"),
+    *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
+    *("http_proxy", "https_proxy", "all_proxy", "no_proxy"),
+)
+# A failure that says nothing about the packages: the network, the index, the disk or pip itself.
+UNREACHABLE = re.compile(
+    r"^.*(?:Could not fetch URL(?!.* 404 )|Max retries exceeded|ReadTimeoutError|HTTP error"
+    r"|\[Errno 28\]|No module named pip).*$",
+    re.MULTILINE,
+)
+STUCK = re.compile(r"^.*Retrying \(Retry.*$", re.MULTILINE)
+_VERSIONS = re.compile(r"\(from versions: (?:[^()]*, )?((?:[^(),]+, ){2}[^(),]+)\)")
+LONGEST = 1000
+"""Characters of a reason."""
+
+
+class InstallFailed(Exception):
+    """Packages cannot be installed; the message is a reason to be shown to a model."""
+
+
+class Pip:
+    """pip, working in the folder `work` (absolute); `deadline` is of the monotonic clock, most_mib
+    the most of a file. Raises InstallFailed where the time is up."""
+
+    def __init__(self, work: Path, deadline: float, seconds: int, most_mib: int):
+        self.work, self.deadline = work, deadline
+        self.seconds, self.most_mib = seconds, most_mib
+
+    def resolve(self, requirements: Sequence[str]) -> list[dict[str, str]]:
+        """Name, version and sha256 of the wheels that fulfil the requirements, by name.
+
+        Raises InstallFailed with pip's reason, UserError where the index cannot be reached.
+        """
+        report = self.work / "report.json"
+        self._run("install", "--dry-run", "--ignore-installed", "--report", report, *requirements)
+        found = json.loads(report.read_text("utf-8"))["install"]
+        return sorted((_package(item) for item in found), key=lambda package: package["name"])
+
+    def fetch(self, packages: Sequence[dict[str, str]]) -> list[Path]:
+        """The wheels, their digests compared by pip, by file name."""
+        listed = self.work / "packages.txt"
+        lines = [f"{p['name']}=={p['version']} --hash=sha256:{p['sha256']}\n" for p in packages]
+        listed.write_text("".join(lines), "utf-8")
+        wheels = self.work / "wheels"
+        self._run("download", "--no-deps", "--require-hashes", "--dest", wheels, "-r", listed)
+        return sorted(wheels.glob("*.whl"))
+
+    def _run(self, command: str, *arguments: str | Path) -> None:
+        # Only a pip that tells all tells an index that is down from one without the package.
+        options = [command, "-vv", "--only-binary", ":all:", "--no-input", "--no-color"]
+        options += ["--progress-bar", "off", "--disable-pip-version-check"]
+        own = {**environment(), "TMPDIR": str(self.work)}
+        words = [*options, *map(str, arguments)]
+        log = self.work / f"{command}.log"
+        try:
+            failed = run_module(
+                "pip", words, self.most_mib, self.deadline, log, cwd=self.work, env=own
+            )
+        except subprocess.TimeoutExpired:
+            late = f"ERROR: The installation took more than {self.seconds} seconds."
+            raise self._failure(f"{_read(log)}\n{late}", STUCK) from None
+        if failed:
+            raise self._failure(_read(log), UNREACHABLE)
+
+    def _failure(self, log: str, machine: re.Pattern) -> Exception:
+        """Whose fault it is, by whether `machine` is found in pip's log."""
+        if "[Errno 27]" in log:
+            return InstallFailed(f"A package is larger than {self.most_mib} MiB.")
+        if said := machine.search(log):
+            return UserError(
+                f"packages cannot be fetched: {said[0].strip()}",
+                where="pip",
+                hint="see that `pip download` works here, or set sandbox.packages.allow to []",
+            )
+        return InstallFailed(reason(log))
+
+
+def run_module(
+    name: str, words: Sequence[str], most_mib: int, deadline: float, log: Path, **options
+) -> int:
+    """Exit status of the module's main, in a process that starts no other, dies with this thread
+    and writes no file above most_mib; its output is in `log`. Raises subprocess.TimeoutExpired."""
+    start = [sys.executable, "-I", "-X", "utf8", "-c", LIMITED, str(MEMORY), str(most_mib * MIB)]
+    with open(log, "wb") as output:
+        return subprocess.run(
+            [*start, name, *words],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            timeout=max(0.01, deadline - time.monotonic()),
+            preexec_fn=die_with_parent,
+            **options,
+        ).returncode
+
+
+def environment() -> dict[str, str]:
+    """What pip may know of this process's environment."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name in KEPT or name.lower() in KEPT or name.startswith("PIP_")
+    }
+    return {**kept, "LC_ALL": "C.UTF-8"}
+
+
+def _read(log: Path) -> str:
+    return log.read_text("utf-8", "replace")
+
+
+def _package(item: dict) -> dict[str, str]:
+    about, archive = item["metadata"], item["download_info"].get("archive_info", {})
+    digest = archive.get("hashes", {}).get("sha256")
+    name = canonicalize_name(about["name"])
+    if item.get("is_direct") or not digest:
+        raise InstallFailed(f"{name} does not come from the package index with a SHA-256 digest.")
+    return {"name": name, "version": about["version"], "sha256": digest}
+
+
+def reason(log: str) -> str:
+    """What pip said was wrong, without what differs between machines: addresses and paths."""
+    lines, in_conflict = [], False
+    for line in log.splitlines():
+        if line.startswith("The conflict is caused by:"):
+            in_conflict = True
+        elif in_conflict and not line.strip():
+            in_conflict = False
+        if in_conflict or line.startswith("ERROR: "):
+            lines.append(line.removeprefix("ERROR: "))
+    text = "\n".join(line for line in lines if "for help visit" not in line)
+    text = _VERSIONS.sub(r"(from versions: ..., \1)", text)
+    text = re.sub(r"\w+://\S+", "<url>", text)
+    text = re.sub(r"(?<![\w.])/[^\s:'\"]+", "<path>", text)
+    if "(from versions: none)" in text:
+        text += "\nOnly wheels for Python {}.{} are installed.".format(*sys.version_info)
+    return text[:LONGEST].strip() or "pip failed without a reason."

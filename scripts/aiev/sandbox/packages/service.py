@@ -1,0 +1,234 @@
+"""Packages that a program asks for: resolved with network, kept as layers to run without it.
+
+A set of requirements is resolved once and put on record, refusals included, so that it is the same
+set ever after; in replay mode nothing else is looked up. The record holds names, versions and
+digests, and no address: a layer that is gone is made again from it, wherever the wheels come from.
+"""
+
+import importlib.util
+import json
+import os
+import re
+import sys
+import sysconfig
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+from rapidfuzz import fuzz, process
+
+from aiev.core.errors import UserError
+from aiev.core.files import dump_line
+from aiev.core.hashing import of_json
+from aiev.llm.ledger import Answer, Ledger
+from aiev.sandbox.api import SITE_PACKAGES
+from aiev.sandbox.packages.layers import FORMAT, close, compile_all, locked, unpack, work_folder
+from aiev.sandbox.packages.resolver import InstallFailed, Pip
+
+__all__ = ["InstallFailed", "Layer", "Packages"]
+
+SHA256 = re.compile(r"[0-9a-f]{64}")
+LIKE = 75
+"""Least likeness, of 100, of a listed name to be offered in place of another."""
+MEANT = {
+    "bs4": "beautifulsoup4",
+    "cv2": "opencv-python-headless",
+    "dateutil": "python-dateutil",
+    "pil": "pillow",
+    "sklearn": "scikit-learn",
+    "skimage": "scikit-image",
+    "yaml": "pyyaml",
+}
+"""Packages by the names of their modules, where nothing but a list tells."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Unpacked packages, each with name, version and sha256 of its wheel. digest: of all of them.
+    mounts: for `Request.mounts`."""
+
+    digest: str
+    mounts: Mapping[str, Path]
+    packages: list[dict[str, str]]
+
+
+@dataclass(frozen=True)
+class Packages:
+    """Makes layers; safe for many threads and processes at once.
+
+    ledger: keeps the resolutions, as answers of the package index. store: where the layers lie.
+    allow: names that may be asked for; what they need comes with them, but for names in `deny`.
+    max_mib: most of all unpacked files. seconds: most for one installation.
+    """
+
+    ledger: Ledger
+    store: Path
+    allow: Sequence[str] = ()
+    deny: Sequence[str] = ()
+    max_mib: int = 1024
+    seconds: int = 300
+
+    def layer(self, requirements: Sequence[str]) -> Layer:
+        """The layer that fulfils the requirements, each as `pip install` takes it.
+
+        Raises InstallFailed with a reason for the one who asked; UserError where this machine is
+        to blame, or where in replay mode there is no record.
+        """
+        request = {
+            "kind": "packages",
+            "requirements": sorted({self._checked(text) for text in requirements}),
+            "python": f"{sys.version_info[0]}.{sys.version_info[1]}",
+            "platform": sysconfig.get_platform(),
+        }
+        with locked(self.store / ".locks" / of_json(request)):
+            entry = self._find(request) or self._resolved(request)
+            if entry["failed"]:
+                raise InstallFailed(entry["failed"])
+            return self._layer_of(entry["packages"])
+
+    def recorded(self, packages: list[dict[str, str]]) -> Layer:
+        """The layer of packages that a dialogue has on record: what came with those that it asked
+        for is among them, and need not be allowed. Raises as `layer`."""
+        with locked(self.store / ".locks" / of_json(packages)):
+            return self._layer_of(packages)
+
+    def _layer_of(self, packages: list[dict[str, str]]) -> Layer:
+        self._check_names(packages)
+        place = self._place(packages)
+        if not place.is_dir():
+            self._again(packages)
+        with suppress(OSError):
+            os.utime(place)  # for whoever collects garbage: used now
+        return Layer(place.name, MappingProxyType({SITE_PACKAGES: place}), packages)
+
+    def _limits(self) -> dict[str, Any]:
+        denied = sorted(map(canonicalize_name, self.deny))
+        return {"deny": denied, "max_mib": self.max_mib, "seconds": self.seconds}
+
+    def _find(self, request: dict[str, Any]) -> dict[str, Any] | None:
+        """The resolution on record: {"packages", "failed": why, or "", "limits"}; None where it has
+        to be made. A refusal counts under the limits that it was made under."""
+        answer = self.ledger.find(request)
+        if answer is None:
+            return None
+        entry = _parsed(answer)
+        if not entry["failed"] or entry["limits"] == self._limits():
+            return entry
+        if self.ledger.mode == "replay":
+            raise UserError(
+                f"replay: a refusal under other limits: {' '.join(request['requirements'])}",
+                where=str(self.ledger.path(answer.key)),
+                hint="use the run's own sandbox.packages, or set ledger.mode to record",
+            )
+        return None
+
+    def _resolved(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Resolve and make the layer, and put on record what came of it."""
+        packages, failed = [], ""
+        try:
+            with work_folder(self.store) as work:
+                pip = self._pip(work)
+                packages = pip.resolve(request["requirements"])
+                self._check_names(packages)
+                self._make(pip, packages, work)
+        except InstallFailed as failure:
+            packages, failed = [], str(failure)
+        # Who shares this ledger may have been first; what was used once stays.
+        if there := self._find(request):
+            return there
+        entry = {"packages": packages, "failed": failed, "limits": self._limits()}
+        reason = "install-failed" if failed else "resolved"
+        self.ledger.add(request, Answer(dump_line(entry), reason, 0, 0))
+        return entry
+
+    def _again(self, packages: list[dict[str, str]]) -> None:
+        """Make a layer on record that is not here. What fails now did not fail then."""
+        try:
+            with work_folder(self.store) as work:
+                self._make(self._pip(work), packages, work)
+        except InstallFailed as failure:
+            names = " ".join(f"{p['name']}=={p['version']}" for p in packages)
+            raise UserError(
+                f"packages on record cannot be installed here: {failure}",
+                where=names,
+                hint="get their wheels into an index that pip uses here",
+            ) from failure
+
+    def _pip(self, work: Path) -> Pip:
+        if not importlib.util.find_spec("pip"):
+            raise UserError("there is no pip here", hint=f"{sys.executable} -m ensurepip")
+        return Pip(work, time.monotonic() + self.seconds, self.seconds, self.max_mib)
+
+    def _make(self, pip: Pip, packages: list[dict[str, str]], work: Path) -> None:
+        place = self._place(packages)
+        if place.is_dir():
+            return
+        wheels = pip.fetch(packages) if packages else []
+        unpack(wheels, work / "layer", self.max_mib)
+        compile_all(work / "layer", self.max_mib, pip.deadline)
+        close(work / "layer")
+        try:
+            (work / "layer").rename(place)
+        except OSError:
+            if not place.is_dir():  # else another process was first, with the same files
+                raise
+
+    def _place(self, packages: list[dict[str, str]]) -> Path:
+        return self.store.absolute() / of_json([FORMAT, packages])
+
+    def _check_names(self, packages: list[dict[str, str]]) -> None:
+        denied = {canonicalize_name(name) for name in self.deny}
+        for package in packages:
+            if package["name"] in denied:
+                raise InstallFailed(f"{package['name']} may not be installed here.")
+
+    def _checked(self, text: str) -> str:
+        """The requirement in one spelling. Raises InstallFailed where it may not be asked for."""
+        try:
+            requirement = Requirement(text)
+        except InvalidRequirement:
+            raise InstallFailed(
+                f"{text[:200]!r}: only names of packages, with versions, can be installed."
+            ) from None
+        if requirement.url:
+            raise InstallFailed(f"{requirement.name}: packages come from the package index only.")
+        requirement.name = canonicalize_name(requirement.name)
+        allowed = {canonicalize_name(name) for name in self.allow}
+        denied = {canonicalize_name(name) for name in self.deny}
+        if requirement.name not in allowed - denied:
+            raise InstallFailed(_not_listed(requirement.name, sorted(allowed - denied)))
+        return str(requirement)
+
+
+def _parsed(answer: Answer) -> dict[str, Any]:
+    """Raises UserError for what no resolution can be: a ledger may come from anybody."""
+    try:
+        entry = json.loads(answer.text)
+        sound = isinstance(entry["failed"], str) and isinstance(entry["limits"], dict)
+        for package in entry["packages"]:
+            sound &= canonicalize_name(package["name"], validate=True) == package["name"]
+            sound &= bool(Version(package["version"]) and SHA256.fullmatch(package["sha256"]))
+    except (ValueError, LookupError, TypeError, RecursionError):
+        sound = False
+    if not sound:
+        raise UserError(
+            f"ledger entry {answer.key} is no resolution of packages",
+            hint="delete it, and run again",
+        )
+    return entry
+
+
+def _not_listed(name: str, allowed: list[str]) -> str:
+    if name.replace("-", "_") in sys.stdlib_module_names:
+        return f"{name} is a module of the standard library, and is not to be installed."
+    text = f"{name} is not on the list of packages that may be installed."
+    like = process.extractOne(name, allowed, scorer=fuzz.ratio, score_cutoff=LIKE)
+    meant = MEANT.get(name) if MEANT.get(name) in allowed else like and like[0]
+    return f"{text} Did you mean {meant}?" if meant else text

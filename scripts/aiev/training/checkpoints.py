@@ -1,0 +1,127 @@
+"""A student before its training: a Hugging Face directory from a GGUF file or a hub snapshot."""
+
+import shutil
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from aiev.core.errors import UserError
+from aiev.core.files import read_json, read_text, write_json
+from aiev.core.hashing import of_path
+from aiev.core.log import log
+
+KEPT = (
+    "config.json",
+    "generation_config.json",
+    "*.safetensors",
+    "*.safetensors.index.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "tokenizer.model",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "merges.txt",
+    "chat_template.jinja",
+)
+"""Files of a checkpoint that inference reads. No pickles: loading one runs its code."""
+
+_PLACES = ("_name_or_path", "_model_name_or_path", "name_or_path", "is_local", "local_files_only")
+
+
+def prepare_student(weights: Path, student: Path, dtype: str) -> None:
+    """Write the checkpoint directory `student` from `weights`.
+
+    weights: a GGUF file, dequantised to float32 and saved as `dtype` ("bfloat16", "float32"), or a
+    checkpoint directory, whose files are copied as they are.
+    Raises UserError when it is neither.
+    """
+    if weights.is_dir():
+        _copy(weights, student)
+        return
+    with open(weights, "rb") as file:
+        if file.read(4) != b"GGUF":
+            raise UserError(
+                "the student's weights are neither a GGUF file nor a checkpoint directory",
+                where=str(weights),
+                hint="name a .gguf file, or a directory with config.json and *.safetensors",
+            )
+    _dequantise(weights, student, dtype)
+
+
+def _copy(source: Path, student: Path) -> None:
+    lacks = [
+        name
+        for name in ("config.json", "*.safetensors", "tokenizer*")
+        if not any(path.is_file() for path in source.glob(name))
+    ]
+    if lacks:
+        raise UserError(
+            f"no checkpoint: {', '.join(lacks)} missing",
+            where=str(source),
+            hint="name a directory as `save_pretrained` writes it, with safetensors weights",
+        )
+    student.mkdir(parents=True)
+    for pattern in KEPT:
+        for path in sorted(source.glob(pattern)):
+            shutil.copyfile(path, student / path.name)
+    scrub(student)
+
+
+def _dequantise(weights: Path, student: Path, dtype: str) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import modeling_gguf_pytorch_utils as gguf
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()
+    # Its own bar is one for terminals only (None), and no long line in a log.
+    gguf.tqdm = partial(gguf.tqdm, disable=None)
+    place, name = weights.resolve().parent, weights.name
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(place, gguf_file=name)
+        loaded = AutoModelForCausalLM.from_pretrained(place, gguf_file=name, dtype=torch.float32)
+    except (ValueError, KeyError, IndexError, RuntimeError, OSError) as error:
+        raise UserError(
+            f"cannot load the GGUF file: {error}",
+            where=str(weights),
+            hint="use a whole file of an architecture that transformers can dequantise",
+        ) from error
+    config = loaded.config
+    # `save_pretrained` refuses a model that says it is quantised, though it no longer is.
+    del config.quantization_config
+    model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+    model.load_state_dict(loaded.state_dict())
+    model.generation_config = loaded.generation_config
+    model.to(getattr(torch, dtype)).save_pretrained(student)
+    tokenizer.save_pretrained(student)
+    scrub(student)
+    log.info("student: %d parameters as %s from %s", model.num_parameters(), dtype, name)
+
+
+def check_digest(checkpoint: Path, digest: Path) -> None:
+    """Raise UserError where the directory is not the one whose digest was written to a file."""
+    expected, found = read_text(digest).strip(), of_path(checkpoint)
+    if found != expected:
+        raise UserError(
+            f"not the checkpoint that was trained: sha256 {found} is there, {expected} was made",
+            where=str(checkpoint),
+            hint="run again: what was changed is put aside and comes back from the action store",
+        )
+
+
+def scrub(checkpoint: Path, **config: Any) -> None:
+    """Take places of this machine out of a checkpoint's JSON files; set `config` in config.json.
+
+    All files become readable for others: safetensors writes its own for the owner alone.
+    """
+    for path in checkpoint.iterdir():
+        path.chmod(0o644)
+    for name in ("config.json", "generation_config.json", "tokenizer_config.json"):
+        path = checkpoint / name
+        if path.is_file():
+            before = read_json(path)
+            after = {k: v for k, v in before.items() if k not in _PLACES}
+            after.update(config if name == "config.json" else {})
+            if after != before:
+                write_json(path, after)

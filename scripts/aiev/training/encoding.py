@@ -1,0 +1,202 @@
+"""Conversations as token ids and labels: what exactly is in the loss.
+
+Loss falls on what the assistant says, its end-of-turn token included, and on nothing else: not on
+system, user or header tokens, and not from `<API_RES_START>` to `<API_RES_STOP>`, which the
+interpreter writes.
+
+A conversation whose text holds a control token of the tokenizer (`<|im_end|>` in a program that
+prints it) is dropped and counted. Hiding the token from the tokenizer would teach other ids than
+inference reads for the same text; changing the text would change code that was verified.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from aiev.core.errors import UserError
+from aiev.dataset.tags import RES_START, RES_STOP, RUN_START, RUN_STOP, TOKENS
+
+IGNORED = -100
+"""Label of a token that carries no loss, for PyTorch's cross entropy."""
+
+_TAG = re.compile("|".join(TOKENS))
+_FOLLOWS = {
+    None: (RUN_START,),
+    RUN_START: (RUN_STOP,),
+    RUN_STOP: (RUN_START, RES_START),
+    RES_START: (RES_STOP,),
+    RES_STOP: (RUN_START,),
+}
+
+Message = Mapping[str, str]
+Span = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """One conversation. Both lists have the same length; a label is its token's id or IGNORED."""
+
+    input_ids: list[int]
+    labels: list[int]
+
+
+class Dropped(Exception):
+    """This conversation cannot be learnt from; the message is the reason that is counted."""
+
+
+def add_tokens(tokenizer) -> int:
+    """Add the four tokens to the tokenizer's own special ones; how many of them were new."""
+    return tokenizer.add_special_tokens(
+        {"additional_special_tokens": list(TOKENS)}, replace_extra_special_tokens=False
+    )
+
+
+def encode_all(
+    tokenizer, rows: Iterable[Mapping[str, Any]], max_tokens: int
+) -> tuple[list[Encoded], dict[str, int]]:
+    """All conversations that can be learnt from, in order, and the dropped ones by reason."""
+    kept: list[Encoded] = []
+    dropped: Counter[str] = Counter()
+    for row in rows:
+        try:
+            kept.append(encode(tokenizer, row["messages"], max_tokens))
+        except Dropped as reason:
+            dropped[str(reason)] += 1
+    return kept, dict(sorted(dropped.items()))
+
+
+def encode(tokenizer, messages: Sequence[Message], max_tokens: int) -> Encoded:
+    """Token ids and labels of one conversation (roles: system, user, assistant).
+
+    Raises Dropped with the reason for this conversation, UserError when the tokenizer or its
+    template is unfit for all of them.
+    """
+    _check_tokenizer(tokenizer)
+    for message in messages:
+        _check_message(tokenizer, message)
+    if not any(message["role"] == "assistant" for message in messages):
+        raise Dropped("no-assistant-turn")
+    text, spans = _render(tokenizer, messages)
+    encoding = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+    ids, offsets = encoding["input_ids"], encoding["offset_mapping"]
+    if len(ids) > max_tokens:
+        raise Dropped("too-long")
+    learnt = _learnt(offsets, spans, [m.span() for m in _results(text)])
+    labels = [token if learn else IGNORED for token, learn in zip(ids, learnt, strict=True)]
+    _check_ends(tokenizer, labels)
+    return Encoded(list(ids), labels)
+
+
+def _render(tokenizer, messages: Sequence[Message]) -> tuple[str, list[Span]]:
+    """The text that the model reads, and where in it the assistant speaks.
+
+    A turn begins where inference would hand over to the model and ends after its end-of-turn
+    token; the line feed that a template puts behind that is nobody's.
+    """
+
+    def rendered(count: int, generate: bool = False) -> str:
+        return tokenizer.apply_chat_template(
+            list(messages[:count]), tokenize=False, add_generation_prompt=generate
+        )
+
+    spans: list[Span] = []
+    text = rendered(len(messages))
+    for number, message in enumerate(messages):
+        if message["role"] != "assistant":
+            continue
+        if number == 0:
+            raise Dropped("assistant-speaks-first")
+        before, after = rendered(number, generate=True), rendered(number + 1)
+        if not (after.startswith(before) and text.startswith(after)):
+            raise UserError(
+                "the chat template does not render the start of a conversation as the start of "
+                "its text, so training would not read what inference reads",
+                where=f"message {number + 1}, tokenizer {tokenizer.name_or_path}",
+                hint="use a student whose template leaves earlier turns as they were",
+            )
+        spans.append((len(before), len(after.rstrip())))
+    return text, spans
+
+
+def _results(text: str) -> Iterable[re.Match]:
+    return re.finditer(f"{RES_START}.*?{RES_STOP}", text, re.DOTALL)
+
+
+def _learnt(offsets: Sequence[Span], spans: Sequence[Span], results: Sequence[Span]) -> list[bool]:
+    """For each token, whether it lies in an assistant's span and in no result.
+
+    Raises Dropped for a token that crosses a border: its two halves have different writers.
+    """
+    borders = sorted({border for span in (*spans, *results) for border in span})
+    learnt, at, last = [], 0, 0
+    for start, end in offsets:
+        # Some tokenizers leave white space out of their offsets; it belongs to the next token.
+        start, last = min(start, last), end
+        while at < len(borders) and borders[at] <= start:
+            at += 1
+        if at < len(borders) and borders[at] < end:
+            raise Dropped("token-across-turns")
+        learnt.append(_inside(start, end, spans) and not _inside(start, end, results))
+    return learnt
+
+
+def _inside(start: int, end: int, spans: Sequence[Span]) -> bool:
+    return any(a <= start and end <= b for a, b in spans)
+
+
+def _check_message(tokenizer, message: Message) -> None:
+    content = message["content"]
+    try:
+        content.encode("utf-8")
+    except UnicodeEncodeError:
+        raise Dropped("not-unicode") from None
+    if any(token in content for token in _control_tokens(tokenizer)):
+        raise Dropped("control-token-in-text")
+    tags = _TAG.findall(content)
+    if tags and message["role"] != "assistant":
+        raise Dropped("tag-outside-assistant")
+    for before, tag in zip([None, *tags], tags, strict=False):
+        if tag not in _FOLLOWS[before]:
+            raise Dropped("tags-out-of-order")
+    if tags and tags[-1] in (RUN_START, RES_START):
+        raise Dropped("tags-out-of-order")
+
+
+def _control_tokens(tokenizer) -> list[str]:
+    """Tokens that steer a model. Added letters (DeepSeek adds `ü`) are none."""
+    return [
+        token.content
+        for token in tokenizer.added_tokens_decoder.values()
+        if token.content not in TOKENS
+        and (token.special or (token.content[:1], token.content[-1:]) == ("<", ">"))
+    ]
+
+
+def _check_tokenizer(tokenizer) -> None:
+    if not tokenizer.is_fast or not tokenizer.chat_template:
+        lacks = "chat template" if tokenizer.is_fast else "fast tokenizer"
+        raise UserError(
+            f"the student has no {lacks}",
+            where=str(tokenizer.name_or_path),
+            hint="use a student tuned for chat, with a tokenizer.json",
+        )
+    missing = [token for token in TOKENS if token not in tokenizer.added_tokens_encoder]
+    if missing:
+        raise UserError(
+            f"the tokenizer lacks {', '.join(missing)}",
+            where=str(tokenizer.name_or_path),
+            hint="add them with aiev.encoding.add_tokens, or use a model that was trained here",
+        )
+
+
+def _check_ends(tokenizer, labels: Sequence[int]) -> None:
+    """The last token that is learnt must end the turn, or the model would never stop."""
+    last = next((label for label in reversed(labels) if label != IGNORED), None)
+    if last not in tokenizer.added_tokens_decoder:
+        raise UserError(
+            "the chat template does not end the assistant's turn with a special token",
+            where=str(tokenizer.name_or_path),
+            hint="use a student whose template ends each turn (`<|im_end|>`, `<|EOT|>`)",
+        )

@@ -1,0 +1,209 @@
+"""The process that `launching` starts, one per accelerator: trains and saves a model.
+
+`python -m aiev.trainer SPEC.json`, under DeepSpeed's launcher or srun. `training` writes the
+specification and reads what this prints: lines that begin with EVENT are JSON events, all others
+are for the log.
+"""
+
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from aiev.core.files import read_json, read_jsonl, write_json, write_text
+
+EVENT = "\x1eaiev "
+LOOPBACK = "lo"
+COMPLETE = "complete"
+"""Marker file in a checkpoint that was written to its end."""
+
+
+def main(spec_path: str) -> None:
+    _die_with_supervisor()
+    _take_place()
+    _train(read_json(Path(spec_path)))
+
+
+def _die_with_supervisor() -> None:
+    """End this process and its launcher once the supervisor is gone, even by SIGKILL.
+
+    All processes of the launch inherit the reading end of a pipe as standard input; the supervisor
+    alone holds the writing end. A death signal would reach its direct child only.
+    """
+
+    def watch() -> None:
+        while os.read(0, 1):
+            pass
+        os.killpg(0, signal.SIGKILL)
+
+    threading.Thread(target=watch, daemon=True, name="supervisor").start()
+
+
+def _take_place() -> None:
+    """Say in DeepSpeed's words what Slurm says in its own: which process this is, of how many, and
+    where the first one listens. That one is on the node where srun was called, the job's first."""
+    own = os.environ
+    if "RANK" in own or "SLURM_PROCID" not in own:
+        return
+    own["RANK"], own["LOCAL_RANK"] = own["SLURM_PROCID"], own["SLURM_LOCALID"]
+    own["WORLD_SIZE"], own["LOCAL_WORLD_SIZE"] = own["SLURM_NTASKS"], "1"
+    own["MASTER_ADDR"] = own["SLURM_LAUNCH_NODE_IPADDR"]
+    if int(own["SLURM_STEP_NUM_NODES"]) > 1 and own.get("GLOO_SOCKET_IFNAME") == LOOPBACK:
+        # Other nodes are not reached over it. Which interface does, a user may have said.
+        del own["GLOO_SOCKET_IFNAME"]
+
+
+def _train(spec: dict[str, Any]) -> None:
+    import torch
+    from transformers import (
+        AutoModelForCausalLM,
+        PrinterCallback,
+        Trainer,
+        TrainingArguments,
+        set_seed,
+    )
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()
+    params = spec["params"]
+    if params["accelerator"] == "cpu":
+        _without_compiler()
+    # The arguments come first: with ZeRO-3 they decide how the model's weights are loaded.
+    arguments = TrainingArguments(**_arguments(spec))
+    # New rows of the embedding are random, so the seed has to be set before they are made.
+    set_seed(params["seed"])
+    model = AutoModelForCausalLM.from_pretrained(
+        spec["student"], dtype=getattr(torch, params["precision"]), local_files_only=True
+    )
+    model.resize_token_embeddings(spec["vocabulary"])
+    trainer = Trainer(
+        model=model,
+        args=arguments,
+        train_dataset=read_jsonl(Path(spec["examples"])),
+        data_collator=lambda rows: collate(rows, spec["padding"]),
+        callbacks=[_callback()],
+    )
+    trainer.remove_callback(PrinterCallback)
+    trainer.train(resume_from_checkpoint=spec["resume"])
+    _save(trainer, Path(spec["model"]), getattr(torch, spec["dtype"]))
+    if trainer.is_world_process_zero():
+        write_json(Path(spec["result"]), _result(trainer))
+
+
+def _without_compiler() -> None:
+    """Keep DeepSpeed from compiling its shared-memory collectives (a minute, and needs g++).
+
+    It builds them on a CPU when its table says that it could; without them gloo does the work.
+    """
+    import deepspeed
+
+    deepspeed.ops.__compatible_ops__ = {"deepspeed_shm_comm": False}
+
+
+def _arguments(spec: dict[str, Any]) -> dict[str, Any]:
+    params = spec["params"]
+    steps = params["checkpoint_steps"]
+    return {
+        "output_dir": spec["checkpoints"],
+        "deepspeed": spec["deepspeed"],
+        "use_cpu": params["accelerator"] == "cpu",
+        "seed": params["seed"],
+        "data_seed": params["seed"],
+        "num_train_epochs": params["epochs"],
+        "learning_rate": params["learning_rate"],
+        "warmup_steps": params["warmup_ratio"],
+        "weight_decay": params["weight_decay"],
+        "lr_scheduler_type": params["scheduler"],
+        "per_device_train_batch_size": params["micro_batch"],
+        "gradient_accumulation_steps": spec["accumulation"],
+        "activation_checkpointing": params["activation_checkpointing"],
+        "bf16": params["precision"] == "bfloat16",
+        "optim": "adamw_torch_fused",
+        "save_strategy": "steps" if steps else "no",
+        "save_steps": steps or 1,
+        # Two, so that a crash while the newest is being written leaves a complete one.
+        "save_total_limit": 2,
+        "logging_steps": 1,
+        "include_num_input_tokens_seen": "non_padding",
+        "remove_unused_columns": False,
+        "dataloader_pin_memory": params["accelerator"] != "cpu",
+        "disable_tqdm": True,
+        "report_to": "none",
+    }
+
+
+def collate(rows: Sequence[dict[str, list[int]]], padding: int) -> dict[str, Any]:
+    """Tensors (rows, longest row) of a micro batch, padded on the right, without loss there."""
+    import torch
+
+    longest = max(len(row["input_ids"]) for row in rows)
+
+    def padded(name: str, value: int):
+        return torch.tensor([row[name] + [value] * (longest - len(row[name])) for row in rows])
+
+    mask = [[1] * len(row["input_ids"]) for row in rows]
+    mask = [ones + [0] * (longest - len(ones)) for ones in mask]
+    return {
+        "input_ids": padded("input_ids", padding),
+        "labels": padded("labels", -100),
+        "attention_mask": torch.tensor(mask),
+    }
+
+
+def _callback():
+    from transformers import TrainerCallback
+
+    class Events(TrainerCallback):
+        """Tells the supervisor how training goes, and marks checkpoints that are complete."""
+
+        def on_train_begin(self, args, state, control, **_):
+            _emit(state, event="begin", step=state.global_step, steps=state.max_steps)
+
+        def on_log(self, args, state, control, logs=None, **_):
+            if logs and "loss" in logs:
+                tokens = int(state.num_input_tokens_seen)
+                _emit(state, event="step", step=state.global_step, loss=logs["loss"], tokens=tokens)
+
+        def on_save(self, args, state, control, **_):
+            if state.is_world_process_zero:
+                checkpoint = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+                write_text(checkpoint / COMPLETE, "")
+                _emit(state, event="checkpoint", step=state.global_step)
+
+    return Events()
+
+
+def _emit(state, **event: Any) -> None:
+    if state.is_world_process_zero:
+        # One write, so that lines of several processes do not mix.
+        sys.stdout.write(EVENT + json.dumps(event) + "\n")
+        sys.stdout.flush()
+
+
+def _save(trainer, target: Path, dtype) -> None:
+    """Write the whole model as safetensors of the type `dtype`; every process takes part."""
+    state = trainer.accelerator.get_state_dict(trainer.deepspeed)
+    if not trainer.is_world_process_zero():
+        return
+    model = trainer.accelerator.unwrap_model(trainer.deepspeed)
+    tied = getattr(model, "all_tied_weights_keys", {}) or {}
+    kept = {name: tensor.to(dtype) for name, tensor in state.items() if name not in tied}
+    model.save_pretrained(target, state_dict=kept)
+
+
+def _result(trainer) -> dict[str, Any]:
+    """Losses by step, those before a resumed checkpoint too. No durations: two runs are equal."""
+    steps = [
+        {"step": line["step"], "loss": line["loss"], "learning_rate": line["learning_rate"]}
+        for line in trainer.state.log_history
+        if "loss" in line
+    ]
+    return {"steps": steps, "tokens_read": int(trainer.state.num_input_tokens_seen)}
+
+
+if __name__ == "__main__":
+    main(sys.argv[-1])

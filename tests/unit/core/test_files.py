@@ -1,0 +1,32 @@
+"""Records that cannot be read: the file and the line are named, and no traceback."""
+
+import pytest
+
+from aiev.core.errors import UserError
+from aiev.core.files import read_json, read_jsonl, write_text
+
+DEEP = "[" * 100_000
+
+
+def test_json_nested_too_deep_is_a_mistake_in_the_file(tmp_path):
+    path = tmp_path / "deep.json"
+    path.write_text(DEEP)
+    with pytest.raises(UserError, match="nested too deep") as caught:
+        read_json(path)
+    assert caught.value.where == str(path)
+
+
+@pytest.mark.parametrize("line", [DEEP, "{"], ids=["deep", "half"])
+def test_the_line_that_cannot_be_read_is_named(line, tmp_path):
+    path = tmp_path / "some.jsonl"
+    path.write_text(f"{{}}\n{line}\n")
+    with pytest.raises(UserError) as caught:
+        read_jsonl(path)
+    assert caught.value.where == f"{path}, line 2"
+
+
+def test_a_directory_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot write") as caught:
+        write_text(tmp_path / "file" / "deep" / "a.txt", "text")
+    assert str(tmp_path / "file") in caught.value.where

@@ -1,0 +1,232 @@
+"""Decontamination: what is near a benchmark problem goes, what is not stays."""
+
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aiev.core.errors import UserError
+from aiev.dataset.decontaminate import decontaminate, squeeze, texts_of
+
+PROMPT = '''def truncate_number(number: float) -> float:
+    """ Given a positive floating point number, it can be decomposed into
+    an integer part and decimals. Return the decimal part of the number.
+    >>> truncate_number(3.5)
+    0.5
+    """
+'''
+BODY = "    whole = int(number)\n    return number - whole if number >= 0 else whole - number\n"
+PROBLEM = {
+    "task_id": "HumanEval/2",
+    "prompt": PROMPT,
+    "canonical_solution": BODY,
+    "entry_point": "truncate_number",
+}
+DOCSTRING = PROMPT.split('"""')[1]
+BARE = "def truncate_number(number: float) -> float:\n" + BODY
+
+
+def dialogue(name="1-a", problem="Write a program.", code="print('something else entirely')"):
+    return {
+        "id": name,
+        "messages": [
+            {"role": "user", "kind": "problem", "content": problem},
+            {"role": "assistant", "kind": "solution", "content": f"So:\n```python\n{code}\n```\n."},
+        ],
+        "solution": code,
+    }
+
+
+OTHER = dialogue("0-far")
+
+
+def run(*dialogues, problems=(PROBLEM,), tests=(), threshold=0.9):
+    return decontaminate([OTHER, *dialogues], problems, tests, threshold)
+
+
+def dropped(**parts):
+    _, report = run(dialogue(**parts))
+    return report["dropped"]
+
+
+@pytest.mark.parametrize(
+    ("parts", "field", "text"),
+    [
+        ({"problem": PROMPT}, "prompt", "problem"),
+        ({"problem": DOCSTRING}, "docstring", "problem"),
+        ({"code": PROMPT + BODY}, "prompt+solution", "solution code"),
+        ({"code": BARE}, "function", "solution code"),
+        ({"code": f"import math\n\n\n{PROMPT}{BODY}\n\nX = 'more' * 9\n"}, "function", None),
+        ({"code": BODY}, "canonical_solution", "solution code"),
+        ({"problem": "See:\n```\n" + BARE + "```\n" + "and tell why " * 30}, "function", None),
+    ],
+)
+def test_each_field_of_a_problem_is_looked_for(parts, field, text):
+    (row,) = dropped(**parts)
+    assert (row["id"], row["task_id"], row["field"]) == ("1-a", "HumanEval/2", field)
+    assert row["similarity"] >= 0.9
+    assert text in (None, row["text"])
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        BARE.replace("    ", "\t"),
+        BARE.replace("number", "numbr"),
+        BARE.replace("\n", "\n\n\n"),
+        "# My own words\n" + BARE.replace("int(number)", "int(number)  # to zero, of course"),
+        BARE.replace(":\n", ':\n    """Entirely other words about it, at some length."""\n', 1),
+    ],
+)
+def test_layout_comments_and_small_edits_do_not_hide_a_copy(code):
+    assert dropped(code=code)
+
+
+@pytest.mark.parametrize(
+    ("mark", "first"),
+    [
+        ("@staticmethod", ""),
+        ("@classmethod", "cls, "),
+        ("@cache", "self, "),
+        ("", "self, "),
+        ("", "self, /, "),
+    ],
+)
+def test_a_method_does_not_hide_a_copy(mark, first):
+    short = PROBLEM | {"prompt": "def add(x, y):\n", "canonical_solution": "    return x + y\n"}
+    short["entry_point"] = "add"
+    lines = [mark, f"def add({first}x, y):", '    """In words."""', "    return x + y"]
+    body = "\n".join(f"    {line}" for line in lines)
+    more = "\n\n    def other(self):\n        return [self.add(n, 2) for n in range(20)]\n"
+    _, report = run(dialogue(code=f"class Solution:\n{body}{more}"), problems=[short])
+    (row,) = report["dropped"]
+    assert (row["text"], row["similarity"]) == ("solution function", 1)
+
+
+def test_a_function_in_a_function_does_not_hide_a_copy():
+    inner = "".join(f"    {line}\n" for line in BARE.splitlines())
+    lines = [f"    print('entirely other work, part {n}')\n" for n in range(9)]
+    assert dropped(code=f"def solve():\n{inner}{''.join(lines)}    return truncate_number(1)\n")
+
+
+def test_a_decorated_benchmark_function_is_compared_bare_too():
+    marked = PROBLEM | {"prompt": "@cache\n" + PROMPT}
+    _, report = run(dialogue(code=BARE + "\n\nX = 'more' * 9\n"), problems=[marked])
+    assert [row["similarity"] for row in report["dropped"]] == [1]
+
+
+OTHER_CODE = "def add(x):\n    # Why.\n    return x + 1\n"
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"problem": "Write `add(x)`,\n\n  please.", "code": "def add(y):\n    return 1 + y"},
+        {"problem": "Other words.", "code": 'def add(x):\n    "One more."\n\n    return (x + 1)'},
+        {"problem": "Write `add(x)`, please.", "code": "def add(:"},
+    ],
+)
+def test_a_test_problem_is_not_trained_on(parts):
+    test = dialogue("0-test", "Write `add(x)`, please.", OTHER_CODE)
+    kept, report = run(dialogue(**parts), tests=[test])
+    assert [d["id"] for d in kept] == ["0-far"]
+    assert report["dropped"] == [{"id": "1-a", "reason": "test-problem", "test": "0-test"}]
+    assert report["compared"]["tests"] == 1 and report["kept"] == 1
+
+
+def test_another_problem_with_another_solution_is_trained_on():
+    test = dialogue("0-test", "Write `add(x)`, please.", OTHER_CODE)
+    one = dialogue("1-a", "Write `add(y)`, please.", OTHER_CODE.replace("1", "2"))
+    assert len(run(one, tests=[test])[0]) == 2
+    with pytest.raises(UserError, match="are test problems"):
+        decontaminate([test], [PROBLEM], [test], 0.9)
+
+
+def test_a_broken_test_problem_is_known_by_its_text():
+    test, one = dialogue("0-test", "One.", "def f(:\n  1"), dialogue("1-a", "Two.", "def  f(: 1")
+    assert len(run(one, tests=[test])[0]) == 1
+
+
+def test_revisions_and_the_final_solution_are_looked_at_too():
+    one, two = dialogue("1-a"), dialogue("1-b")
+    revision = f"```python\n{BARE}```\nand\n```\nnothing\n```"
+    one["messages"].append({"role": "assistant", "kind": "revision", "content": revision})
+    two["solution"] = BARE
+    kept, report = run(one, two)
+    assert [d["id"] for d in kept] == ["0-far"]
+    assert [row["text"] for row in report["dropped"]] == ["revision code", "solution code"]
+
+
+def test_what_is_far_stays_in_its_order_and_is_counted():
+    near = "def truncate(x):\n    return x - int(x)\n"
+    kept, report = run(dialogue("2-b", code=near), dialogue("1-c", code=BARE))
+    assert [d["id"] for d in kept] == ["0-far", "2-b"]
+    assert report["compared"] == {"problems": 1, "texts": 5, "tests": 0, "dialogues": 3}
+    assert report["kept"] + len(report["dropped"]) == 3
+    assert sum(report["nearest_of_kept"].values()) == report["kept"]
+
+
+def test_an_empty_text_is_near_nothing():
+    empty = {"task_id": "x", "prompt": "", "canonical_solution": " \n", "entry_point": "f"}
+    kept, _ = run(dialogue(problem="", code=""), problems=[PROBLEM, empty])
+    assert len(kept) == 2
+
+
+def test_broken_code_is_compared_as_text():
+    assert dropped(code=BARE + ")")
+    assert not dropped(code="def f(:\n")
+
+
+def test_no_problems_and_nothing_left_are_errors():
+    with pytest.raises(UserError, match="no benchmark problem"):
+        run(problems=[])
+    with pytest.raises(UserError, match="all 1 dialogues are test problems, or within"):
+        decontaminate([dialogue(code=BARE)], [PROBLEM], [], 0.9)
+
+
+def distance(a: str, b: str) -> int:
+    """Levenshtein distance by its definition."""
+    row = list(range(len(b) + 1))
+    for i, x in enumerate(a, 1):
+        last, row[0] = row[0], i
+        for j, y in enumerate(b, 1):
+            last, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, last + (x != y))
+    return row[-1]
+
+
+letters = st.text(alphabet="ab \n\u00e9\U0001f600", min_size=1, max_size=40)
+
+
+@given(letters, letters, st.sampled_from([0.5, 0.7, 0.8, 0.9, 0.95, 1.0]))
+def test_it_drops_exactly_what_the_definition_says(problem, prompt, threshold):
+    item = {"task_id": "t", "prompt": prompt, "canonical_solution": "", "entry_point": "f"}
+    a, b = squeeze(problem), squeeze(prompt)
+    if not b:
+        return
+    longest = max(len(a), len(b))
+    near = bool(a) and 1 - Fraction(distance(a, b), longest) >= Fraction(str(threshold))
+    one = dialogue(problem=problem, code="Z" * 200)
+    kept, _ = decontaminate([dialogue("0-far", "Z" * 200, "Z" * 200), one], [item], [], threshold)
+    assert (len(kept) == 1) == near
+
+
+@given(st.integers(1, 60), st.data())
+def test_exactly_nine_tenths_is_dropped_and_one_edit_more_is_not(tens, data):
+    text = "".join(chr(0x4E00 + place) for place in range(tens * 10))
+    places = data.draw(st.permutations(range(len(text))))
+    item = {"task_id": "t", "prompt": text, "canonical_solution": "", "entry_point": "f"}
+    for edits, drops in ((tens, True), (tens + 1, False)):
+        changed = list(text)
+        for place in places[:edits]:
+            changed[place] = "Z"
+        kept, _ = decontaminate([OTHER, dialogue(problem="".join(changed))], [item], [], 0.9)
+        assert (len(kept) == 1) == drops
+
+
+@given(st.text(max_size=80), st.text(max_size=80))
+def test_hostile_texts_break_nothing(problem, code):
+    one = dialogue(problem=problem + "\ud800", code=code + "\ud800\0")
+    kept, _ = run(one)
+    assert one in kept
+    assert all(text == squeeze(text) != "" for _, text in texts_of(one))

@@ -1,0 +1,209 @@
+"""METHOD 3: what a tagged dialogue looks like, and what never becomes one."""
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from aiev.dataset.tags import (
+    AFTER_INSTALL,
+    CLOSINGS,
+    REQUESTS,
+    TOKENS,
+    Dropped,
+    is_untagged,
+    tag_dialogue,
+    tag_dialogues,
+)
+from aiev.languages.interpreter import script_of
+
+CODE = "def one():\n    return 1\n\nassert one() == 1"
+FENCED = f"```python\n{CODE}\n```"
+
+
+def message(role, kind, content):
+    return {"role": role, "kind": kind, "content": content}
+
+
+def dialogue(rounds=0, **changes):
+    messages = [
+        message("user", "problem", "Write one()."),
+        message("assistant", "solution", f"Here it is.\n\n{FENCED}\n\nIt returns {{1}}."),
+    ]
+    for number in range(rounds):
+        messages += [
+            message("interpreter", "stderr", f"AssertionError {number}\n"),
+            message("user", "description", f"It fails {number}."),
+            message("assistant", "revision", f"Changed {number}.\n\n{FENCED}"),
+        ]
+    messages.append(message("interpreter", "stdout", "fine\n"))
+    record = {"id": "d1", "verdict": "verified", "messages": messages}
+    return record | changes
+
+
+INSTALL = "```sh\npip install numpy attrs==23.1\n```"
+
+
+def test_a_dialogue_with_one_round_and_a_package_has_the_shape_of_the_method():
+    record = dialogue(rounds=1)
+    record["messages"][1]["content"] = f"Here it is.\n\n{INSTALL}\n\n{FENCED}\n\nIt returns {{1}}."
+    row = tag_dialogue(record, 0, 100)
+    assert row["id"] == "d1" and row["tagged"]
+    user, first, error, second = row["messages"]
+    assert user["content"] in [r.replace("{problem}", "Write one().") for r in REQUESTS]
+    start = f"Here it is.\n\nIt returns {{1}}.\n\n<API_RUN_START>{INSTALL}<API_RUN_STOP>\n\n"
+    run = f"<API_RUN_START>{FENCED}<API_RUN_STOP><API_RES_START>AssertionError 0<API_RES_STOP>"
+    assert first["content"] in [f"{start}{words}\n\n{run}" for words in AFTER_INSTALL]
+    assert error == {"role": "user", "content": "It fails 0."}
+    head = (
+        f"Changed 0.\n\n<API_RUN_START>{FENCED}<API_RUN_STOP><API_RES_START>fine<API_RES_STOP>\n\n"
+    )
+    assert second["content"] in [head + closing for closing in CLOSINGS]
+    assert [m["role"] for m in row["messages"]] == ["user", "assistant", "user", "assistant"]
+
+
+@pytest.mark.parametrize("language", ["sh", "bash", "shell"])
+def test_a_shell_block_is_run_only_before_the_program(language):
+    block = f"```{language}\npython main.py\n```"
+    record = dialogue()
+    record["messages"][1]["content"] = f"{FENCED}\n\nCall it so:\n\n{block}"
+    content = tag_dialogue(record, 0, 100)["messages"][1]["content"]
+    assert content.startswith(f"Call it so:\n\n{block}\n\n<API_RUN_START>```python")
+    record["messages"][1]["content"] = f"{block}\n{FENCED}"
+    content = tag_dialogue(record, 0, 100)["messages"][1]["content"]
+    assert content.startswith("<API_RUN_START>```sh\npython main.py\n```<API_RUN_STOP>\n\n")
+
+
+@pytest.mark.parametrize("language", ["python", "py", "Python", "python3", ""])
+def test_the_block_that_was_run_is_the_one_that_is_tagged(language):
+    answer = f"So:\n\n   ```{language}\n{CODE}\n   ```\n"
+    if language:
+        answer += "\nIt prints:\n\n```\n" + 9 * "a long line of output\n" + "```"
+    record = dialogue()
+    record["messages"][1]["content"] = answer
+    content = tag_dialogue(record, 0, 100)["messages"][1]["content"]
+    assert script_of(answer).code == CODE
+    assert content.count(CODE) == 1 and f"<API_RUN_START>{FENCED}<API_RUN_STOP>" in content
+
+
+@given(st.lists(st.sampled_from([
+    "Words.\n", "```python\nx = 1\n```\n", "```py\nlonger = 1\n```\n", "```\n12\n```\n",
+    "```sh\nls\n```\n", "```\r\nprint(123)\r\n```\r\n", "```python\nprint(1234567)",
+]), max_size=6))  # fmt: skip
+def test_nothing_is_tagged_as_run_that_was_not(pieces):
+    answer = "".join(pieces)
+    record = dialogue()
+    record["messages"][1]["content"] = answer
+    try:
+        content = tag_dialogue(record, 0, 100)["messages"][1]["content"]
+    except Dropped:
+        return
+    program = content.partition("<API_RUN_START>```python\n")[2].partition("\n```<API_RUN_STOP>")[0]
+    assert program == script_of(answer).code
+
+
+def test_an_untagged_dialogue_is_the_problem_and_the_final_answer():
+    row = tag_dialogue(dialogue(rounds=2), 1, 100)
+    assert not row["tagged"]
+    assert row["messages"] == [
+        {"role": "user", "content": "Write one()."},
+        {"role": "assistant", "content": f"Changed 1.\n\n{FENCED}"},
+    ]
+
+
+def test_the_untagged_share_is_stable_and_about_as_asked():
+    ids = [f"dialogue-{n}" for n in range(2000)]
+    chosen = {id for id in ids if is_untagged(id, 0.2)}
+    assert 0.16 < len(chosen) / len(ids) < 0.24
+    assert chosen <= {id for id in ids if is_untagged(id, 0.3)}
+    assert not any(is_untagged(id, 0) for id in ids) and all(is_untagged(id, 1) for id in ids)
+
+
+def test_phrases_depend_on_the_id_alone_and_all_are_used():
+    rows, _ = tag_dialogues([dialogue(id=str(n)) for n in range(200)], 0, 100)
+    again, _ = tag_dialogues([dialogue(id=str(n)) for n in reversed(range(200))], 0, 100)
+    assert rows == again[::-1]
+    assert len({row["messages"][0]["content"] for row in rows}) == len(REQUESTS)
+    assert len({row["messages"][1]["content"] for row in rows}) == len(CLOSINGS)
+
+
+@given(st.text(max_size=300), st.integers(20, 100))
+def test_a_result_keeps_its_ends_and_its_limit(text, limit):
+    assume(not any(token in text for token in TOKENS))
+    record = dialogue()
+    record["messages"][-1]["content"] = text
+    content = tag_dialogue(record, 0, limit)["messages"][1]["content"]
+    result = content.partition("<API_RES_START>")[2].partition("<API_RES_STOP>")[0]
+    bare = text.strip("\n")
+    assert result == bare if len(bare) <= limit else len(result) <= limit
+    assert result[:4] == bare[:4] and result[-4:] == bare[-4:]
+
+
+@pytest.mark.parametrize("token", TOKENS)
+@pytest.mark.parametrize("position", range(6))
+@pytest.mark.parametrize("share", [0, 1])
+def test_a_token_in_anyones_text_drops_the_dialogue(token, position, share):
+    record = dialogue(rounds=1)
+    record["messages"][position]["content"] += f" {token}"
+    assert tag_dialogues([record], share, 100)[1]["dropped"] == {"token-in-text": 1}
+
+
+@given(st.lists(st.sampled_from(["<", "API_", "RES_", "RUN_", "START", "STOP", ">", "\n"])))
+def test_pieces_of_tokens_never_make_more_tags_than_the_layout_has(pieces):
+    record = dialogue()
+    record["messages"][-1]["content"] = "".join(pieces)
+    try:
+        text = tag_dialogue(record, 0, 30)["messages"][1]["content"]
+    except Dropped:
+        return
+    assert [text.count(token) for token in TOKENS] == [1, 1, 1, 1]
+
+
+def without_block(record):
+    record["messages"][1]["content"] = "I cannot."
+
+
+def with_two_blocks(record):
+    record["messages"][1]["content"] = f"{FENCED}\n\nor\n\n{FENCED}"
+
+
+def without_stdout(record):
+    record["messages"].pop()
+
+
+def without_messages(record):
+    record["messages"].clear()
+
+
+def with_empty_problem(record):
+    record["messages"][0]["content"] = " \n"
+
+
+def rejected(record):
+    record["verdict"] = "rejected"
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (without_block, "no-code-block"),
+        (with_two_blocks, "several-code-blocks"),
+        (without_stdout, "not-in-order"),
+        (without_messages, "not-in-order"),
+        (with_empty_problem, "empty-problem"),
+        (rejected, "not-verified"),
+    ],
+)
+def test_what_cannot_be_tagged_is_counted_under_its_reason(change, reason):
+    bad = dialogue()
+    change(bad)
+    rows, report = tag_dialogues([dialogue(), bad], 0, 100)
+    assert [row["id"] for row in rows] == ["d1"]
+    assert report == {"dialogues": 2, "tagged": 1, "untagged": 0, "dropped": {reason: 1}}
+
+
+def test_a_fence_inside_the_code_does_not_end_the_block():
+    code = 'def doc():\n    """Use ```python x``` here."""\n    return "```"'
+    record = dialogue()
+    record["messages"][1]["content"] = f"```python\n{code}\n```"
+    content = tag_dialogue(record, 0, 100)["messages"][1]["content"]
+    assert content.startswith(f"<API_RUN_START>```python\n{code}\n```<API_RUN_STOP>")

@@ -1,0 +1,173 @@
+"""One run in a directory: the lock lives as long as its process and not longer."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from snakemake.cli import get_argument_parser
+
+from aiev.engine.run_lock import LOOKS_ONLY, note_exit, noted_exit, only_writer
+from aiev.engine.run_lock import RUN as RUN_NAME
+
+SCRIPTS = Path(__file__).parents[3] / "scripts"
+RUN = """
+import os, sys, time
+from aiev.core.errors import UserError
+from aiev.engine.run_lock import guard_directory
+try:
+    guard_directory(os.environ.get("MAIN", "1") == "1")
+except UserError as error:
+    print(str(error).replace(chr(10), " "), flush=True)
+    sys.exit(2)
+print("guards", os.environ["AIEV_WORKFLOW"], flush=True)
+if "wait" in sys.argv:
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Start a run in one directory; the first line that it says is `.said`."""
+    started = []
+
+    def run(*arguments: str, directory: Path = tmp_path, main: str = "1"):
+        process = subprocess.Popen(
+            [sys.executable, "-c", RUN, *arguments],
+            cwd=directory,
+            env={**os.environ, "PYTHONPATH": str(SCRIPTS), "MAIN": main},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        process.said = process.stdout.readline()
+        return process
+
+    yield run
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def test_the_second_run_is_refused_while_the_first_lives(start):
+    first = start("wait")
+    assert first.said.startswith("guards")
+    for _ in range(2):
+        second = start()
+        assert f"another run works in this directory (process {first.pid} on " in second.said
+        assert ".aiev/lock" in second.said and "wait for it" in second.said
+        assert second.wait() == 2
+    first.send_signal(signal.SIGTERM)
+    first.wait()
+    assert start().said.startswith("guards")
+
+
+def test_a_killed_run_is_no_obstacle(start, tmp_path):
+    first = start("wait")
+    first.kill()
+    first.wait()
+    locks = tmp_path / ".snakemake/locks"
+    locks.mkdir(parents=True)
+    (locks / "0.input.lock").touch()
+    assert start().said.startswith("guards")
+    assert list(locks.iterdir()) == [], "Snakemake's own lock of the killed run is stale"
+
+
+def test_a_living_run_s_locks_are_left_alone(start, tmp_path):
+    start("wait")
+    locks = tmp_path / ".snakemake/locks"
+    locks.mkdir(parents=True)
+    (locks / "0.input.lock").touch()
+    start()
+    assert len(list(locks.iterdir())) == 1
+
+
+LOOKING = ["-n", "--dry-run", "-np", "-nq", "--lint", "--summary", "--report=x.html", "--dag=dot"]
+CHANGING = ["--touch", "--delete-all-output", "--report-after-run", "--cleanup-metadata", "--cm"]
+
+
+@pytest.mark.parametrize("option", LOOKING)
+def test_whoever_only_looks_may(option, start):
+    start("wait")
+    assert start(option).said.startswith("guards")
+
+
+@pytest.mark.parametrize("option", CHANGING)
+def test_whoever_changes_something_may_not(option, start):
+    start("wait")
+    assert "another run works in this directory" in start(option).said
+
+
+def test_every_option_that_only_looks_is_one_of_snakemake_s_in_all_its_spellings():
+    actions = get_argument_parser()._actions
+    assert {option for action in actions for option in action.option_strings} >= LOOKS_ONLY
+    for action in actions:
+        spellings = set(action.option_strings)
+        assert spellings <= LOOKS_ONLY or not spellings & LOOKS_ONLY, spellings
+
+
+def test_who_looks_takes_no_lock(start, tmp_path):
+    start("-n", "wait")
+    assert not (tmp_path / ".aiev").exists()
+    assert start().said.startswith("guards")
+
+
+def test_jobs_of_a_run_are_no_second_run(start):
+    start("wait")
+    assert start(main="0").said.startswith("guards")
+
+
+def test_another_directory_is_another_matter(start, tmp_path):
+    start("wait")
+    (tmp_path / "other").mkdir()
+    assert start(directory=tmp_path / "other").said.startswith("guards")
+
+
+def test_jobs_are_told_who_started_them(start):
+    run = start("wait")
+    assert run.said.split()[1].startswith(f"{run.pid}:")
+
+
+def test_a_run_ends_with_the_exit_code_of_its_own_jobs_only(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(RUN_NAME, "1:2")
+    assert noted_exit() == 1
+    note_exit(4)
+    assert noted_exit() == 4
+    monkeypatch.setenv(RUN_NAME, "1:3")
+    assert noted_exit() == 1, "of a run before"
+
+
+def test_a_job_of_a_run_that_another_has_followed_ends(start, tmp_path, monkeypatch):
+    monkeypatch.delenv(RUN_NAME, raising=False)
+    start()
+    newest = (tmp_path / ".aiev/run").read_text()
+    monkeypatch.setenv(RUN_NAME, newest)
+    assert start(main="0").said.startswith("guards")
+    monkeypatch.setenv(RUN_NAME, "another:1:2")
+    late = start(main="0")
+    assert "another one has begun since" in late.said and late.wait() == 2
+
+
+def test_a_file_has_one_writer_at_a_time(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".aiev").mkdir()
+    order = []
+
+    def write(name: str) -> None:
+        with only_writer([Path("a"), Path("b")], every=0.01):
+            order.append(f"{name} begins")
+            time.sleep(0.1)
+            order.append(f"{name} ends")
+
+    threads = [threading.Thread(target=write, args=(name,)) for name in "xyz"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [line[2:] for line in order] == ["begins", "ends"] * 3
+    assert list((tmp_path / ".aiev/writing").iterdir()) == []

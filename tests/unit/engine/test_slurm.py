@@ -1,0 +1,80 @@
+"""What is made of Slurm's answers, and the executor that they are made for."""
+
+import asyncio
+import inspect
+import logging
+from types import SimpleNamespace
+
+import pytest
+import snakemake_executor_plugin_slurm as plugin
+
+from aiev.engine.slurm import FORGOTTEN, LIVING, mend
+
+
+@pytest.fixture
+def slurm():
+    """An executor's module whose Slurm answers what stands in `says` and `age`."""
+
+    async def query(command, logger):
+        return executor.says, None if executor.says is None else 0.1
+
+    executor = SimpleNamespace(says={}, age=600, query_job_status=query)
+    executor.get_min_job_age = lambda: executor.age
+    mend(executor)
+    return executor
+
+
+def states(executor, **says):
+    """What the executor sees when Slurm says this of its jobs; job7="RUNNING"."""
+    executor.says = {name.removeprefix("job"): state for name, state in says.items()}
+    return asyncio.run(executor.query_job_status("squeue", logging.getLogger("test")))[0]
+
+
+def test_a_job_that_ended_has_a_state_on_which_the_executor_acts(slurm):
+    found = states(slurm, job1="PREEMPTED", job2="CANCELLED by 1000", job3="COMPLETED", job4="")
+    assert found == {"1": "CANCELLED", "2": "CANCELLED", "3": "COMPLETED", "4": ""}
+
+
+@pytest.mark.parametrize("state", sorted(LIVING))
+def test_a_job_that_slurm_forgets_has_failed_once(slurm, state, caplog):
+    assert states(slurm, job1=state, job2="RUNNING") == {"1": state, "2": "RUNNING"}
+    assert states(slurm, job2="RUNNING") == {"2": "RUNNING"}, "one answer may lack it"
+    assert states(slurm, job2="RUNNING") == {"1": FORGOTTEN, "2": "RUNNING"}
+    assert "no longer knows job 1" in caplog.text
+    assert states(slurm, job2="COMPLETED") == {"2": "COMPLETED"}
+    assert states(slurm) == {}, "its end was seen"
+
+
+def test_a_job_that_an_answer_lacked_once_goes_on(slurm):
+    states(slurm, job1="RUNNING")
+    for _ in range(2):
+        assert states(slurm) == {}
+        assert states(slurm, job1="RUNNING") == {"1": "RUNNING"}
+
+
+def test_slurm_that_says_nothing_forgets_nothing(slurm):
+    states(slurm, job1="RUNNING")
+    slurm.says = None
+    assert asyncio.run(slurm.query_job_status("squeue", logging.getLogger("test"))) == (None, None)
+    assert states(slurm, job1="RUNNING") == {"1": "RUNNING"}
+
+
+def test_waiting_jobs_of_an_array_are_not_forgotten_when_they_start(slurm):
+    states(slurm, **{"7_[1-2]": "PENDING"})
+    assert states(slurm, **{"7_1": "RUNNING"}) == {"7_1": "RUNNING"}
+
+
+def test_how_long_slurm_remembers_is_kept(slurm):
+    slurm.age = None
+    assert slurm.get_min_job_age() == 300, "Slurm's default"
+    slurm.age = 60
+    assert slurm.get_min_job_age() == 60
+    slurm.age = None
+    assert slurm.get_min_job_age() == 60
+
+
+def test_the_executor_still_calls_what_is_mended():
+    """An upgrade has to look at this again."""
+    source = inspect.getsource(plugin.Executor.check_active_jobs)
+    assert "await query_job_status(" in source and f'"{FORGOTTEN}"' in source
+    assert '"PREEMPTED"' in source and "get_min_job_age(" in inspect.getsource(plugin)

@@ -1,0 +1,155 @@
+"""Outputs that were changed after they were made are found, whatever hides the change."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from aiev.core.errors import UserError
+from aiev.core.files import write_json
+from aiev.core.hashing import of_path
+from aiev.engine.tampering import (
+    CHANGED,
+    changed_outputs,
+    distrust_times,
+    put_aside,
+    restore_changed,
+)
+
+FILE, TREE = Path("results/tiny/a.jsonl"), Path("results/tiny/model")
+
+
+@pytest.fixture(autouse=True)
+def made(tmp_path, monkeypatch):
+    """A directory with a file and a checkpoint, both noted."""
+    monkeypatch.chdir(tmp_path)
+    TREE.mkdir(parents=True)
+    FILE.write_text("made\n")
+    (TREE / "model.bin").write_bytes(bytes(1000))
+    (TREE / "config.json").write_text("{}")
+    for path in (FILE, TREE):
+        write_json(Path(f".aiev/made/{path}.json"), {"sha256": of_path(path)})
+    assert changed_outputs("tiny") == []
+
+
+def keep_times(path: Path, data: bytes) -> None:
+    """Change a file's bytes and nothing that its directory shows."""
+    before = path.stat()
+    path.write_bytes(data)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def flip(path: Path, at: int) -> None:
+    data = bytearray(path.read_bytes())
+    data[at] ^= 1
+    path.write_bytes(data)
+
+
+def test_a_flipped_byte_is_seen():
+    flip(TREE / "model.bin", 500)
+    assert changed_outputs("tiny") == [TREE]
+    assert changed_outputs("tiny") == [TREE], "as long as it stays"
+
+
+@pytest.mark.parametrize("change", ["flipped", "grown", "added", "removed"])
+def test_a_change_without_a_new_time_is_seen(change):
+    if change == "flipped":
+        keep_times(FILE, b"mbde\n")
+    if change == "grown":
+        keep_times(FILE, b"made by hand\n")
+    if change == "added":
+        (TREE / "more.bin").write_bytes(b"")
+    if change == "removed":
+        (TREE / "config.json").unlink()
+    assert changed_outputs("tiny") == [FILE if change in ("flipped", "grown") else TREE]
+
+
+def test_what_was_read_is_not_read_again(monkeypatch):
+    monkeypatch.setattr("aiev.engine.tampering.of_path", None)
+    assert changed_outputs("tiny") == [] == changed_outputs("tiny")
+
+
+def test_what_was_only_touched_is_as_it_was(monkeypatch):
+    os.utime(FILE)
+    assert changed_outputs("tiny") == []
+    monkeypatch.setattr("aiev.engine.tampering.of_path", None)
+    assert changed_outputs("tiny") == [], "read once, and no more"
+
+
+def test_the_engine_s_own_mark_is_no_change():
+    (TREE / ".snakemake_timestamp").touch()
+    assert changed_outputs("tiny") == []
+
+
+def test_what_is_gone_or_of_another_run_is_not_told():
+    FILE.unlink()
+    assert changed_outputs("tiny") == []
+    flip(TREE / "model.bin", 0)
+    assert changed_outputs("other") == []
+
+
+def test_a_changed_output_is_kept_elsewhere(caplog):
+    for text in ("mine\n", "mine again\n"):
+        FILE.write_text(text)
+        with caplog.at_level("WARNING", "aiev"):
+            restore_changed("tiny", only_look=False)
+        assert not FILE.exists() and str(FILE) in caplog.text
+    kept = (CHANGED / FILE, CHANGED / FILE.with_name("a.jsonl.2"))
+    assert [p.read_text() for p in kept] == ["mine\n", "mine again\n"]
+
+
+def test_who_only_looks_moves_nothing(caplog):
+    FILE.write_text("mine\n")
+    with caplog.at_level("WARNING", "aiev"):
+        restore_changed("tiny", only_look=True)
+    assert FILE.read_text() == "mine\n" and "would" in caplog.text
+    assert not CHANGED.exists()
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"sha256"', "null"])
+def test_damaged_bookkeeping_is_no_obstacle(text):
+    Path(".aiev/seen.json").write_text(text)
+    assert changed_outputs("tiny") == []
+    Path(f".aiev/made/{FILE}.json").write_text(text)
+    FILE.write_text("mine\n")
+    assert changed_outputs("tiny") == []
+
+
+def test_a_directory_goes_aside_whole():
+    flip(TREE / "model.bin", 0)
+    assert (put_aside(TREE) / "config.json").is_file() and not TREE.exists()
+
+
+@pytest.mark.parametrize("path", [FILE, TREE], ids=str)
+def test_a_changed_output_on_another_disk_is_copied_aside(path, monkeypatch):
+    def other_disk(source, target, **_):
+        raise OSError(errno.EXDEV, "Invalid cross-device link", str(source), None, str(target))
+
+    monkeypatch.setattr("os.rename", other_disk)
+    monkeypatch.setattr("os.replace", other_disk)
+    before = of_path(path)
+    place = put_aside(path)
+    assert of_path(place) == before and not path.exists()
+
+
+def test_an_output_that_cannot_be_put_aside_is_named_and_stays(monkeypatch):
+    CHANGED.mkdir()
+    (CHANGED / "results").write_text("a file")
+    with pytest.raises(UserError, match="cannot be put aside") as caught:
+        put_aside(FILE)
+    assert caught.value.where == str(FILE) and FILE.read_text() == "made\n"
+
+
+def test_outputs_count_as_old_where_the_engine_lost_its_records():
+    """Those that were made of something: a pinned file is nobody's output to make again."""
+    write_json(Path(f".aiev/made/{FILE}.json"), {"input_paths": {"seeds": ["code"]}})
+    write_json(Path(f".aiev/made/{TREE}.json"), {"input_paths": {}})
+    record = Path(".snakemake/metadata/record")
+    record.parent.mkdir(parents=True)
+    record.touch()
+    distrust_times("tiny")
+    assert FILE.stat().st_mtime > 1
+    record.unlink()
+    distrust_times("tiny")
+    assert FILE.stat().st_mtime == 1 and TREE.stat().st_mtime > 1

@@ -1,0 +1,374 @@
+"""The client: every way in which a server fails, and what the caller and the ledger see of it."""
+
+import asyncio
+import json
+import socket
+import time
+import traceback
+
+import pytest
+from scripted import CLOSE, HANG, Raw, completion
+
+from aiev.core.errors import EndpointError
+from aiev.llm import client as module
+from aiev.llm.client import ATTEMPTS, Chat
+from aiev.llm.endpoints.base import Endpoint
+from aiev.llm.ledger import Ledger
+from aiev.llm.retries import ContextFull, Refused
+
+HELLO = [{"role": "user", "content": "Hello"}]
+
+
+@pytest.fixture(autouse=True)
+def no_pause(monkeypatch):
+    monkeypatch.setattr(module, "FIRST_PAUSE", 0.001)
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    return Ledger(tmp_path / "ledger")
+
+
+def entries(ledger):
+    return [json.loads(path.read_text("utf-8")) for path in sorted(ledger.root.rglob("*.json"))]
+
+
+def ask(endpoint: Endpoint, ledger: Ledger, *questions: str, timeout=5.0, **options):
+    """The answers to the questions, asked at once."""
+
+    async def all_of_them():
+        chat = Chat(endpoint, ledger, timeout)
+        try:
+            messages = [[{"role": "user", "content": q}] for q in questions or ("Hello",)]
+            return await asyncio.gather(*(chat.ask(m, **options) for m in messages))
+        finally:
+            await chat.close()
+
+    return asyncio.run(all_of_them())
+
+
+def raw(**fields) -> Raw:
+    return Raw(json.dumps(completion("Hello", **fields)).encode())
+
+
+def label(value) -> str:
+    """A short name for a failure."""
+    if not isinstance(value, Raw):
+        return "closed" if value is CLOSE else str(value)
+    text = value.body.decode("utf-8", "replace")
+    return text.partition('"choices": ')[2].partition(', "usage"')[0] or text or "nothing"
+
+
+def test_an_answer_and_its_counts(scripted, endpoint_of, ledger):
+    scripted.script = lambda body: "Good day"
+    (answer,) = ask(endpoint_of(scripted), ledger, temperature=0.3, seed=5)
+    assert (answer.text, answer.finish_reason) == ("Good day", "stop")
+    assert (answer.prompt_tokens, answer.completion_tokens) == (7, 3)
+    (body,) = scripted.bodies
+    assert body["model"] == "scripted" and body["messages"] == HELLO
+    assert (body["temperature"], body["seed"], body["max_tokens"]) == (0.3, 5, 512)
+    assert "kind" not in body and "digest" not in body
+
+
+def test_what_is_on_record_is_not_asked_again(scripted, endpoint_of, ledger):
+    scripted.script = lambda body: "Good day"
+    first = ask(endpoint_of(scripted), ledger)
+    again = ask(endpoint_of(scripted), ledger)
+    assert first == again and len(scripted.bodies) == 1
+
+
+def test_no_proxy_is_asked_for_a_server_on_this_machine(scripted, endpoint_of, ledger, monkeypatch):
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    scripted.script = lambda body: "Good day"
+    (answer,) = ask(endpoint_of(scripted), ledger)
+    assert answer.text == "Good day"
+
+
+@pytest.mark.parametrize(
+    ("address", "local"),
+    [
+        *(("http://localhost:8000/v1", True), ("http://127.0.0.1/v1", True)),
+        *(("http://[::1]:8000/v1", True), ("http://10.0.0.1/v1", False), (None, False)),
+        *(("http://localhost.example/v1", False), ("http://[1/v1", False)),
+        *(("http://127.0.0.1.example.com/v1", False), ("https://localhost/v1", False)),
+    ],
+)
+def test_what_is_on_this_machine(address, local, monkeypatch):
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    assert Endpoint("openai", "m", "v", address, slots=1).local == local
+
+
+def test_another_address_is_the_same_model(scripted, endpoint_of, ledger):
+    scripted.script = lambda body: "Good day"
+    first = ask(endpoint_of(scripted), ledger)
+    assert ask(endpoint_of("http://127.0.0.1:9/v1", api_key="other"), ledger) == first
+
+
+def test_another_model_or_version_is_asked(scripted, endpoint_of, ledger):
+    scripted.script = lambda body: "Good day"
+    for change in ({}, {"model": "b"}, {"digest": "2"}, {"kind": "llamacpp"}):
+        ask(endpoint_of(scripted, **change), ledger)
+    assert len(scripted.bodies) == 4
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        500,
+        503,
+        429,
+        CLOSE,
+        Raw(b"<html>Bad gateway</html>", "text/html", 502),
+        Raw(b"<html>Welcome</html>", "text/html"),
+        Raw(b"{not json"),
+        Raw(b""),
+        Raw(b"null"),
+        Raw(b"[1, 2]"),
+        Raw(b'{"hello": "world"}'),
+        Raw(b"\xff\xfe\x00"),
+        raw(choices=[]),
+        raw(choices=None),
+        raw(choices="abc"),
+        raw(choices=[None]),
+        raw(choices=[{"index": 0, "message": None, "finish_reason": "stop"}]),
+        raw(choices=[{"index": 0, "message": "Hello", "finish_reason": "stop"}]),
+        raw(choices=[{"index": 0, "message": {"content": ["Hello"]}, "finish_reason": "stop"}]),
+        raw(choices=[{"index": 0, "message": {"content": 5}, "finish_reason": "stop"}]),
+    ],
+    ids=label,
+)
+def test_a_failure_is_asked_again_until_it_is_an_answer(failure, scripted, endpoint_of, ledger):
+    replies = [failure, failure]
+    scripted.script = lambda body: replies.pop() if replies else "Good day"
+    (answer,) = ask(endpoint_of(scripted), ledger)
+    assert answer.text == "Good day" and len(scripted.bodies) == 3
+    assert [entry["answer"]["text"] for entry in entries(ledger)] == ["Good day"]
+
+
+@pytest.mark.parametrize(
+    ("failure", "told"),
+    [
+        (500, "scripted 500"),
+        (CLOSE, "Connection error"),
+        (Raw(b"<html>Welcome</html>", "text/html"), "not a chat completion"),
+        (raw(choices=[]), "not a chat completion"),
+    ],
+    ids=label,
+)
+def test_a_server_that_only_fails_is_named(failure, told, scripted, endpoint_of, ledger):
+    scripted.script = lambda body: failure
+    with pytest.raises(EndpointError, match=told) as caught:
+        ask(endpoint_of(scripted), ledger)
+    assert len(scripted.bodies) == ATTEMPTS and entries(ledger) == []
+    assert caught.value.exit_code == 3
+    assert scripted.url in caught.value.where and "run the same command" in caught.value.hint
+    assert "Traceback" not in str(caught.value)
+
+
+def test_a_server_that_never_answers_is_left(scripted, endpoint_of, ledger, monkeypatch):
+    monkeypatch.setattr(module, "ATTEMPTS", 2)
+    scripted.script = lambda body: HANG
+    with pytest.raises(EndpointError, match="timed out"):
+        ask(endpoint_of(scripted), ledger, timeout=0.2)
+    assert len(scripted.bodies) == 2 and entries(ledger) == []
+
+
+def test_a_refused_connection(endpoint_of, ledger):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
+        with pytest.raises(EndpointError, match="Connection error") as caught:
+            ask(endpoint_of(address), ledger)
+    assert address in caught.value.where
+
+
+def test_a_local_server_that_died_is_not_asked_five_times(scripted, ledger, tmp_path):
+    class Dead(Endpoint):
+        def state(self):
+            return "the model server ended with exit code -9"
+
+    log = tmp_path / "server.log"
+    dead = Dead("llamacpp", "tiny", "1", scripted.url, 4, log_path=log)
+    scripted.script = lambda body: CLOSE
+    with pytest.raises(EndpointError, match="exit code -9") as caught:
+        ask(dead, ledger)
+    assert len(scripted.bodies) == 1 and str(log) in caught.value.where
+
+
+@pytest.mark.parametrize("content", ["", None])
+def test_an_empty_message_is_an_answer(content, scripted, endpoint_of, ledger):
+    scripted.script = lambda body: content if content is not None else raw_of_none()
+    (answer,) = ask(endpoint_of(scripted), ledger)
+    assert answer.text == "" and len(entries(ledger)) == 1
+    ask(endpoint_of(scripted), ledger)
+    assert len(scripted.bodies) == 1
+
+
+def raw_of_none() -> Raw:
+    return Raw(json.dumps(completion(None)).encode())
+
+
+@pytest.mark.parametrize("usage", [None, {}, {"prompt_tokens": None}, "many"], ids=str)
+def test_a_server_that_does_not_count_tokens(usage, scripted, endpoint_of, ledger):
+    scripted.script = lambda body: raw(usage=usage)
+    (answer,) = ask(endpoint_of(scripted), ledger)
+    assert (answer.text, answer.prompt_tokens, answer.completion_tokens) == ("Hello", 0, 0)
+
+
+def test_a_conversation_that_is_too_long(scripted, endpoint_of, ledger):
+    said = {"error": {"message": "the request exceeds the available context size", "code": 400}}
+    scripted.script = lambda body: Raw(json.dumps(said).encode(), status=400)
+    with pytest.raises(ContextFull, match="context size"):
+        ask(endpoint_of(scripted), ledger)
+    assert len(scripted.bodies) == 1
+
+    # Who replays finds the same, and nothing is sent; who records asks again, at no cost.
+    with pytest.raises(ContextFull):
+        ask(endpoint_of(scripted), Ledger(ledger.root, "replay"))
+    assert len(scripted.bodies) == 1
+    scripted.script = lambda body: "The context is larger now"
+    assert ask(endpoint_of(scripted), ledger)[0].text == "The context is larger now"
+    assert ask(endpoint_of(scripted), Ledger(ledger.root, "replay"))[0].text.endswith("now")
+
+
+@pytest.mark.parametrize("code", ["content_filter", "invalid_prompt"])
+def test_a_prompt_that_the_vendor_refuses(code, scripted, endpoint_of, ledger):
+    said = {"error": {"message": "the prompt triggered the filter", "code": code}}
+    scripted.script = lambda body: Raw(json.dumps(said).encode(), status=400)
+    for mode in ("record", "replay"):
+        with pytest.raises(Refused):
+            ask(endpoint_of(scripted), Ledger(ledger.root, mode))
+    assert len(scripted.bodies) == 1
+
+
+def limited(wait: str, code: str = "rate_limit_exceeded") -> Raw:
+    body = json.dumps({"error": {"message": "too many", "code": code}}).encode()
+    return Raw(body, status=429, headers=(("Retry-After", wait),))
+
+
+def test_a_rate_limit_is_waited_out(scripted, endpoint_of, ledger):
+    """As long as the server asks, and more often than a failure is put up with."""
+    replies = [limited("0.1")] * (ATTEMPTS + 2)
+    scripted.script = lambda body: replies.pop() if replies else "Good day"
+    start = time.monotonic()
+    assert ask(endpoint_of(scripted), ledger)[0].text == "Good day"
+    assert time.monotonic() - start >= 0.1 * (ATTEMPTS + 2)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [limited("1", "insufficient_quota"), limited("soon"), limited("nan"), limited("-1")],
+    ids=["empty account", "word", "nan", "negative"],
+)
+def test_a_rate_limit_that_waiting_does_not_end(answer, scripted, endpoint_of, ledger):
+    scripted.script = lambda body: answer
+    with pytest.raises(EndpointError, match="too many"):
+        ask(endpoint_of(scripted), ledger)
+    assert len(scripted.bodies) == ATTEMPTS
+
+
+def test_a_rate_limit_without_end(scripted, endpoint_of, ledger, monkeypatch):
+    monkeypatch.setattr(module, "LONGEST_LIMIT", 0.25)
+    scripted.script = lambda body: limited("0.1")
+    with pytest.raises(EndpointError, match="too many"):
+        ask(endpoint_of(scripted), ledger)
+    assert len(scripted.bodies) == 2 + ATTEMPTS
+
+
+def test_another_bad_request_is_no_full_context(scripted, endpoint_of, ledger):
+    said = {"error": {"message": "top_p must be positive", "code": 400}}
+    scripted.script = lambda body: Raw(json.dumps(said).encode(), status=400)
+    with pytest.raises(EndpointError, match="top_p must be positive"):
+        ask(endpoint_of(scripted), ledger)
+    assert len(scripted.bodies) == 1
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_refused_key_is_not_sent_again_and_not_shown(status, scripted, endpoint_of, ledger):
+    said = {"error": {"message": "Incorrect API key provided: secret-key"}}
+    scripted.script = lambda body: Raw(json.dumps(said).encode(), status=status)
+    with pytest.raises(EndpointError) as caught:
+        ask(endpoint_of(scripted), ledger)
+    assert "OPENAI_API_KEY" in caught.value.hint and str(status) in str(caught.value)
+    assert len(scripted.bodies) == 1
+    assert "secret-key" not in str(caught.value)
+
+
+@pytest.mark.parametrize("status", [200, 400, 401, 403, 404, 422, 429, 500, 503])
+@pytest.mark.parametrize("where", ["message", "context", "body"])
+def test_no_answer_of_a_server_shows_the_key(where, status, scripted, endpoint_of, ledger, caplog):
+    said = {"error": {"message": f"{where} of Bearer secret-key"}}
+    body = json.dumps(said) if where != "body" else "<html>secret-key</html>"
+    scripted.script = lambda _: Raw(body.encode(), status=status)
+    with caplog.at_level("INFO", "aiev"), pytest.raises((EndpointError, ContextFull)) as caught:
+        ask(endpoint_of(scripted), ledger)
+    shown = "".join(traceback.format_exception(caught.value))
+    assert "secret-key" not in shown + caplog.text
+
+
+def test_an_unknown_model_is_named(scripted, endpoint_of, ledger):
+    scripted.script = lambda body: 404
+    with pytest.raises(EndpointError, match="404") as caught:
+        ask(endpoint_of(scripted, model="no-such-model"), ledger)
+    assert "no-such-model" in str(caught.value) and len(scripted.bodies) == 1
+
+
+def test_no_more_requests_at_once_than_slots(scripted, endpoint_of, ledger):
+    scripted.delay, scripted.script = 0.03, lambda body: "Good day"
+    ask(endpoint_of(scripted, slots=3), ledger, *map(str, range(12)))
+    assert scripted.most_busy == 3 and len(scripted.bodies) == 12
+
+
+def test_an_answer_is_on_record_before_its_caller_sees_it(scripted, endpoint_of, ledger):
+    scripted.script = lambda body: f"Good day, {body['messages'][0]['content']}"
+
+    async def look():
+        chat = Chat(endpoint_of(scripted), ledger)
+        for name in ("Ann", "Bob"):
+            answer = await chat.ask([{"role": "user", "content": name}])
+            assert ledger.path(answer.key).is_file()
+            assert answer.text in [entry["answer"]["text"] for entry in entries(ledger)]
+        await chat.close()
+
+    asyncio.run(look())
+
+
+def test_answers_before_a_failure_stay(scripted, endpoint_of, ledger):
+    scripted.script = lambda body: 500 if body["messages"][0]["content"] == "bad" else "Good day"
+    endpoint = endpoint_of(scripted, slots=1)
+    with pytest.raises(EndpointError):
+        ask(endpoint, ledger, "a", "b", "bad")
+    scripted.forget()
+    scripted.script = lambda body: "Good day"
+    ask(endpoint, ledger, "a", "b", "bad")
+    assert [body["messages"][0]["content"] for body in scripted.bodies] == ["bad"]
+
+
+def test_the_same_question_twice_at_once_is_asked_once(scripted, endpoint_of, ledger):
+    scripted.delay, scripted.script = 0.03, lambda body: "Good day"
+    first, second = ask(endpoint_of(scripted), ledger, "same", "same")
+    assert first == second and len(scripted.bodies) == 1
+
+
+@pytest.mark.parametrize("text", ["\ud800", "a\udfffb", "\x00", "\u2028", "𝄞", "\r\n"], ids=ascii)
+def test_hostile_text_goes_there_and_back(text, scripted, endpoint_of, ledger):
+    """Lone surrogates cannot travel as UTF-8: they become question marks on either way."""
+    scripted.script = lambda body: text
+    (answer,) = ask(endpoint_of(scripted), ledger, f"a{text}b")
+    sent = scripted.bodies[0]["messages"][0]["content"]
+    valid = text.encode("utf-8", "replace").decode()
+    assert (answer.text, sent) == (valid, f"a{valid}b")
+    assert ask(endpoint_of(scripted), ledger, f"a{text}b")[0] == answer
+
+
+def test_the_key_is_sent_and_written_nowhere(scripted, endpoint_of, ledger):
+    scripted.script = lambda body: "Good day"
+    ask(endpoint_of(scripted), ledger)
+    assert set(scripted.credentials) == {"Bearer secret-key"}
+    for path in ledger.root.rglob("*"):
+        assert "secret-key" not in path.name
+        assert path.is_dir() or b"secret-key" not in path.read_bytes()
+    assert "secret-key" not in repr(endpoint_of(scripted))

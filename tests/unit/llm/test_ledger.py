@@ -1,0 +1,216 @@
+"""The ledger: what is on record is found, what is damaged is not believed, writers do not clash."""
+
+import asyncio
+import copy
+import errno
+import json
+import multiprocessing
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aiev.core.errors import UserError
+from aiev.core.hashing import of_json
+from aiev.llm.ledger import Answer, Ledger
+
+REQUEST = {
+    "kind": "openai",
+    "model": "m",
+    "digest": "1",
+    "messages": [{"role": "user", "content": "Hello"}],
+    "temperature": 0.5,
+    "top_p": 1.0,
+    "max_tokens": 5,
+    "seed": 1,
+}
+ANSWER = Answer("Good day", "stop", 3, 2)
+TEXT = st.text(st.characters(codec=None), max_size=20)  # lone surrogates and control characters too
+REQUESTS = st.fixed_dictionaries(
+    {
+        "model": TEXT,
+        "messages": st.lists(st.fixed_dictionaries({"role": TEXT, "content": TEXT}), max_size=3),
+        "temperature": st.floats(0, 2),
+        "seed": st.integers(0, 2**31),
+    }
+)
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    return Ledger(tmp_path / "ledger")
+
+
+def test_an_answer_is_found_again_and_knows_its_key(ledger):
+    assert ledger.find(REQUEST) is None
+    added = ledger.add(REQUEST, ANSWER)
+    assert ledger.find(REQUEST) == added
+    assert added.key == of_json(REQUEST) and added.text == "Good day"
+    assert ledger.path(added.key).is_file()
+
+
+def test_replay_gives_what_is_on_record_and_asks_nothing(ledger):
+    added = ledger.add(REQUEST, ANSWER)
+    replay = Ledger(ledger.root, "replay")
+    assert replay.find(REQUEST) == added
+    with pytest.raises(UserError, match="no answer on record") as caught:
+        replay.find({**REQUEST, "seed": 2})
+    assert of_json({**REQUEST, "seed": 2}) in caught.value.where
+
+
+def damage(entry: bytes, how: str) -> bytes:
+    record = json.loads(entry)
+    if how == "other-answer":
+        record["answer"]["text"] += "!"
+    elif how == "other-digest":
+        record["digest"] = "0" * 64
+    elif how == "other-request":
+        # Sound in itself: an entry that was copied to another's place.
+        record["request"]["seed"] += 1
+        record["digest"] = of_json([record["request"], record["answer"]])
+    elif how == "other-fields":
+        record["answer"] = {"words": "Good day"}
+        record["digest"] = of_json([record["request"], record["answer"]])
+    elif how == "no-number":
+        record["answer"]["prompt_tokens"] = float("nan")
+    else:
+        return {
+            "empty": b"",
+            "truncated": entry[:-9],
+            "zeros": bytes(len(entry)),
+            "not-utf8": b"\xff" + entry,
+            "list": b"[]",
+            "null": b"null",
+        }[how]
+    return json.dumps(record).encode()
+
+
+DAMAGES = ["empty", "truncated", "zeros", "not-utf8", "list", "null", "no-number"]
+DAMAGES += ["other-answer", "other-digest", "other-request", "other-fields"]
+
+
+@pytest.mark.parametrize("how", DAMAGES)
+def test_a_damaged_entry_is_asked_again_and_replaced(how, ledger):
+    added = ledger.add(REQUEST, ANSWER)
+    path = ledger.path(added.key)
+    sound = path.read_bytes()
+    path.write_bytes(damage(sound, how))
+    assert ledger.find(REQUEST) is None
+    with pytest.raises(UserError, match="damaged") as caught:
+        Ledger(ledger.root, "replay").find(REQUEST)
+    assert str(path) in caught.value.where
+    ledger.add(REQUEST, ANSWER)
+    assert path.read_bytes() == sound and ledger.find(REQUEST) == added
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.ESTALE], ids=os.strerror)
+@pytest.mark.parametrize("mode", ["record", "replay"])
+def test_an_entry_that_cannot_be_read_is_no_damaged_one(mode, number, ledger, monkeypatch):
+    """It is another user's, or the disk is away: what was paid for is not paid for again."""
+    added = ledger.add(REQUEST, ANSWER)
+
+    def fails(*_, **__):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(Path, "read_bytes", fails)
+    with pytest.raises(UserError, match=os.strerror(number)) as caught:
+        Ledger(ledger.root, mode).find(REQUEST)
+    assert caught.value.where == str(ledger.path(added.key)) and caught.value.hint
+    monkeypatch.undo()
+    assert ledger.find(REQUEST) == added
+
+
+def write(root, requests, number):
+    ledger = Ledger(root)
+    for request in requests:
+        found = ledger.find(request)
+        assert found is None or found.text == request["messages"][0]["content"]
+        ledger.add(request, Answer(request["messages"][0]["content"], "stop", number, 0))
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_eight_writers_at_once(same, ledger):
+    """Of the same entry one writer's stands, whole; of different ones all do."""
+    shares = [
+        [
+            {**REQUEST, "messages": [{"role": "user", "content": f"{'' if same else n} {i}" * 500}]}
+            for i in range(12)
+        ]
+        for n in range(8)
+    ]
+    fork = multiprocessing.get_context("fork")
+    writers = [
+        fork.Process(target=write, args=(ledger.root, share, n)) for n, share in enumerate(shares)
+    ]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join(30)
+    assert [writer.exitcode for writer in writers] == [0] * 8
+    for request in (request for share in shares for request in share):
+        assert ledger.find(request).text == request["messages"][0]["content"]
+    files = [path for path in ledger.root.rglob("*") if path.is_file()]
+    assert len(files) == (12 if same else 96), "nothing half-written is left"
+
+
+@given(request=REQUESTS, text=TEXT)
+def test_any_text_is_found_again_as_it_was(request, text, tmp_path_factory):
+    ledger = Ledger(tmp_path_factory.getbasetemp() / "hostile")
+    added = ledger.add(request, Answer(text, "stop", 1, 1))
+    found = ledger.find(request)
+    assert found == added and found.text == text
+    ledger.path(added.key).read_text("utf-8")
+
+
+@given(request=REQUESTS, data=st.data())
+def test_the_order_of_keys_does_not_matter(request, data):
+    order = data.draw(st.permutations(list(request)))
+    shuffled = {name: request[name] for name in order}
+    shuffled["messages"] = [dict(reversed(message.items())) for message in request["messages"]]
+    assert of_json(shuffled) == of_json(request)
+
+
+@given(request=REQUESTS, other=REQUESTS)
+def test_any_changed_field_changes_the_key(request, other):
+    for name in request:
+        changed = {**copy.deepcopy(request), name: other[name]}
+        assert (of_json(changed) == of_json(request)) == (changed == request)
+
+
+def test_the_order_of_messages_matters():
+    two = [{"role": "user", "content": "a"}, {"role": "user", "content": "b"}]
+    assert of_json({**REQUEST, "messages": two}) != of_json({**REQUEST, "messages": two[::-1]})
+
+
+def test_a_full_disk_is_said_and_leaves_nothing(ledger, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(UserError, match="No space left") as caught:
+        ledger.add(REQUEST, ANSWER)
+    assert ledger.path(of_json(REQUEST)).name in caught.value.where
+    monkeypatch.undo()
+    assert not [path for path in ledger.root.rglob("*") if path.is_file()]
+    assert ledger.find(REQUEST) is None
+
+
+def test_who_asks_again_removes_what_a_killed_process_left_half_written(tmp_path):
+    ledger, key, other = Ledger(tmp_path), "ab" * 32, "ab" + "cd" * 31
+    left = [tmp_path / "ab" / f".{name}.json.{pid}.part" for name in (key, other) for pid in (1, 2)]
+    left[0].parent.mkdir()
+    for beside in left:
+        beside.write_text("half an ent")
+
+    async def ask():
+        async with ledger.alone(key):
+            pass
+
+    asyncio.run(ask())
+    assert all(map(Path.exists, left)), "without a mark nobody was killed"
+    (tmp_path / ".asking" / key).touch()
+    asyncio.run(ask())
+    assert [beside.exists() for beside in left] == [False, False, True, True]
+    assert not (tmp_path / ".asking" / key).exists()

@@ -1,0 +1,155 @@
+"""vLLM as an endpoint: how it is started, watched and ended. Its place is taken by a program of the
+same name that speaks the same API; the real one needs a GPU."""
+
+import asyncio
+import os
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from aiev.core.errors import EndpointError, UserError
+from aiev.core.hashing import of_path
+from aiev.llm.client import Chat
+from aiev.llm.endpoints import serve
+from aiev.llm.ledger import Ledger
+
+TESTS = Path(__file__).parents[2]
+SETTINGS = {"kind": "vllm", "name": "student-x", "slots": 3, "context_tokens": 512}
+SETTINGS |= {"tensor_parallel": 2}
+HELLO = [{"role": "user", "content": "Say hello."}]
+
+PROGRAM = """
+    #!{python}
+    import json, os, sys, threading
+    sys.path[:0] = [{tests!r}, {scripts!r}]
+    from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+    from scripted import completion
+
+    options = sys.argv[1:]
+    open({said!r}, "w").write(json.dumps([options, sorted(os.environ)]))
+    print("loading" * 40000)  # more than a pipe holds
+    if {broken}:
+        sys.exit("CUDA out of memory")
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.answer(b"")
+
+        def do_POST(self):
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            self.answer(json.dumps(completion("hello from " + body["model"])).encode())
+
+        def answer(self, data):
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, *_):
+            pass
+
+    port = int(options[options.index("--port") + 1])
+    ThreadingHTTPServer(("127.0.0.1", port), Handler).serve_forever()
+"""
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    place = tmp_path / "student"
+    place.mkdir()
+    (place / "config.json").write_text("{}")
+    return place
+
+
+@pytest.fixture
+def vllm(tmp_path, monkeypatch):
+    """`vllm(broken)` puts the program on the PATH; returns the file in which it says how it was
+    started."""
+
+    def put(broken=False):
+        said, program = tmp_path / "said.json", tmp_path / "bin/vllm"
+        program.parent.mkdir()
+        text = PROGRAM.format(
+            python=sys.executable,
+            tests=str(TESTS),
+            scripts=str(TESTS.parent / "scripts"),
+            said=str(said),
+            broken=broken,
+        )
+        program.write_text(textwrap.dedent(text).lstrip())
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+        return said
+
+    return put
+
+
+def ask(endpoint, ledger):
+    async def run():
+        async with Chat(endpoint, ledger, timeout=20) as chat:
+            return await chat.ask(HELLO, conversation=1)
+
+    return asyncio.run(run())
+
+
+def test_it_is_started_for_the_first_question_and_ends_with_the_block(
+    vllm, checkpoint, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("OPENAI_API_KEY", "a-secret")
+    said = vllm()
+    with serve(SETTINGS, checkpoint, tmp_path, tmp_path / "job.log") as endpoint:
+        assert endpoint.process is None and endpoint.digest == of_path(checkpoint)
+        answer = ask(endpoint, Ledger(tmp_path / "ledger"))
+        process = endpoint.process
+    assert answer.text == "hello from student-x"
+    assert process.poll() is not None
+    text = said.read_text()
+    for option in ('"--tensor-parallel-size", "2"', '"--max-num-seqs", "3"', str(checkpoint)):
+        assert option in text
+    assert "OPENAI_API_KEY" not in text
+    assert "loading" in (tmp_path / "job.server.log").read_text()
+
+
+def test_one_that_does_not_come_up_is_an_error_with_its_last_word(vllm, checkpoint, tmp_path):
+    vllm(broken=True)
+    with serve(SETTINGS, checkpoint, tmp_path, tmp_path / "job.log") as endpoint:
+        with pytest.raises(EndpointError, match="CUDA out of memory") as caught:
+            endpoint.start()
+        assert "tensor_parallel" in str(caught.value)
+
+
+def test_where_it_did_not_come_up_no_other_server_is_asked(vllm, checkpoint, tmp_path, scripted):
+    """Questions that wait for the start meet its failure, and not the default address."""
+    vllm(broken=True)
+
+    async def two(endpoint):
+        async with Chat(endpoint, Ledger(tmp_path / "ledger"), timeout=20) as chat:
+            asked = (chat.ask([{"role": "user", "content": word}]) for word in ("one", "two"))
+            return await asyncio.gather(*asked, return_exceptions=True)
+
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        serve(SETTINGS, checkpoint, tmp_path, tmp_path / "job.log") as endpoint,
+    ):
+        patch.setenv("OPENAI_BASE_URL", scripted.url)
+        found = asyncio.run(two(endpoint))
+    assert [type(one) for one in found] == [EndpointError] * 2
+    assert scripted.bodies == []
+
+
+def test_where_it_is_not_installed_it_says_what_to_do(checkpoint, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    with (
+        serve(SETTINGS, checkpoint, tmp_path, tmp_path / "job.log") as endpoint,
+        pytest.raises(EndpointError, match="no vllm here") as caught,
+    ):
+        endpoint.start()
+    assert "llamacpp" in str(caught.value)
+
+
+def test_it_needs_weights(tmp_path):
+    with pytest.raises(UserError, match="weights"), serve(SETTINGS, None, tmp_path, None):
+        pass

@@ -1,0 +1,377 @@
+"""The dialogue: every way in which it ends, with a scripted teacher and the real sandbox."""
+
+import asyncio
+import json
+from dataclasses import replace
+
+import pytest
+from scripted import ENDINGS, Raw, dialogues, render, seed_source
+
+from aiev.core.errors import EndpointError
+from aiev.core.files import dump_line
+from aiev.core.hashing import of_text
+from aiev.languages.interpreter import Interpreter
+from aiev.llm import client as chat_module
+from aiev.llm.client import Chat
+from aiev.llm.ledger import Ledger
+from aiev.recipes.aiev_instruct.dialogue import Settings, error_text, turn_seed, write_dialogues
+from aiev.recipes.aiev_instruct.roles import Programmer, Questioner, Sampling
+from aiev.sandbox.api import Limits, Result, open_sandbox
+from aiev.sandbox.packages.service import Packages
+
+SETTINGS = Settings(
+    run_seed=1,
+    feedback_rounds=2,
+    shown_characters=600,
+    sampling=Sampling(0.7, 0.5, 0.95, 128, 320, 48),
+)
+LIMITS = Limits(wall_seconds=10, memory_mib=256, processes=16)
+
+
+@pytest.fixture(scope="module")
+def sandbox():
+    with open_sandbox("bubblewrap") as opened:
+        yield opened
+
+
+@pytest.fixture
+def write(scripted, endpoint_of, sandbox, tmp_path, monkeypatch):
+    """Dialogues of seeds by their functions' names. Each call has a ledger of its own."""
+    monkeypatch.setattr(chat_module, "FIRST_PAUSE", 0.001)
+    ledgers = iter(range(100))
+
+    def run(
+        *names, in_flight=4, slots=4, settings=SETTINGS, limits=LIMITS, ledger=None, round_number=0
+    ):
+        root = tmp_path / (ledger or f"ledger-{next(ledgers)}")
+        interpreter = Interpreter(sandbox, limits, Packages(Ledger(root), tmp_path / "layers"))
+
+        async def all_of_them():
+            chat = Chat(endpoint_of(scripted, slots), Ledger(root), timeout=20)
+            async with chat:
+                return await write_dialogues(
+                    [seed(name) for name in names],
+                    chat,
+                    interpreter,
+                    settings,
+                    round_number,
+                    "teaching",
+                    in_flight,
+                    done=lambda dialogue: None,
+                )
+
+        return asyncio.run(all_of_them())
+
+    return run
+
+
+def seed(name: str) -> dict:
+    text = seed_source(name)
+    source = {"name": "lib 1.0", "path": "a.py", "licence": "MIT"}
+    return {"id": of_text(text)[:16], "text": text, "name": name, "source": source}
+
+
+def kinds(dialogue) -> list[str]:
+    return [message["kind"] for message in dialogue["messages"]]
+
+
+def answer_with(program: str):
+    """A script that solves with this program, and proposes and describes as always."""
+
+    def script(body):
+        said = dialogues(body)
+        return f"Here it is.\n```python\n{program}\n```" if "```" in said else said
+
+    return script
+
+
+def test_each_ending(write):
+    written = {d["messages"][0]["content"][18:].split("_")[0]: d for d in write(
+        *(f"{ending}_a" for ending in ENDINGS)
+    )}  # fmt: skip
+    reasons = {name: d["reason"] for name, d in written.items()}
+    assert reasons == {
+        "once": "",
+        "mended": "",
+        "never": "unsolved-failed",
+        "nocode": "no-code",
+        "vacuous": "vacuous",
+    }
+    for name, dialogue in written.items():
+        assert dialogue["verdict"] == ("rejected" if reasons[name] else "verified")
+    turn = ["stderr", "description", "revision"]
+    assert kinds(written["once"]) == ["problem", "solution", "stdout"]
+    assert kinds(written["mended"]) == ["problem", "solution", *turn, "stdout"]
+    assert kinds(written["never"]) == ["problem", "solution", *turn, *turn, "stderr"]
+    assert kinds(written["nocode"]) == ["problem", "solution"]
+    assert kinds(written["vacuous"]) == ["problem", "solution"]
+    speakers = {
+        "problem": "user",
+        "solution": "assistant",
+        "stderr": "interpreter",
+        "description": "user",
+        "revision": "assistant",
+        "stdout": "interpreter",
+    }
+    for dialogue in written.values():
+        assert [m["role"] for m in dialogue["messages"]] == [speakers[k] for k in kinds(dialogue)]
+
+
+def test_a_mended_dialogue_in_full(write):
+    (dialogue,) = write("mended_a", round_number=3)
+    assert dialogue["id"] == f"3-{seed('mended_a')['id']}" and dialogue["round"] == 3
+    assert dialogue["seed"] == {"id": seed("mended_a")["id"], "source": "lib 1.0", "licence": "MIT"}
+    assert dialogue["model"] == "scripted@1" and dialogue["packages"] == []
+    assert [e["outcome"] for e in dialogue["executions"]] == ["failed", "passed"]
+    assert [e["exit_code"] for e in dialogue["executions"]] == [1, 0]
+    error, said = dialogue["messages"][2]["content"], dialogue["messages"][-1]["content"]
+    assert "AssertionError" in error and "mended_a(10) is 18" in error
+    assert said == "passed"
+    assert dialogue["entry_point"] == "mended_a"
+    assert dialogue["solution"].startswith("def mended_a") and "assert" not in dialogue["solution"]
+    assert dialogue["tests"].count("assert") == 2 and "== 18" in dialogue["tests"]
+
+
+@pytest.mark.parametrize(
+    ("program", "reason"),
+    [
+        ("def f(x):\n    return x\nassert f(1) == 1", "no-tests"),
+        ("def f(x):\n    return x\nprint(f(1))", "no-tests"),
+        ("print('hello')", "no-tests"),
+        ("def f(x):\n    return None\nassert f(1) is None\nassert f(2) is None", "vacuous"),
+        (
+            "def f(x):\n    return x\nassert f(1) == 1\nassert f(2) == 2\n"
+            "print(list({'a', 'b', 'c', 'd', 'e', 'f', 'g'}))",
+            "flaky",
+        ),
+        # It runs, and nests too deeply for the syntax tree to be written out again.
+        (
+            f"y = {'-' * 900}1\ndef f(x):\n    return x * y\nassert f(1) == 1\nassert f(2) == 2",
+            "unparsable",
+        ),
+        ("def f(x:\n    return x", "unsolved-failed"),
+        ("import os\nos.kill(os.getpid(), 9)", "unsolved-crashed"),
+        ("while True: print('x' * 1000)", "unsolved-output-cut"),
+    ],
+)
+def test_each_reason_of_a_program(program, reason, write, scripted):
+    scripted.script = answer_with(program)
+    (dialogue,) = write("once_a")
+    assert (dialogue["verdict"], dialogue["reason"]) == ("rejected", reason)
+    dump_line(dialogue).encode("utf-8")
+
+
+def test_time_and_memory_are_told_to_the_model(write, scripted):
+    limits = Limits(wall_seconds=0.5, memory_mib=128, processes=16)
+    settings = replace(SETTINGS, feedback_rounds=0)
+    for program, outcome, said in (
+        ("while True: pass", "timed-out", "longer than the time limit"),
+        ("x = bytearray(1 << 30)", "out-of-memory", "MemoryError"),
+    ):
+        scripted.script = answer_with(program)
+        (dialogue,) = write("once_a", settings=settings, limits=limits)
+        assert dialogue["reason"] == f"unsolved-{outcome}"
+        assert said in dialogue["messages"][-1]["content"]
+
+
+def test_empty_words(write, scripted):
+    scripted.script = lambda body: ""
+    assert write("once_a")[0]["reason"] == "empty-problem"
+    proposes = render("questioner")
+    scripted.script = lambda body: (
+        dialogues(body) if body["messages"][0]["content"] == proposes else ""
+    )
+    (dialogue,) = write("once_a")
+    assert dialogue["reason"] == "empty-answer"
+    assert kinds(dialogue) == ["problem", "solution"] and dialogue["executions"] == []
+    describes = "Running this answer failed:"
+    scripted.script = lambda body: (
+        "" if body["messages"][-1]["content"].startswith(describes) else dialogues(body)
+    )
+    (dialogue,) = write("mended_a")
+    assert dialogue["reason"] == "empty-description"
+    assert kinds(dialogue) == ["problem", "solution", "stderr"]
+
+
+def test_a_full_context_ends_one_dialogue_and_not_the_others(write, scripted):
+    said = json.dumps({"error": {"message": "exceeds the context size", "code": 400}}).encode()
+
+    def script(body):
+        revising = body["messages"][-1]["content"].endswith("write all of it again.")
+        return Raw(said, status=400) if revising else dialogues(body)
+
+    scripted.script = script
+    full, sound = write("mended_a", "once_a")
+    assert (full["verdict"], full["reason"]) == ("rejected", "context-full")
+    assert kinds(full) == ["problem", "solution", "stderr", "description"]
+    assert full["solution"].startswith("def mended_a"), "the last program stays on record"
+    assert sound["verdict"] == "verified"
+
+
+def test_no_feedback_at_all(write):
+    settings = replace(SETTINGS, feedback_rounds=0)
+    once, mended = write("once_a", "mended_a", settings=settings)
+    assert once["verdict"] == "verified" and mended["reason"] == "unsolved-failed"
+    assert kinds(mended) == ["problem", "solution", "stderr"]
+
+
+def test_thoughts_are_no_part_of_a_dialogue(write, scripted):
+    scripted.script = lambda body: f"<think>\nHm, `other(x)`?\n</think>\n{dialogues(body)}"
+    (dialogue,) = write("once_a")
+    assert dialogue["verdict"] == "verified"
+    assert not any("think>" in message["content"] for message in dialogue["messages"])
+    scripted.script = lambda body: "<think>\nHm, the exercise could be about"  # cut off
+    (dialogue,) = write("once_a")
+    assert dialogue["reason"] == "empty-problem" and dialogue["messages"] == []
+
+
+def test_a_refused_prompt_ends_one_dialogue_and_not_the_others(write, scripted):
+    said = {"error": {"message": "filtered", "code": "content_filter"}}
+    refusal = Raw(json.dumps(said).encode(), status=400)
+    scripted.script = lambda body: refusal if "mended_a" in str(body) else dialogues(body)
+    refused, sound = write("mended_a", "once_a")
+    assert (refused["verdict"], refused["reason"]) == ("rejected", "refused")
+    assert sound["verdict"] == "verified"
+
+
+def test_a_dialogue_depends_on_no_neighbour(write):
+    names = [f"{ending}_{letter}" for ending in ENDINGS for letter in "ab"]
+    together = {d["id"]: d for d in write(*names, in_flight=7)}
+    assert len(together) == len(names)
+    for name in ("mended_b", "vacuous_a"):
+        (alone,) = write(name, in_flight=1, slots=1)
+        assert alone == together[alone["id"]]
+    backwards = write(*names[::-1], in_flight=2, slots=2)
+    assert backwards == list(together.values())[::-1]
+
+
+def test_a_second_writing_asks_nothing(write, scripted):
+    first = write("mended_a", "once_b", ledger="shared")
+    scripted.forget()
+    assert write("mended_a", "once_b", ledger="shared") == first
+    assert scripted.bodies == []
+
+
+def test_each_turn_has_its_own_seed(write, scripted):
+    write("mended_a", "once_a")
+    seeds = [body["seed"] for body in scripted.bodies]
+    assert len(seeds) == 6 and len(set(seeds)) == 6 and all(0 <= s < 2**31 for s in seeds)
+    identity = f"0-{seed('once_a')['id']}"
+    assert {turn_seed(1, identity, 1), turn_seed(1, identity, 2)} <= set(seeds)
+    assert turn_seed(2, identity, 1) not in seeds
+
+
+def test_roles_have_their_own_sampling_and_share_their_start(write, scripted):
+    write("mended_a", "never_a")
+    for role, temperature, most in ((Questioner, 0.7, {128, 48}), (Programmer, 0.5, {320})):
+        fixed = role(None, SETTINGS.sampling, 0).messages
+        bodies = [b for b in scripted.bodies if b["messages"][0] == fixed[0]]
+        assert {body["temperature"] for body in bodies} == {temperature}
+        assert {body["max_tokens"] for body in bodies} == most
+        assert {body["top_p"] for body in bodies} == {0.95}
+        assert len(fixed) > 1 and all(b["messages"][: len(fixed)] == fixed for b in bodies)
+    # A conversation only grows: what was sent stands at the start of what is sent next.
+    long = max((b["messages"] for b in scripted.bodies), key=len)
+    assert sum(b["messages"] == long[: len(b["messages"])] for b in scripted.bodies) == 3
+
+
+def test_the_programmer_does_not_see_the_seed(write, scripted):
+    write("once_a")
+    programmer = [b for b in scripted.bodies if b["messages"][0]["content"] == render("programmer")]
+    assert "for item in items" not in json.dumps(programmer)
+
+
+def test_a_failing_server_ends_all_with_its_own_error(write, scripted):
+    scripted.script = lambda body: 500 if "`never_a(x)`" in str(body) else dialogues(body)
+    with pytest.raises((EndpointError, ExceptionGroup)) as caught:
+        write("once_a", "never_a", "once_b", ledger="shared")
+    error = caught.value
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, EndpointError)
+    scripted.forget()
+    scripted.script = None or dialogues
+    written = write("once_a", "never_a", "once_b", ledger="shared")
+    assert [d["reason"] for d in written] == ["", "unsolved-failed", ""]
+    assert not any("once_a(" in str(b["messages"][-3:]) for b in scripted.bodies)
+
+
+@pytest.mark.parametrize("text", ["\ud800", "\x00", "\u2028", "```", "$error $code"], ids=ascii)
+def test_hostile_words_stay_words(text, write, scripted):
+    def script(body):
+        said = dialogues(body)
+        return said.replace("Add the", f"{text} Add the").replace(
+            "The assert", f"{text} The assert"
+        )
+
+    scripted.script = script
+    (dialogue,) = write("mended_a")
+    assert len(kinds(dialogue)) >= 2
+    dump_line(dialogue).encode("utf-8")
+
+
+def test_a_program_of_hostile_text_ends_as_a_dialogue(write, scripted):
+    for program in ("x = '\x00'", "x = '\ud800'", "(" * 5000, "x = " + "-" * 50000 + "1"):
+        scripted.script = answer_with(program)
+        (dialogue,) = write("once_a")
+        assert dialogue["verdict"] == "rejected"
+        dump_line(dialogue).encode("utf-8")
+
+
+def test_a_long_output_keeps_its_ends(write, scripted):
+    program = "def f(x):\n    return x\nassert f(1) == 1\nassert f(2) == 2\n"
+    scripted.script = answer_with(program + "print('start', 'x' * 5000, 'end')")
+    (dialogue,) = write("once_a")
+    shown = dialogue["messages"][-1]["content"]
+    assert shown.startswith("start") and shown.endswith("end") and "[...]" in shown
+    assert len(shown) <= 600 + len("\n[...]\n")
+    assert len(dialogue["executions"][0]["stdout"]) > 5000
+
+
+@pytest.mark.parametrize(
+    ("outcome", "stderr", "said"),
+    [
+        ("failed", "", "exit code 3 and no message"),
+        ("failed", "Error\n", "Error"),
+        ("timed-out", "", "longer than the time limit"),
+        ("out-of-memory", "MemoryError\n", "more memory"),
+        ("crashed", "", "signal"),
+        ("output-cut", "", "printed more"),
+        ("install-failed", "No matching distribution.\n", "could not be installed"),
+    ],
+)
+def test_every_failure_has_words(outcome, stderr, said):
+    text = error_text(Result(3, outcome, "", stderr, {}, 0.1))
+    assert said in text and text.startswith(stderr.strip())
+
+
+def test_an_answer_without_a_program_is_sampled_again_and_no_part_of_the_dialogue(write, scripted):
+    usual, asked = scripted.script, []
+
+    def script(body):
+        if "Write the function" not in body["messages"][-1]["content"]:
+            return usual(body)
+        asked.append(body)
+        return "I would rather not." if len(asked) < 3 else usual(body)
+
+    scripted.script = script
+    (dialogue,) = write("once_a", settings=replace(SETTINGS, answers=3))
+    assert dialogue["verdict"] == "verified"
+    assert len(asked) == 3 and len({body["seed"] for body in asked}) == 3
+    # The same question each time: what was refused is not in the conversation.
+    assert asked[0]["messages"] == asked[1]["messages"] == asked[2]["messages"]
+    assert "rather not" not in str(dialogue["messages"])
+
+
+def test_a_model_that_never_answers_with_a_program_is_left_after_so_many(write, scripted):
+    usual, asked = scripted.script, []
+
+    def script(body):
+        if "Write the function" not in body["messages"][-1]["content"]:
+            return usual(body)
+        asked.append(body)
+        return "I would rather not."
+
+    scripted.script = script
+    (dialogue,) = write("once_a", settings=replace(SETTINGS, answers=2))
+    assert (dialogue["reason"], len(asked)) == ("no-code", 2)

@@ -1,0 +1,196 @@
+"""The report: rows beside the paper's, a screen that fits, a funnel in which nothing is lost."""
+
+import copy
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aiev.core.errors import UserError
+from aiev.evaluation.stats import share
+from aiev.reporting.funnel import funnel
+from aiev.reporting.scores import HEIGHT, WIDTH, page, summary, table
+
+SCRIPTS = Path(__file__).parents[3] / "scripts"
+TITLES = {"base": "base student, S", "student": "tuned student", "teacher": "teacher, T"}
+REPORTS = {
+    "seeds": {
+        "seeds": 24,
+        "snippets": {"seed": 24, "duplicate": 3, "not-sampled": 40, "too-long": 7, "too-short": 9},
+    },
+    "rounds": [
+        {"dialogues": 12, "verified": 5, "rejected": {"vacuous": 3, "unsolved-failed": 4}}
+        | {"train": 4, "test": 1},
+        {"dialogues": 12, "verified": 6, "rejected": {"unsolved-failed": 6}, "train": 6, "test": 0},
+    ],
+    "contamination": {
+        "compared": {"dialogues": 10},
+        "dropped": [{"reason": "near-benchmark"}, {"reason": "test-problem"}],
+        "kept": 8,
+    },
+    "tagged": {"dialogues": 8, "tagged": 6, "untagged": 1, "dropped": {"token-in-text": 1}},
+    "training": {"dialogues": 7, "examples": 5, "dropped": {"too-long": 2}},
+}
+
+
+def score(model, correct=5, tasks=20, benchmark="humaneval", plus=None, exceptions=()):
+    return {
+        "model": model,
+        "benchmark": benchmark,
+        "tasks": tasks,
+        "exceptions": list(exceptions),
+        "base": share(correct, tasks),
+        "plus": None if plus is None else share(plus, tasks),
+    }
+
+
+SCORES = [score("teacher", 12), score("base", 1), score("student", 3)]
+ROUND = {"round": 0, "stage": "teaching", "yield": share(5, 12), "problems": 0, "excluded": 0}
+ROUND |= {"teacher": None, "student": None, "paired": None, "open": False, "reason": "tie"}
+ROUND |= {"self_learning": True}
+DUELS = {"rounds": [ROUND], "switch": None}
+
+
+def test_rows_are_base_student_teacher_and_then_the_paper():
+    lines = page(table(SCORES, TITLES), DUELS).splitlines()
+    rows = [line for line in lines[: lines.index("## Rounds")] if line.startswith("|")]
+    assert [row.split(" | ")[0] for row in rows[2:]] == [
+        "| base student, S",
+        "| tuned student",
+        "| teacher, T",
+        "| AutoCoder 33B (paper)",
+        "| AutoCoder-S 6.7B (paper)",
+        "| GPT-4 Turbo 2024-04 (paper)",
+    ]
+    assert rows[2] == "| base student, S | 5.0 [0.9, 23.6] | - | 20 |"
+    assert rows[5] == "| AutoCoder 33B (paper) | 90.9 | 78.0 | 164 |"
+    assert len({row.count("|") for row in rows}) == 1
+
+
+def test_a_subset_and_its_exceptions_are_said():
+    text = page(table([score(m, exceptions=["HumanEval/32"]) for m in TITLES], TITLES), DUELS)
+    assert "a subset of 20 of 164 tasks" in text
+    assert "HumanEval/32" in text
+    whole = page(table([score(m, tasks=164, plus=4) for m in TITLES], TITLES), DUELS)
+    assert "subset" not in whole
+    assert "| 3.0 [1.3, 6.9] | 2.4 [1.0, 6.1] | 164 |" in whole
+
+
+def test_a_benchmark_that_the_paper_does_not_have():
+    text = page(table([score(m, benchmark="own|one") for m in TITLES], TITLES), DUELS)
+    assert "own\\|one" in text
+    assert "| AutoCoder 33B (paper) | - | - | - |" in text
+
+
+@pytest.mark.parametrize(
+    ("scores", "word"),
+    [
+        ([], "no scores"),
+        (SCORES[:2], "no score of student on humaneval"),
+        ([*SCORES, SCORES[0]], "two scores of teacher"),
+        ([*SCORES, score("other")], "other"),
+    ],
+)
+def test_scores_that_make_no_table(scores, word):
+    with pytest.raises(UserError, match=word):
+        table(scores, TITLES)
+
+
+def test_the_funnel_names_every_loss():
+    stages = funnel(**REPORTS)["stages"]
+    assert [(s["stage"], s["in"], s["kept"]) for s in stages] == [
+        ("mined functions", 83, 67),
+        ("deduplicated", 67, 64),
+        ("sampled seeds", 64, 24),
+        ("dialogues", 24, 24),
+        ("verified", 24, 11),
+        ("train split", 11, 10),
+        ("decontaminated", 10, 8),
+        ("tagged", 8, 7),
+        ("trained", 7, 5),
+    ]
+    assert stages[4]["lost"] == {"unsolved-failed": 10, "vacuous": 3}
+    assert stages[6]["lost"] == {"near-benchmark": 1, "test-problem": 1}
+
+
+NUMBERS = [
+    ("seeds", "seeds"),
+    ("rounds", 0, "dialogues"),
+    ("rounds", 1, "verified"),
+    ("rounds", 0, "rejected", "vacuous"),
+    ("rounds", 0, "train"),
+    ("rounds", 1, "test"),
+    ("contamination", "compared", "dialogues"),
+    ("contamination", "kept"),
+    ("tagged", "dialogues"),
+    ("tagged", "untagged"),
+    ("tagged", "dropped", "token-in-text"),
+    ("training", "dialogues"),
+    ("training", "examples"),
+]
+
+
+@given(st.sampled_from(NUMBERS), st.sampled_from([-2, -1, 1, 5]))
+def test_any_figure_that_is_off_is_noticed(place, by):
+    reports = copy.deepcopy(REPORTS)
+    holder = reports
+    for key in place[:-1]:
+        holder = holder[key]
+    holder[place[-1]] += by
+    with pytest.raises(ValueError, match="funnel"):
+        funnel(**reports)
+
+
+def test_seeds_of_later_rounds_are_counted():
+    stages = funnel(**{**REPORTS, "rounds": _one_round()})["stages"]
+    assert stages[3]["lost"] == {"not-yet-used": 12}
+
+
+def _one_round():
+    train = {"verified": 10, "train": 10, "test": 0}
+    return [{"dialogues": 12, "rejected": {"vacuous": 2}, **train}]
+
+
+def test_the_summary_fits_a_terminal(tmp_path):
+    scores, stages = table(SCORES, TITLES), funnel(**REPORTS)
+    text = summary(scores, stages, DUELS, "results/laptop/scores.md")
+    lines = text.splitlines()
+    assert len(lines) <= HEIGHT
+    assert max(map(len, lines)) <= WIDTH
+    assert lines[-1] == "report: results/laptop/scores.md"
+    assert "base student, S" in text
+    assert "trained" in text
+    long = dict.fromkeys(TITLES, "x" * 200)
+    assert max(map(len, summary(table(SCORES, long), stages, DUELS, "p").splitlines())) <= WIDTH
+
+
+def test_what_was_paid_stands_above_the_place_of_the_report():
+    costs = "answers: $" + "1" * 99
+    lines = summary(table(SCORES, TITLES), funnel(**REPORTS), DUELS, "p", costs).splitlines()
+    assert lines[-2:] == [costs[:WIDTH], "report: p"] and len(lines) <= HEIGHT
+
+
+def test_the_summary_says_that_the_gate_only_would_open():
+    would = {**ROUND, "open": True, "reason": "student-ahead", "self_learning": False}
+    duels = {"rounds": [would], "switch": None}
+    text = summary(table(SCORES, TITLES), funnel(**REPORTS), duels, "p")
+    assert "round 0 (teaching): gate would open, student-ahead" in text
+
+
+def test_the_command_prints_the_summary(tmp_path):
+    shutil.copytree(SCRIPTS.parent / "config", tmp_path / "config")
+    results = tmp_path / "results" / "laptop"
+    results.mkdir(parents=True)
+    (results / "scores.json").write_text(json.dumps(table(SCORES, TITLES)))
+    (results / "funnel.json").write_text(json.dumps(funnel(**REPORTS)))
+    (results / "rounds.json").write_text(json.dumps(DUELS))
+    command = [sys.executable, SCRIPTS / "print_summary.py", "config/config.yaml"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
+    where = "results/laptop/scores.md"
+    expected = summary(table(SCORES, TITLES), funnel(**REPORTS), DUELS, where)
+    assert done.stdout == expected

@@ -1,0 +1,161 @@
+"""The duel: what counts as solved, what is left out, and what is told of it."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aiev.languages.interpreter import Interpreter
+from aiev.rounds.duel import grouped, judge, paired, problems_of, report, sample_seed, sound
+from aiev.sandbox.api import Limits, open_sandbox
+from aiev.sandbox.packages.service import Packages
+
+RIGHT = "def double(x):\n    return 2 * x"
+TESTS = "assert double(2) == 4\nassert double(0) == 0\nprint('All tests passed')"
+
+
+def dialogue(name="0-a", solution=RIGHT, tests=TESTS):
+    return {
+        "id": name,
+        "messages": [{"role": "user", "kind": "problem", "content": "Write double(x)."}],
+        "entry_point": "double",
+        "solution": solution,
+        "tests": tests,
+        "packages": [{"name": "numpy", "version": "2.1.0", "sha256": "0"}],
+    }
+
+
+def problem(**changes):
+    (made,) = problems_of([dialogue(**changes)])
+    return {**made, "packages": []}
+
+
+@pytest.fixture(scope="module")
+def interpreter(tmp_path_factory):
+    with open_sandbox("bubblewrap") as box:
+        packages = Packages(None, tmp_path_factory.mktemp("layers"))
+        yield Interpreter(box, Limits(wall_seconds=3, cpu_seconds=3, memory_mib=256), packages)
+
+
+def test_a_problem_shows_its_description_and_hides_its_tests():
+    (made,) = problems_of([dialogue()])
+    assert made["prompt"] == "Write double(x)." and made["packages"][0]["name"] == "numpy"
+    assert (made["reference"], made["tests"]) == (RIGHT, TESTS)
+
+
+@pytest.mark.parametrize(
+    ("solution", "outcome"),
+    [
+        (RIGHT, "passed"),
+        ("def double(x):\n    return x + x", "passed"),
+        ("def double(x):\n    return x", "failed"),
+        ("def other(x):\n    return 2 * x", "failed"),
+        ("def double(x:", "failed"),
+        ("", "no-code"),
+        ("  \n", "no-code"),
+        ("def double(x):\n    while True: pass", "timed-out"),
+        ("x = bytearray(10**10)\n" + RIGHT, "out-of-memory"),
+        # A program that leaves early, or pretends that it came to its end.
+        ("import sys\nsys.exit(0)", "failed"),
+        ("import os\nos._exit(0)", "failed"),
+        ("import os, sys\nprint('All tests passed', flush=True)\nos._exit(0)", "failed"),
+        ("def double(x):\n    raise SystemExit(0)", "failed"),
+    ],
+)
+def test_outcomes_of_solutions(solution, outcome, interpreter):
+    assert judge(problem(), solution, interpreter) == outcome
+
+
+def test_what_only_the_tests_need_is_imported_for_them(interpreter):
+    reference = "from __future__ import annotations\nimport math\nfrom math import floor as f\n"
+    tests = "assert math.isclose(double(f(2.5)), 4)"
+    made = problem(solution=reference + RIGHT, tests=tests)
+    assert judge(made, RIGHT, interpreter) == "passed"
+    assert judge(made, made["reference"], interpreter) == "passed"
+    assert judge(made, "from __future__ import annotations\n" + RIGHT, interpreter) == "passed"
+    # ... and never in the place of what the answer calls by that name.
+    assert judge(made, "def f(x):\n    return 7\n" + RIGHT, interpreter) == "failed"
+
+
+def test_tests_that_print_without_a_newline_hide_nothing(interpreter):
+    made = problem(tests="assert double(2) == 4\nprint('done', end='')")
+    assert judge(made, RIGHT, interpreter) == "passed"
+
+
+def test_a_problem_whose_reference_no_longer_passes_is_left_out(interpreter):
+    broken = problem(name="0-b", tests="assert double(2) == 5")
+    kept, excluded = sound([problem(), broken], interpreter)
+    assert [one["task_id"] for one in kept] == ["0-a"] and excluded == {"0-b": "failed"}
+
+
+def test_a_problem_whose_tests_need_what_nobody_was_told_is_left_out(interpreter):
+    helper = "import math\nLIMIT = 4\ndef same(a, b):\n    return math.isclose(a, b)\n" + RIGHT
+    tests = "answer = double(2)\nassert same(answer, 4) and math.floor(answer) == 4"
+    untold = problem(name="0-b", solution=helper, tests=tests)
+    own = "def same(a, b): return a == b\nassert same(double(2), 4)"
+    problems = [untold, problem(name="0-c", solution=helper, tests=own), problem()]
+    problems.append({**untold, "task_id": "0-d", "prompt": "Write `double(x)`, and `same(a, b)`."})
+    problems.append({**problem(name="0-e"), "prompt": "Write a function that doubles."})
+    kept, excluded = sound(problems, interpreter)
+    assert excluded == {"0-b": "untold-name", "0-e": "untold-name"}
+    assert [one["task_id"] for one in kept] == ["0-c", "0-a", "0-d"]
+
+
+def rows_of(*pairs):
+    return [
+        {
+            "id": str(number),
+            "teacher": {"greedy": "passed" if teacher else "failed", "samples": []},
+            "student": {"greedy": "passed" if student else "no-code", "samples": []},
+        }
+        for number, (teacher, student) in enumerate(pairs)
+    ]
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=40))
+def test_the_pairs_add_up(pairs):
+    found = paired(rows_of(*pairs))
+    counts = [found[key] for key in ("both", "neither", "only_student", "only_teacher")]
+    assert sum(counts) == len(pairs)
+    low, high = found["interval"]
+    assert -1 <= low <= high <= 1 and 0 < found["mcnemar_p"] <= 1
+    assert found["difference"] == pytest.approx((counts[2] - counts[3]) / len(pairs), abs=1e-6)
+
+
+def answer(tokens=5):
+    return {"prompt_tokens": tokens, "completion_tokens": 2 * tokens, "solution": RIGHT}
+
+
+MODELS = {m: {"name": m, "digest": m[0]} for m in ("teacher", "student")}
+
+
+def test_the_report_has_both_models_beside_each_other():
+    problems = [{"task_id": "0-a"}, {"task_id": "0-b"}]
+    outcomes = {
+        "teacher": {"0-a": ["passed", "failed"], "0-b": ["failed", "failed"]},
+        "student": {"0-a": ["passed", "passed"], "0-b": ["passed", "failed"]},
+    }
+    answers = {m: {"0-a": [answer(), answer()], "0-b": [answer()]} for m in MODELS}
+    found = report(3, problems, {"0-c": "failed"}, outcomes, answers, MODELS)
+    assert found["counts"] == {"test": 3, "excluded": 1, "compared": 2}
+    student = found["models"]["student"]
+    assert student["greedy"]["pass@1"] == 1 and student["digest"] == "s"
+    assert student["sampled"]["pass@1"] == 0.5 and student["sampled"]["samples"] == 1
+    assert (student["prompt_tokens"], student["completion_tokens"]) == (15, 30)
+    assert found["models"]["teacher"]["outcomes"] == {"failed": 1, "passed": 1}
+    assert found["paired"]["only_student"] == 1 and found["round"] == 3
+
+
+def test_a_duel_over_nothing_says_so():
+    found = report(0, [], {}, {m: {} for m in MODELS}, {m: {} for m in MODELS}, MODELS)
+    assert found["paired"] is None and found["models"]["student"]["greedy"] is None
+
+
+def test_samples_have_seeds_of_their_own():
+    seeds = {sample_seed(1, task, k) for task in ("0-a", "0-b") for k in range(5)}
+    assert len(seeds) == 10 and all(0 <= seed < 2**31 for seed in seeds)
+
+
+def test_takes_are_grouped_by_problem():
+    rows = [[{"task_id": "a", "n": take}, {"task_id": "b", "n": take}] for take in range(2)]
+    found = grouped([{"task_id": "b"}, {"task_id": "a"}], rows)
+    assert [row["n"] for row in found["a"]] == [0, 1] and list(found) == ["b", "a"]
