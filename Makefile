@@ -54,6 +54,7 @@ test: .venv  ## every test that this machine can run
 check: .venv  ## format, lint, schema, code hashes, dry run of every shipped config, here and on Slurm
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	PYTHONPATH=scripts $(BIN)/lint-imports --no-cache >.dry-run.log 2>&1 || { tail -n 40 .dry-run.log; exit 1; }
 	@$(BIN)/python -m pytest --collect-only -qq >.dry-run.log 2>&1 || { tail -n 20 .dry-run.log; exit 1; }
 	$(BIN)/snakefmt --check --compact-diff Snakefile rules
 	$(BIN)/python scripts/lint_workflow.py
@@ -84,6 +85,7 @@ sandbox-image: .venv  ## the image of the docker sandbox, in the engine that DOC
 	   $(BIN)/pip install --quiet --requirement envs/build.txt && \
 	   DS_BUILD_OPS=0 $(BIN)/pip install --quiet --no-build-isolation --requirement envs/lock.txt && \
 	   $(BIN)/pip install --quiet --no-deps --requirement envs/converter.txt && \
+	   $(BIN)/pip install --quiet --no-deps --no-build-isolation --editable . && \
 	   touch $@; \
 	 } >.venv.log 2>&1 || { tail -n 20 .venv.log; echo "set-up failed; the whole log is .venv.log"; exit 1; }
 

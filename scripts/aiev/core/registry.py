@@ -1,0 +1,82 @@
+"""Registries: what the config chooses by name, each in a file of its own.
+
+A registry is a package whose modules are the choices: the name is the module's, with `-` for `_`.
+Adding a choice is adding a file; nothing lists them. A name that ends in `.py` is the path of a
+file outside the package, so that a project may bring its own benchmark or recipe.
+
+A module is imported only once it is chosen, and does its heavy imports inside its functions:
+Snakemake reads the registries on every dry run.
+"""
+
+import importlib
+import importlib.util
+import pkgutil
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from aiev.core.errors import UserError
+
+
+@dataclass(frozen=True)
+class Registry:
+    """The choices of one kind.
+
+    what:      in messages: "benchmark kind".
+    package:   dotted name of the package that holds them.
+    attribute: the class that each module defines for it.
+    """
+
+    what: str
+    package: str
+    attribute: str
+
+    def names(self) -> list[str]:
+        """Names of the built-in choices, sorted."""
+        folder = importlib.import_module(self.package).__path__
+        # A module that starts with an underscore, and one called base, is shared by the others.
+        found = (module.name for module in pkgutil.iter_modules(folder))
+        return sorted(n.replace("_", "-") for n in found if n[0] != "_" and n != "base")
+
+    def source(self, name: str) -> str:
+        """What the code digest of a job that uses the choice must follow: the dotted name of its
+        module, or the path of its file. Raises UserError for a name that is unknown."""
+        if name.endswith(".py"):
+            if not Path(name).is_file():
+                raise UserError(f"no file for the {self.what}", where=name)
+            return name
+        if name not in self.names():
+            known = ", ".join(self.names())
+            hint = f"use one of {known}, or the path of a Python file"
+            raise UserError(f"no {self.what} is called {name!r}", hint=hint)
+        return f"{self.package}.{name.replace('-', '_')}"
+
+    def get(self, name: str) -> Any:
+        """The class of that name. Raises UserError for an unknown name or a file that cannot be
+        used."""
+        source = self.source(name)
+        if not name.endswith(".py"):
+            return getattr(importlib.import_module(source), self.attribute)
+        module = _from_file(Path(source), self.what)
+        if not hasattr(module, self.attribute):
+            raise UserError(f"defines no class {self.attribute}", where=source)
+        return getattr(module, self.attribute)
+
+
+def _from_file(path: Path, what: str) -> ModuleType:
+    name = "aiev_extension_" + re.sub(r"\W", "_", str(path.resolve()))
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        message = f"this {what} cannot be imported: {type(error).__name__}: {error}"
+        raise UserError(message, where=str(path)) from error
+    return module
