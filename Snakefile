@@ -22,7 +22,7 @@ include: "rules/evaluation.smk"
 include: "rules/report.smk"
 
 
-count_commands()
+begin()
 
 
 rule all:

@@ -3,6 +3,8 @@
 It imports nothing heavy: a dry run works wherever Snakemake does.
 """
 
+import contextlib
+import io
 import json
 import os
 import re
@@ -12,51 +14,58 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
-from aiev.engine.store import STORE
-from aiev.engine.codehash import PINNED, code_digest, known_code
 from aiev.config.load import check_config
-from aiev.core.hashing import of_directory, of_file, of_json
-from aiev.engine.environment import environment
 from aiev.core.errors import UserError
+from aiev.core.hashing import of_directory, of_json
+from aiev.engine import run_record
+from aiev.engine.codehash import PINNED, code_digest
+from aiev.engine.environment import environment
 from aiev.engine.run_lock import guard_directory, noted_exit, only_looks
 from aiev.engine.tampering import distrust_times, restore_changed
-from aiev.engine.snapshot import CONFIG, same_sources, take_snapshot
+from snakemake.cli import parse_args
 from snakemake.exceptions import WorkflowError
-from snakemake.sourcecache import infer_source_file
 
-CHECKOUT = Path(workflow.basedir)
-RUNS = workflow.is_main_process and not only_looks()
-
-
-def start_jobs_from(snapshot):
-    """Let every job start from the run's own copy of the workflow, wherever and whenever it starts.
-
-    Snakemake hands to a job's own Snakemake the Snakefile that it read first, and its config files.
-    """
-    first = next(iter(workflow._included))
-    workflow._included[first] = infer_source_file(str(snapshot / "Snakefile"))
-    workflow.config_settings.configfiles[:] = [snapshot / CONFIG]
-
-
-try:
-    check_config(config, CHECKOUT / "config")
-    guard_directory(workflow.is_main_process)
-    if workflow.is_main_process:
-        restore_changed(config["name"], only_look=only_looks())
-    if RUNS:
-        distrust_times(config["name"])
-        given = {key: config[key] for key in config if key != "resources"}
-        start_jobs_from(take_snapshot(CHECKOUT, given))
-except UserError as error:
-    raise WorkflowError(str(error)) from None
-except OSError as error:
-    hint = "free some space or mend its permissions, then run again"
-    reason = UserError(f"cannot begin: {error}", hint=hint)
-    raise WorkflowError(str(reason)) from None
-
-# Of the copy from here on, in the run and in its jobs.
 SOURCES = Path(workflow.basedir)
 SCRIPTS = SOURCES / "scripts"
+
+
+@contextlib.contextmanager
+def clear_errors():
+    """Let Snakemake print a user's mistake without a traceback."""
+    try:
+        yield
+    except UserError as error:
+        raise WorkflowError(str(error)) from None
+    except OSError as error:
+        hint = "free some space or fix its permissions, then run again"
+        reason = UserError(f"cannot begin: {error}", hint=hint)
+        raise WorkflowError(str(reason)) from None
+
+
+def asked_to_look():
+    """Whether Snakemake was asked to make nothing: a dry run, a lint, a summary."""
+    with contextlib.redirect_stderr(io.StringIO()):  # it names the profiles once more
+        _, options = parse_args(sys.argv[1:])
+    return only_looks(vars(options))
+
+
+LOOKS = workflow.is_main_process and asked_to_look()
+RUNS = workflow.is_main_process and not LOOKS
+
+with clear_errors():
+    # A job that waited in a queue goes on with the config that its run began with.
+    BEGUN = None if workflow.is_main_process else run_record.own_run()
+    if BEGUN:
+        config.update(BEGUN.config)
+        rules_now = {"rules": run_record.rules_digest(SOURCES)}
+        run_record.check_unchanged({"rules": BEGUN.rules}, rules_now)
+    else:
+        check_config(config, SOURCES / "config")
+    guard_directory(workflow.is_main_process, LOOKS)
+    if workflow.is_main_process:
+        restore_changed(config["name"], only_look=LOOKS)
+    if RUNS:
+        distrust_times(config["name"])
 
 RUN = config["name"]
 SHARDS = [f"{number:03d}" for number in range(config["seeds"]["shards"])]
@@ -67,7 +76,8 @@ MODELS = ["base", "student", "teacher"]
 TEACHER = config["models"]["teacher"]
 STUDENT = config["models"]["student"]
 RESOURCES = config["resources"]
-OPTIONS = "--log {log} --code {params.code} --params {params.settings:q} "
+OPTIONS = "--log {log} --params {params.settings:q} "
+CODE = {}
 
 
 wildcard_constraints:
@@ -107,22 +117,26 @@ def untrained(round_number):
     return before(round_number, "student") or base
 
 
-def code(script):
-    """Digest of a script and of all of the project that it imports; its parts go on record."""
-    path = SCRIPTS / f"{script}.py"
-    return code_digest(path) if only_looks() else known_code(path, STORE / "code")
+def code(script, *modules):
+    """Digest of the code of a rule's script.
 
-
-def count_commands():
-    """Let what a rule's command does with files, and the environment, count among its parameters.
-
-    Snakemake looks at neither (`code` is no trigger of ours: it would rerun on a comment).
+    modules: what a registry loads for it by name; see Registry.source.
     """
-    if RUNS:
-        try:
-            same_sources(CHECKOUT, SOURCES)
-        except UserError as error:
-            raise WorkflowError(str(error)) from None
+    key = run_record.code_key(script, modules)
+    if key not in CODE:
+        known = BEGUN.code.get(key) if BEGUN else None
+        digest_of = run_record.recorded_code if RUNS else code_digest
+        with clear_errors():
+            CODE[key] = known or digest_of(SCRIPTS / f"{script}.py", modules)
+    return CODE[key]
+
+
+def begin():
+    """Complete the rules, and write down what the run begins with.
+
+    Snakemake looks neither at what a rule's command does with files nor at the environment
+    (`code` is no trigger of ours: it would rerun on a comment). So both become parameters.
+    """
     around = environment(SOURCES / "envs")
     for each in workflow.rules:
         if each.shellcmd:
@@ -130,29 +144,32 @@ def count_commands():
             wiring = each.shellcmd.partition(OPTIONS)[2].split()
             pinned = each.params.get("code") == PINNED
             each.set_params(made_by=of_json([wiring, "" if pinned else around]))
+    if RUNS:
+        with clear_errors():
+            begun = run_record.Record(
+                run=os.environ[run_record.RUN],
+                config=config,
+                rules=run_record.rules_digest(SOURCES),
+                environment=around,
+                code=CODE,
+                files=run_record.input_digests(SOURCES),
+            )
+            run_record.write_record(begun)
 
 
-def main(script, aside=None):
+def main(script, *modules, aside=None, pinned=False):
     """Start of a job's command: the script in this very environment, its parameters and log.
 
+    modules: what a registry loads for it by name; see Registry.source.
     aside: config values that a job needs and that decide nothing about its outputs. They stand in
     the command alone, where a change in them makes no job stale.
+    pinned: a declared digest decides the outputs, whatever code makes them.
     """
-    words = shlex.quote(as_json(aside or {})).replace("{", "{{").replace("}", "}}")
-    own = f"--aside {words} " if aside else ""
-    path = (
-        shlex.quote(str(SCRIPTS / f"{script}.py")).replace("{", "{{").replace("}", "}}")
-    )
-    return f"{shlex.quote(sys.executable)} {path} {own}{OPTIONS}"
-
-
-def copied(**inputs):
-    """For `main(aside=)`: digests of those inputs of a job that lie among the run's own sources.
-
-    Others may be large, and are not read here."""
-    places = {name: SOURCES / path for name, path in inputs.items()}
-    own = {n: p for n, p in places.items() if p.is_relative_to(SOURCES) and p.is_file()}
-    return {"copied": {name: of_file(place) for name, place in own.items()}}
+    words = [sys.executable, str(SCRIPTS / f"{script}.py")]
+    words += ["--modules", *modules] if modules else []
+    words += ["--pinned"] if pinned else []
+    words += ["--aside", as_json(aside)] if aside else []
+    return shlex.join(words).replace("{", "{{").replace("}", "}}") + f" {OPTIONS}"
 
 
 def resource_file(name):

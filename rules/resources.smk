@@ -23,7 +23,7 @@ rule fetch_resource:
         # The declared digest decides the bytes, whatever code fetches them.
         code=PINNED,
     shell:
-        main("fetch_resource") + "--resource {output:q}"
+        main("fetch_resource", pinned=True) + "--resource {output:q}"
 
 
 rule prepare_student:

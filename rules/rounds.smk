@@ -68,7 +68,7 @@ if config["rounds"]["recorded"]:
             settings=settings(),
             code=code("take_dialogues"),
         shell:
-            main("take_dialogues", aside=copied(recorded=config["rounds"]["recorded"]))
+            main("take_dialogues")
             + "--seeds {input.seeds:q} --recorded {input.recorded:q} --dialogues {output:q}"
 
 
@@ -117,7 +117,7 @@ rule train_student:
         settings=settings("training"),
         code=code("train_model"),
     shell:
-        main("train_model", aside=copied(deepspeed=config["training"]["deepspeed"]))
+        main("train_model")
         + "--student {input.student:q} --data {input.data:q} --deepspeed {input.deepspeed:q}"
         + " --model {output.model:q} --digest {output.digest:q} --report {output.report:q}"
 

@@ -27,6 +27,6 @@ rule train_model:
         settings=settings("training"),
         code=code("train_model"),
     shell:
-        main("train_model", aside=copied(deepspeed=config["training"]["deepspeed"]))
+        main("train_model")
         + "--student {input.student:q} --data {input.data:q} --deepspeed {input.deepspeed:q}"
         + " --model {output.model:q} --digest {output.digest:q} --report {output.report:q}"

@@ -5,8 +5,6 @@ import re
 import pytest
 from project import DIALOGUES
 
-from aiev.core.hashing import of_file
-
 pytestmark = pytest.mark.workflow
 
 
@@ -34,21 +32,6 @@ def test_how_many_containers_there_are_decides_nothing(project):
     assert handed(project) == before
     project.config["sandbox"]["docker"] = {"runtime": "another"}
     assert handed(project) != before
-
-
-def test_a_job_is_told_the_digests_of_the_sources_that_it_reads(project, tmp_path):
-    place = project.root / "config/deepspeed/zero2.json"
-    assert copied(project) == {of_file(place)}
-    elsewhere = tmp_path / "zero.json"
-    elsewhere.write_bytes(place.read_bytes())
-    project.config["training"] = {"deepspeed": str(elsewhere)}
-    assert copied(project) == set(), "what is no source is not read while the run is planned"
-
-
-def copied(project) -> set[str]:
-    code, said = project.run("all", "--dry-run", "--printshellcmds")
-    assert code == 0, said
-    return set(re.findall(r'"copied": \{"deepspeed": "(\w+)"', said))
 
 
 def test_gpus_and_tasks_follow_from_the_config(project):

@@ -7,6 +7,7 @@ from typing import Any
 
 from aiev.core.errors import UserError
 from aiev.core.hashing import of_json, of_path
+from aiev.engine.codehash import ENGINE
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Action:
     def description(self) -> dict[str, Any]:
         """All that decides the outputs; digests only, so that it holds on any machine."""
         return {
+            "engine": ENGINE,
             "rule": self.rule,
             "code": self.code,
             "environment": self.environment,

@@ -1,190 +1,207 @@
-"""The meaning of code, as a digest: what must change for a job to be stale.
+"""Digest the meaning of code: a job is stale when the digest of what it can run has changed.
 
-The digest of a script covers its normalised syntax tree and that of every project module that it
-reaches: through absolute, relative and lazy imports, and where a string names a module or a
-neighbouring file, which is how a server or a program for the sandbox is started. Comments,
-docstrings, layout and the order of neighbouring imports do not count. Data files in a reached
-package (prompt templates) count by their bytes.
+The digest of a script covers its syntax tree and that of every project module that it reaches:
+through absolute, relative and lazy imports, and through strings that hold a dotted module name or
+the path of a neighbouring .py file, which is how servers and programs for the sandbox are started.
+Comments, docstrings, layout and the order of neighbouring imports do not count. Data files of a
+reached package (prompt templates) count by their bytes.
 
-It is a digest of parts: every function at the top of a module, every method, what is left of each
-class and of the module, and every data file. So it can be said which of them changed.
+What nothing here can see are modules that are loaded by a computed name. Ruff refuses such calls
+(pyproject.toml, banned-api) but for the registry's, whose choices the rules name: see `modules`.
+
+The build layer itself does not count: see PLUMBING.
+
+A digest is made of parts: every top-level function, every method, what is left of each class and
+of the module, and every data file. `make why` names the parts that changed.
 """
 
 import ast
-import os
+import re
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
-from aiev.core.files import write_json
-from aiev.core.hashing import of_bytes, of_json
-from aiev.engine.imports import imports_of
+from aiev.core.errors import UserError
+from aiev.core.hashing import of_bytes, of_json, of_text
 
+ENGINE = 1
+"""Stands for all of PLUMBING in every action's key. Raise it by hand when the meaning of a key or
+of a stored entry changes; everything is then made again."""
+
+PLUMBING = (
+    "aiev/engine/",
+    *(f"aiev/core/{name}.py" for name in ("errors", "locks", "log", "process")),
+)
+"""Modules that are part of no digest. They run jobs and report on them, and decide no output: what
+makes data cannot import the engine (import-linter checks it), and the others only tell users."""
+
+PINNED = "pinned"
+"""Stands for the code where a declared digest fixes the outputs, whatever code makes them."""
+
+_MODULE = re.compile(r"\.*[A-Za-z_]\w*(\.\w+)+")
+_FILE = re.compile(r"[\w.-]+(/[\w.-]+)*\.py")
 _FUNCTION = ast.FunctionDef | ast.AsyncFunctionDef
+_IMPORT = ast.Import | ast.ImportFrom
 
 
-def code_digest(script: Path) -> str:
-    """Digest of all project code that `script` can run; its directory is the import root.
-
-    Raises UserError for an import that cannot be followed (a computed module name, a path).
-    """
-    return digest_of_parts(code_parts(script), Path(script).name)
+def code_digest(script: Path, modules: Iterable[str] = ()) -> str:
+    """Digest of all project code that `script` can run; see `code_parts`."""
+    return digest_of_parts(code_parts(script, modules), Path(script).name)
 
 
 def digest_of_parts(parts: dict[str, str], script: str) -> str:
-    """Digest of the code whose parts these are. The name of the script itself is left out, so that
+    """Digest of the code that has these parts. The name of the script itself is left out, so that
     renaming a rule's main alone reruns nothing."""
     own = f"{script}: "
     return of_json(sorted((name.removeprefix(own), digest) for name, digest in parts.items()))
 
 
-PINNED = "pinned"
-"""Stands for the code where a declared digest fixes the outputs, whatever makes them."""
-
-
-def known_code(script: Path, directory: Path, claimed: str = "") -> str:
-    """Digest of the script's code, with its parts on record in `directory` as <digest>.json.
-
-    claimed: the digest when the run began. Believed if that record is younger than every file of
-    the code: somebody may work on it while a run goes on.
-    """
-    record = directory / f"{claimed}.json"
-    if claimed and record.is_file():
-        files = (p for p in Path(script).resolve().parent.rglob("*") if p.suffix != ".pyc")
-        newest = max(p.stat().st_mtime_ns for p in files if p.is_file())
-        if newest < record.stat().st_mtime_ns:
-            return claimed
-    parts = code_parts(script)
-    digest = digest_of_parts(parts, Path(script).name)
-    record = directory / f"{digest}.json"
-    if record.is_file():
-        os.utime(record)
-    else:
-        write_json(record, parts)
-    return digest
-
-
-def code_parts(script: Path) -> dict[str, str]:
-    """The parts of the code that `script` can run, by name, and their digests, for example
+def code_parts(script: Path, modules: Iterable[str] = ()) -> dict[str, str]:
+    """Digests of the parts of the code that `script` can run, by name, for example
     "aiev/recipes/aiev_instruct/roles.py: Programmer.revise" or "aiev/rounds/prompts/duel.md".
 
-    Raises UserError for an import that cannot be followed (a computed module name, a path).
+    script: its directory is the import root.
+    modules: what a registry loads for this job: dotted names, or paths of files outside.
+    Raises UserError for a module that does not exist or cannot be parsed.
     """
-    script = Path(script).resolve()
-    root = script.parent
+    root = Path(script).resolve().parent
+    todo = [Path(script).resolve()]
+    for module in modules:
+        outside = module.endswith(".py")
+        place = Path(module) if outside else root / module.replace(".", "/")
+        if not (place if outside else place.with_suffix(".py")).is_file() and not place.is_dir():
+            raise UserError("no such module, though a rule's code depends on it", where=module)
+        todo += [place.resolve()] if outside else _files_of(root, module)
     seen: set[Path] = set()
     parts: dict[str, str] = {}
-    todo = [script]
     while todo:
         path = todo.pop()
-        if path in seen:
+        # A file outside has no name that all machines share but its own.
+        name = path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
+        if path in seen or name.startswith(PLUMBING):
             continue
         seen.add(path)
-        name = path.relative_to(root).as_posix()
+        data = path.read_bytes()
         if path.suffix != ".py":
-            parts[name] = of_bytes(path.read_bytes())
+            parts[name] = of_bytes(data)
             continue
-        found, imports = _module(path)
-        parts.update((f"{name}: {part}", digest) for part, digest in found)
-        for module in imports:
-            todo.extend(_files_of(root, path, module))
+        try:
+            found_parts, names = _module(data)
+        except (SyntaxError, ValueError) as error:
+            raise UserError(f"not Python: {error}", where=str(path)) from error
+        parts.update((f"{name}: {part}", digest) for part, digest in found_parts)
+        for other in names:
+            todo += _files_of(root, other, path.parent)
     return parts
 
 
 @cache
-def _module(path: Path) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
-    """Parts of one module with their digests, and the names that it imports (relative ones with
-    their dots)."""
-    tree = ast.parse(path.read_text("utf-8"), filename=str(path))
-    imports = tuple(dict.fromkeys(imports_of(tree, path)))
-    parts: dict[str, list] = {"(module)": []}
-    parts["(module)"] = [_normal(_take_apart(_without_docstrings(tree), "", parts))]
-    return tuple((name, of_json(found)) for name, found in parts.items()), imports
+def _module(source: bytes) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
+    """Parts of one module with their digests, and the names of what it may load."""
+    tree = ast.parse(source)
+    names = tuple(dict.fromkeys(names_in(tree)))
+    parts: dict[str, list[str]] = {}
+    rest = ast.dump(_take_apart(_meaning_only(tree), "", parts))
+    found = [("(module)", of_text(rest))]
+    return tuple(found + [(name, of_json(dumps)) for name, dumps in parts.items()]), names
 
 
-def _take_apart(block: ast.Module | ast.ClassDef, prefix: str, parts: dict[str, list]):
-    """Put the functions of a module or class into `parts`, and leave their names in their place:
-    the order of definitions can matter, as in a class's fields or a decorator's register."""
-    for number, node in enumerate(block.body):
-        if isinstance(node, ast.ClassDef) and not prefix:
-            name = node.name
-            found = _normal(_take_apart(node, f"{name}.", parts))
-        elif isinstance(node, _FUNCTION):
-            name = f"{prefix}{node.name}"
-            found = _normal(node)
-        else:
-            continue
-        # The same name again: both count, under it.
-        parts.setdefault(name, []).append(found)
-        block.body[number] = ast.Expr(ast.Constant(f"defined here: {name}"))
-    return block
+def names_in(tree: ast.AST) -> Iterator[str]:
+    """Yield the modules that a module imports or mentions in strings, relative ones with their
+    dots, and paths of .py files. Some are of no module, as `a` in `from x import a`."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = "." * node.level + (node.module or "")
+            yield base
+            glue = "" if base.endswith(".") else "."
+            yield from (f"{base}{glue}{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            if _FILE.fullmatch(node.value):
+                yield node.value
+            if _MODULE.fullmatch(node.value):
+                yield node.value
+                yield f".{node.value}"
+                yield f"{node.value}.__main__"
 
 
-def _files_of(root: Path, importer: Path, module: str) -> list[Path]:
-    """Project files behind an imported name; [] when it is not the project's."""
-    dots = len(module) - len(module.lstrip("."))
-    base = root
-    if dots:
-        base = importer.parent
-        for _ in range(dots - 1):
-            base = base.parent
+def _files_of(root: Path, name: str, folder: Path | None = None) -> list[Path]:
+    """Project files behind a name in a module of `folder`; [] where it is not the project's.
+
+    A package counts with its __init__.py and its data files; a folder without __init__.py can be
+    imported too.
+    """
+    if name.endswith(".py"):
+        places = [(base / name).resolve() for base in (root, folder or root)]
+        return [p for p in dict.fromkeys(places) if p.is_file() and p.is_relative_to(root)]
+    dots = len(name) - len(name.lstrip("."))
+    base = (folder or root) if dots else root
+    for _ in range(dots - 1):
+        base = base.parent
     files: list[Path] = []
-    for part in module.strip(".").split(".") if module.strip(".") else []:
+    for part in filter(None, name.strip(".").split(".")):
         base = base / part
         if base.with_suffix(".py").is_file():
             files.append(base.with_suffix(".py"))
-        elif (base / "__init__.py").is_file():
-            files.append(base / "__init__.py")
-            files += [
-                p
-                for folder in (base, base / "prompts")
-                if folder.is_dir()
-                for p in sorted(folder.iterdir())
-                if p.is_file() and p.suffix not in (".py", ".pyc") and p.name[0] != "."
-            ]
+        elif base.is_dir():
+            files += [base / "__init__.py"] if (base / "__init__.py").is_file() else []
+            files += _data_of(base)
         else:
             break
     return files
 
 
-def _without_docstrings(tree: ast.Module) -> ast.Module:
+def _data_of(package: Path) -> Iterator[Path]:
+    """Yield the data files of a package, also those in its folders that hold no code."""
+    for path in sorted(package.iterdir()):
+        if path.name[0] == "." or path.name == "__pycache__":
+            continue
+        if path.is_file() and path.suffix not in (".py", ".pyc"):
+            yield path
+        elif path.is_dir() and not any(path.glob("*.py")):
+            yield from _data_of(path)
+
+
+def _meaning_only(tree: ast.Module) -> ast.Module:
+    """Remove docstrings, and sort each run of neighbouring imports."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            first = node.body[0] if node.body else None
-            if (
-                isinstance(first, ast.Expr)
-                and isinstance(first.value, ast.Constant)
-                and isinstance(first.value.value, str)
-            ):
-                node.body = node.body[1:]
+        if isinstance(node, ast.Module | ast.ClassDef | _FUNCTION) and ast.get_docstring(node):
+            node.body = node.body[1:]
+        for field in ("body", "orelse", "finalbody"):
+            block = getattr(node, field, None)
+            if isinstance(block, list):
+                setattr(node, field, _sort_imports(block))
     return tree
 
 
-def _normal(node):
-    """Syntax tree as JSON: types and fields, no positions; empty fields left out, so that the
-    digest does not move when a Python version adds an optional field."""
-    if isinstance(node, ast.AST):
-        fields = ((name, _normal(value)) for name, value in ast.iter_fields(node))
-        return [type(node).__name__, {n: v for n, v in fields if v not in (None, [])}]
-    if isinstance(node, list):
-        return _sort_imports([_normal(item) for item in node])
-    if isinstance(node, str | int | bool) or node is None:
-        return node
-    return repr(node)
+def _sort_imports(block: list[ast.AST]) -> list[ast.AST]:
+    done: list[ast.AST] = []
+    run: list[ast.AST] = []
+    for node in block:
+        if isinstance(node, _IMPORT):
+            run.append(node)
+        else:
+            done += [*sorted(run, key=ast.dump), node]
+            run = []
+    return done + sorted(run, key=ast.dump)
 
 
-def _sort_imports(items: list) -> list:
-    """Sort each run of neighbouring import statements."""
-
-    def is_import(item) -> bool:
-        return isinstance(item, list) and bool(item) and item[0] in ("Import", "ImportFrom")
-
-    done: list = []
-    run: list = []
-    for item in [*items, None]:
-        if is_import(item):
-            run.append(item)
+def _take_apart(
+    block: ast.Module | ast.ClassDef, prefix: str, parts: dict[str, list[str]]
+) -> ast.Module | ast.ClassDef:
+    """Move the functions of a module or class into `parts`. Their names stay in their place: the
+    order of definitions can matter, as in a class's fields or a decorator's register."""
+    for number, node in enumerate(block.body):
+        if isinstance(node, ast.ClassDef) and not prefix:
+            name = node.name
+            dump = ast.dump(_take_apart(node, f"{name}.", parts))
+        elif isinstance(node, _FUNCTION):
+            name = f"{prefix}{node.name}"
+            dump = ast.dump(node)
+        else:
             continue
-        done += sorted(run, key=of_json)
-        run = []
-        done.append(item)
-    return done[:-1]
+        # The same name again: both count, under it.
+        parts.setdefault(name, []).append(dump)
+        block.body[number] = ast.Expr(ast.Constant(f"defined here: {name}"))
+    return block

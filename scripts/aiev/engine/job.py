@@ -18,10 +18,11 @@ from aiev.core.hashing import of_json, of_path
 from aiev.core.log import log, start_log
 from aiev.core.process import follow_workflow, raise_on_terminate
 from aiev.engine.action import Action, key_of
-from aiev.engine.codehash import PINNED, known_code
+from aiev.engine.codehash import PINNED, code_digest
 from aiev.engine.environment import environment
 from aiev.engine.run_lock import note_exit, only_writer
-from aiev.engine.store import STORE, Store, move, open_store, remove
+from aiev.engine.run_record import Record, check_unchanged, code_key, own_run
+from aiev.engine.store import Store, move, open_store, remove
 
 Narrow = Callable[[dict[str, list[Path]], dict[str, Any]], tuple[dict[str, list[Path]], dict]]
 """Inputs by name and parameters -> those that count."""
@@ -37,8 +38,7 @@ class Job:
     inputs:  name -> files or directories, as named on the command line.
     params:  the config values that this job uses, and no others.
     aside:   config values that decide nothing about the outputs, and so are not in the action's
-             key: the ledger's place, the budget, where models are served; and under `copied` the
-             digests of inputs as they were when the run began.
+             key: the ledger's place, the budget, where models are served.
     remarks: what else the record of this job shall say, put there by the main: which answers it
              used. They decide nothing either.
     """
@@ -117,9 +117,10 @@ def run_job(
         if arguments.describe:
             print(json.dumps(_describe(action, stored)))
         else:
+            if run := own_run():
+                _check_sources(run, action, arguments.modules)
             written = [path for paths in action.outputs.values() for path in paths]
             with only_writer(written):
-                _as_copied(action, json.loads(arguments.aside))
                 _sweep(written)
                 _run(main, action, arguments, stored)
     except KeyboardInterrupt:
@@ -145,13 +146,13 @@ def _action(
     outputs: tuple[str, ...],
     narrow: Narrow | None,
 ) -> Action:
-    pinned = arguments.code == PINNED
+    pinned = arguments.pinned
     given, params = {n: getattr(arguments, n) for n in inputs}, json.loads(arguments.params)
     if narrow:
         given, params = narrow(given, params)
     return Action(
         rule=script.stem,
-        code=PINNED if pinned else known_code(script, STORE / "code", arguments.code),
+        code=PINNED if pinned else code_digest(script, arguments.modules),
         params=params,
         inputs=given,
         outputs={name: getattr(arguments, name) for name in outputs},
@@ -159,14 +160,14 @@ def _action(
     )
 
 
-def _as_copied(action: Action, aside: dict[str, Any]) -> None:
-    """Raise UserError for an input that was edited since the run copied its sources: another of its
-    jobs may have read it as it was."""
-    for name, digest in aside.get("copied", {}).items():
-        (path,) = action.inputs[name]
-        if of_path(path) != digest:
-            hint = "run again: that run works with it as it is now"
-            raise UserError("changed while the run worked", where=str(path), hint=hint)
+def _check_sources(run: Record, action: Action, modules: list[str]) -> None:
+    """Raise UserError where the job's code, its environment or an input among the sources is no
+    longer what the run began with: another of its jobs may have used what was there before."""
+    names = [path.as_posix() for paths in action.inputs.values() for path in paths]
+    check_unchanged(run.files, {name: of_path(Path(name)) for name in names if name in run.files})
+    if action.code != PINNED:
+        check_unchanged(run.code, {code_key(action.rule, modules): action.code})
+        check_unchanged({"envs": run.environment}, {"envs": action.environment})
 
 
 def _describe(action: Action, stored: bool) -> dict[str, Any]:
@@ -199,7 +200,8 @@ def _parse(argv: list[str], inputs: tuple[str, ...], outputs: tuple[str, ...]):
         parser.add_argument(f"--{name}", nargs="+", type=Path, required=True)
     parser.add_argument("--params", default="{}", help="config values, as JSON")
     parser.add_argument("--aside", default="{}", help="values that decide no output, as JSON")
-    parser.add_argument("--code", default="", help="digest of the code; computed when not given")
+    parser.add_argument("--modules", nargs="*", default=[], help="loaded by a registry")
+    parser.add_argument("--pinned", action="store_true", help="a declared digest fixes the outputs")
     parser.add_argument("--describe", action="store_true", help="say what decides the outputs")
     parser.add_argument("--log", type=Path, default=None)
     return parser.parse_args(argv)

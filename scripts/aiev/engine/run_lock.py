@@ -1,87 +1,75 @@
 """One run in a directory at a time, one writer of a file, and no stale lock after a kill.
 
-Snakemake's own lock is a file that outlives a SIGKILL. The kernel's lock taken here does not: who
-holds it knows that Snakemake's is stale. It stands on the ground floor and imports no Snakemake.
+Snakemake's own lock is a file that outlives a SIGKILL. The kernel's lock taken here does not: the
+process that holds it knows that Snakemake's is stale. This module imports no Snakemake.
 
 On a cluster the jobs of a run outlive it. Its name is in their environment, and that of the
-directory's newest run in a file: a job that was still waiting in the queue when another run began
-ends before it touches anything, and one that was at work then keeps its successor waiting.
+directory's newest run in .aiev/run.json: a job that was still waiting in the queue when another run
+began ends before it touches anything, and one that was at work then keeps its successor waiting.
 """
 
 import contextlib
 import os
-import re
 import socket
-import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from aiev.core.errors import UserError
 from aiev.core.hashing import of_json
 from aiev.core.locks import hold, try_lock
 from aiev.core.log import log
 from aiev.core.process import WORKFLOW, identity
-
-RUN = "AIEV_RUN"
-"""Environment variable with the name of the run that a job belongs to, on whatever host it is."""
+from aiev.engine.run_record import RUN, Record, own_run, write_record
 
 LOCK = Path(".aiev/lock")
-NEWEST = Path(".aiev/run")
 WRITING = Path(".aiev/writing")
 STOPPED = Path(".aiev/stopped")
-LOOKS_ONLY = {
-    *("-n", "--dry-run", "--dryrun", "--lint", "--unlock", "-h", "--help", "-v", "--version"),
-    *("--dag", "--d3dag", "--rulegraph", "--filegraph", "--report", "--print-compilation"),
-    *("-S", "--summary", "-D", "--detailed-summary", "--containerize", "--export-cwl"),
-    *("-l", "--list", "--list-rules", "--lt", "--list-target-rules", "--list-conda-envs"),
-    *("--lc", "--list-changes", "--li", "--list-input-changes", "--lp", "--list-params-changes"),
-    *("--lu", "--list-untracked"),
-}  # fmt: skip
-"""Options with which Snakemake 9.27 makes nothing and takes nothing away; not those that also run
-(--report-after-run), nor those that touch, archive, or delete outputs or metadata."""
-_LOOKS_SHORT = re.compile(r"-[Ffkp]*n[Ffkpq]*")
-"""Short options in one word, as in `-np`."""
+LOOKING = (
+    *("dryrun", "lint", "list_rules", "list_target_rules", "print_compilation", "containerize"),
+    *("dag", "rulegraph", "filegraph", "d3dag", "unlock", "list_conda_envs", "list_untracked"),
+    *("list_changes", "list_input_changes", "list_params_changes", "summary", "detailed_summary"),
+)
+"""Options of Snakemake, by their names in its parser, with which it makes and removes nothing. Not
+those that touch, archive or delete outputs or metadata."""
+
 _held = []
 
 
-def only_looks() -> bool:
-    """Whether this process was asked to make nothing."""
-    words = sys.argv[1:]
-    options = {word.partition("=")[0] for word in words}  # also --report=report.html
-    return bool(LOOKS_ONLY & options or any(map(_LOOKS_SHORT.fullmatch, words)))
+def only_looks(options: Mapping[str, Any]) -> bool:
+    """Whether Snakemake was asked to make nothing.
+
+    options: of the command line and the profiles, as Snakemake's own parser returns them.
+    """
+    report = options["report"] or options["reporter"]
+    return (
+        any(options[name] for name in LOOKING)
+        or options["executor"] == "dryrun"
+        or bool(report and not options["report_after_run"])
+    )
 
 
-def guard_directory(is_main: bool) -> None:
+def guard_directory(is_main: bool, looks: bool) -> None:
     """Make this process the directory's one run, unless it only looks.
 
     is_main: false in the processes that Snakemake starts for single jobs.
     Jobs started from here end with this process: its identity goes into their environment.
-    Raises UserError when another run lives here, or a job's run is no longer the newest.
+    Raises UserError when another run is active here, or a job's run is no longer the newest.
     """
     os.environ[WORKFLOW] = identity(os.getpid()) or ""
     if not is_main:
-        _belong_to_newest()
-    if not is_main or _held or only_looks():
+        own_run()
+    if not is_main or _held or looks:
         return
-    # Held for ever: the lock is released when this process ends, however it ends.
+    # Held until this process ends, however it ends.
     hint = "wait for it or stop it; a dry run (-n) may look meanwhile"
-    _held.append(hold(LOCK, "another run works in this directory", hint))
+    _held.append(hold(LOCK, "another run is active in this directory", hint))
     os.environ[RUN] = f"{socket.gethostname()}:{os.environ[WORKFLOW]}"
-    NEWEST.write_text(os.environ[RUN], "utf-8")
+    # Jobs of an older run, still in a queue, are superseded from now on.
+    write_record(Record(os.environ[RUN]))
     for stale in Path(".snakemake/locks").glob("*.lock"):
         stale.unlink(missing_ok=True)
-
-
-def _belong_to_newest() -> None:
-    own, newest = os.environ.get(RUN), NEWEST.read_text("utf-8") if NEWEST.exists() else ""
-    if own and newest and own != newest:
-        raise UserError(
-            f"this job is of the run {own}, and another one has begun since",
-            where=str(NEWEST),
-            hint=f"nothing: the run {newest} does this job's work",
-        )
 
 
 @contextmanager
@@ -93,11 +81,11 @@ def only_writer(paths: Iterable[Path], every: float = 0.5) -> Iterator[None]:
     names = sorted(path.as_posix() for path in paths)
     lock = WRITING / of_json(names)[:32]
     lock.parent.mkdir(parents=True, exist_ok=True)
-    told = False
+    warned = False
     while (descriptor := try_lock(lock)) is None:
-        if not told:
+        if not warned:
             log.warning("waiting: %s still writes %s", _writer(lock) or "another job", names[0])
-        told = True
+        warned = True
         time.sleep(every)
     try:
         job = os.environ.get("SLURM_JOB_ID")

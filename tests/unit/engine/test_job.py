@@ -341,16 +341,6 @@ def test_bad_parameters_are_no_traceback(project):
     assert done.returncode != 0 and "Traceback" not in done.stderr
 
 
-def test_an_input_that_was_edited_since_the_run_began_ends_the_job(project):
-    project.write(UPPER)
-    aside = json.dumps({"copied": {"source": of_path(project.root / "in.txt")}})
-    assert project.run(aside=aside).returncode == 0
-    (project.root / "in.txt").write_text("edited")
-    done = project.run(aside=aside)
-    assert done.returncode == 2 and "changed while the run worked\n  where: in.txt" in done.stderr
-    assert (project.root / "out.txt").read_text() == "INPUT"
-
-
 def test_what_stands_aside_is_known_to_the_job_and_decides_nothing(project):
     project.write(f"print(job.aside['ledger'])\n{UPPER}")
     assert project.run(aside='{"ledger": "here"}').stdout == "here\n"
