@@ -92,6 +92,20 @@ class Ledger:
         write_text(self.path(key), dump_line(entry) + "\n")
         return Answer(**body, key=key)
 
+    def get(self, key: dict[str, Any]) -> str | None:
+        """The text kept for `key` by `put`; raises as `find`."""
+        answer = self.find(key)
+        return answer and answer.text
+
+    def put(self, key: dict[str, Any], text: str) -> None:
+        """Keep a text that no model wrote, such as a resolution of packages: an entry without
+        tokens."""
+        self.add(key, Answer(text, "resolved", 0, 0))
+
+    def place(self, key: dict[str, Any]) -> str:
+        """Where the entry of `key` lies, for messages."""
+        return str(self.path(of_json(key)))
+
     @asynccontextmanager
     async def alone(self, key: str) -> AsyncIterator[None]:
         """Let no other process ask the same for the length of the block: it is paid for once.

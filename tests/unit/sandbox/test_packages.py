@@ -54,7 +54,7 @@ def make(tmp_path):
     def make(**settings):
         ledger = Ledger(tmp_path / "ledger", settings.pop("mode", "record"))
         return Packages(
-            **{"ledger": ledger, "store": tmp_path / "store", "allow": NAMES, **settings}
+            **{"records": ledger, "store": tmp_path / "store", "allow": NAMES, **settings}
         )
 
     return make
@@ -119,7 +119,7 @@ def test_packages_with_what_they_need(make, index, tmp_path, monkeypatch):
     wheel(index, "beta", "2.0", {"beta_data/x.txt": "x"})
     wheel(index, "beta", "1.0")
     monkeypatch.chdir(tmp_path)  # the pipeline's folders are relative to the project's
-    packages = make(allow=["Alpha"], ledger=Ledger(Path("ledger")), store=Path("store"))
+    packages = make(allow=["Alpha"], records=Ledger(Path("ledger")), store=Path("store"))
     layer = packages.layer(["ALPHA >=1", "alpha>=1"])
     assert [(p["name"], p["version"]) for p in layer.packages] == [
         ("alpha", "1.0"),
@@ -200,6 +200,29 @@ def test_a_ledger_of_somebody_else_names_packages_or_is_refused(make, index, tmp
     ledger.add(json.loads(record.read_text())["request"], Answer(text, "resolved", 0, 0))
     with pytest.raises(UserError, match="is no resolution of packages"):
         make(mode="replay").layer(["alpha"])
+
+
+class Memory(dict):
+    """The smallest store of records."""
+
+    mode = "record"
+
+    def get(self, key):
+        return super().get(json.dumps(key, sort_keys=True))
+
+    def put(self, key, text):
+        self[json.dumps(key, sort_keys=True)] = text
+
+    def place(self, key):
+        return "memory"
+
+
+def test_resolutions_are_kept_in_any_store_of_records(make, index):
+    wheel(index, "alpha")
+    records = Memory()
+    first = make(records=records).layer(["alpha"])
+    assert len(records) == 1
+    assert make(records=records).layer(["alpha"]) == first
 
 
 def test_a_failure_stays_on_record_until_the_limits_change(make, index):

@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Protocol
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
@@ -27,12 +27,11 @@ from rapidfuzz import fuzz, process
 from aiev.core.errors import UserError
 from aiev.core.files import dump_line
 from aiev.core.hashing import of_json
-from aiev.llm.ledger import Answer, Ledger
 from aiev.sandbox.api import SITE_PACKAGES
 from aiev.sandbox.packages.layers import FORMAT, close, compile_all, locked, unpack, work_folder
 from aiev.sandbox.packages.resolver import InstallFailed, Pip
 
-__all__ = ["InstallFailed", "Layer", "Packages"]
+__all__ = ["InstallFailed", "Layer", "Packages", "RecordStore"]
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 LIKE = 75
@@ -49,6 +48,23 @@ MEANT = {
 """Packages by the names of their modules, where nothing but a list tells."""
 
 
+class RecordStore(Protocol):
+    """Keeps one text for each key, a JSON object. The ledger of model answers is one."""
+
+    mode: str
+    """"record", or "replay" where nothing new may be looked up."""
+
+    def get(self, key: dict[str, Any]) -> str | None:
+        """The text of that key, None without one. Raises UserError for a damaged record, and in
+        replay mode for a missing one."""
+
+    def put(self, key: dict[str, Any], text: str) -> None:
+        """Keep the text under that key."""
+
+    def place(self, key: dict[str, Any]) -> str:
+        """Where the key's record lies, for error messages."""
+
+
 @dataclass(frozen=True)
 class Layer:
     """Unpacked packages, each with name, version and sha256 of its wheel. digest: of all of them.
@@ -63,12 +79,12 @@ class Layer:
 class Packages:
     """Makes layers; safe for many threads and processes at once.
 
-    ledger: keeps the resolutions, as answers of the package index. store: where the layers lie.
+    records: keeps the resolutions. store: where the layers lie.
     allow: names that may be asked for; what they need comes with them, but for names in `deny`.
     max_mib: most of all unpacked files. seconds: most for one installation.
     """
 
-    ledger: Ledger
+    records: RecordStore
     store: Path
     allow: Sequence[str] = ()
     deny: Sequence[str] = ()
@@ -115,16 +131,16 @@ class Packages:
     def _find(self, request: dict[str, Any]) -> dict[str, Any] | None:
         """The resolution on record: {"packages", "failed": why, or "", "limits"}; None where it has
         to be made. A refusal counts under the limits that it was made under."""
-        answer = self.ledger.find(request)
-        if answer is None:
+        text = self.records.get(request)
+        if text is None:
             return None
-        entry = _parsed(answer)
+        entry = _parsed(text, self.records.place(request))
         if not entry["failed"] or entry["limits"] == self._limits():
             return entry
-        if self.ledger.mode == "replay":
+        if self.records.mode == "replay":
             raise UserError(
                 f"replay: a refusal under other limits: {' '.join(request['requirements'])}",
-                where=str(self.ledger.path(answer.key)),
+                where=self.records.place(request),
                 hint="use the run's own sandbox.packages, or set ledger.mode to record",
             )
         return None
@@ -144,8 +160,7 @@ class Packages:
         if there := self._find(request):
             return there
         entry = {"packages": packages, "failed": failed, "limits": self._limits()}
-        reason = "install-failed" if failed else "resolved"
-        self.ledger.add(request, Answer(dump_line(entry), reason, 0, 0))
+        self.records.put(request, dump_line(entry))
         return entry
 
     def _again(self, packages: list[dict[str, str]]) -> None:
@@ -207,10 +222,10 @@ class Packages:
         return str(requirement)
 
 
-def _parsed(answer: Answer) -> dict[str, Any]:
+def _parsed(text: str, place: str) -> dict[str, Any]:
     """Raises UserError for what no resolution can be: a ledger may come from anybody."""
     try:
-        entry = json.loads(answer.text)
+        entry = json.loads(text)
         sound = isinstance(entry["failed"], str) and isinstance(entry["limits"], dict)
         for package in entry["packages"]:
             sound &= canonicalize_name(package["name"], validate=True) == package["name"]
@@ -219,8 +234,7 @@ def _parsed(answer: Answer) -> dict[str, Any]:
         sound = False
     if not sound:
         raise UserError(
-            f"ledger entry {answer.key} is no resolution of packages",
-            hint="delete it, and run again",
+            "this record is no resolution of packages", where=place, hint="delete it, and run again"
         )
     return entry
 
