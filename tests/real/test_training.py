@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 
 from aiev.core.errors import UserError
-from aiev.core.files import read_json, read_jsonl, write_jsonl
+from aiev.core.files import read_json, write_jsonl
 from aiev.core.hashing import of_directory
 from aiev.dataset.tags import TOKENS
-from aiev.training import worker as trainer
+from aiev.training import worker
 from aiev.training.batch import accumulation
 from aiev.training.checkpoints import prepare_student
+from aiev.training.examples import Examples
 from aiev.training.supervisor import train
 
 pytestmark = pytest.mark.real
@@ -144,9 +145,45 @@ def test_the_model_loads_without_our_code_and_knows_the_tokens(trained, student)
     assert str(model.dtype) == "torch.bfloat16" and tokenizer.chat_template == TEMPLATE
     assert model.config.use_cache
     assert report["added_tokens"] == 4
+    assert model.generation_config.eos_token_id == tokenizer.convert_tokens_to_ids("<|im_end|>")
+    assert_distinct(model.get_input_embeddings().weight[ids])
 
 
-def test_the_report_says_what_was_learnt_and_the_loss_falls(trained):
+def assert_distinct(rows):
+    import torch
+
+    unit = torch.nn.functional.normalize(rows.float(), dim=1)
+    cosines = (unit @ unit.T).fill_diagonal_(0)
+    assert cosines.max() < 0.9
+
+
+def test_token_rows_that_were_equal_before_stop_the_training_with_an_explanation(
+    trained, data, tmp_path
+):
+    """A student of an older version of this project, whose four tokens are one vector."""
+    from safetensors.torch import load_file, save_file
+
+    other = tmp_path / "student"
+    shutil.copytree(trained[0] / "model", other)
+    weights = load_file(other / "model.safetensors")
+    weights["model.embed_tokens.weight"][-4:] = weights["model.embed_tokens.weight"][-1].clone()
+    save_file(weights, other / "model.safetensors", {"format": "pt"})
+    with pytest.raises(UserError, match=r"have embedding rows with cosine 1\.000"):
+        run(other, data, tmp_path)
+
+
+def test_entries_that_are_no_checkpoints_are_ignored(student, data, tmp_path):
+    checkpoints = tmp_path / "scratch" / "checkpoints"
+    (checkpoints / "checkpoint-5-tmp").mkdir(parents=True)
+    (checkpoints / "checkpoint-6").write_text("a file")
+    (checkpoints / "checkpoint-7").mkdir()  # half-written: without its marker
+    report = run(student, data, tmp_path, epochs=1)
+    assert len(report["steps"]) == 3
+    assert (checkpoints / "checkpoint-5-tmp").is_dir()
+    assert not (checkpoints / "checkpoint-7").exists()
+
+
+def test_the_report_counts_tokens_in_the_loss_and_the_loss_falls(trained):
     _, report = trained
     assert (report["dialogues"], report["examples"]) == (11, 10)
     assert report["dropped"] == {"too-long": 1}
@@ -154,7 +191,7 @@ def test_the_report_says_what_was_learnt_and_the_loss_falls(trained):
     losses = [step["loss"] for step in report["steps"]]
     # A random model of some 260 tokens starts near ln 260 = 5.6.
     assert 4.5 < losses[0] < 6.5 and losses[-1] < losses[0] - 1
-    assert report["tokens_read"] == 8 * report["tokens"] > report["learnt_tokens"] > 0
+    assert report["tokens_read"] == 8 * report["tokens"] > report["loss_tokens"] > 0
 
 
 def test_what_is_left_holds_no_place_of_this_machine_and_no_pickle(trained):
@@ -177,9 +214,11 @@ def test_results_are_not_in_the_labels_that_were_trained_on(trained):
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(folder / "model")
-    for number, row in enumerate(read_jsonl(folder / "scratch" / "examples.jsonl")):
-        learnt = tokenizer.decode([label for label in row["labels"] if label >= 0])
-        assert learnt == (
+    examples = Examples(folder / "scratch" / "examples")
+    assert len(examples) == 10
+    for number in range(10):
+        in_loss = tokenizer.decode([label for label in examples[number]["labels"] if label >= 0])
+        assert in_loss == (
             f"<API_RUN_START>```python\nprint({number})\n```<API_RUN_STOP> Done.<|im_end|>"
         )
 
@@ -206,7 +245,7 @@ def killed(student, data, tmp_path_factory):
     arguments = command(student, data, folder, checkpoint_steps=5)
     process = subprocess.Popen(arguments, cwd=folder, stderr=subprocess.DEVNULL)
     scratch = wait_for(lambda: next(folder.glob(".aiev/scratch/*"), None))
-    wait_for(lambda: next(scratch.glob(f"checkpoints/*/{trainer.COMPLETE}"), None))
+    wait_for(lambda: next(scratch.glob(f"checkpoints/*/{worker.COMPLETE}"), None))
     process.send_signal(signal.SIGKILL)
     process.wait()
     wait_for(lambda: not processes_with(str(scratch / "spec.json")), seconds=20)
@@ -221,7 +260,9 @@ def test_a_resume_that_fails_is_an_error_and_no_new_start(killed, student, data,
     arguments = command(student, data, folder, checkpoint_steps=5)
     done = subprocess.run(arguments, cwd=folder, capture_output=True, text=True)
     assert done.returncode == 2 and not (folder / "model").exists()
-    assert "training cannot go on from checkpoint-" in done.stderr and "hint: remove" in done.stderr
+    assert (
+        "training cannot resume from checkpoint-" in done.stderr and "hint: remove" in done.stderr
+    )
 
 
 def test_a_killed_run_goes_on_and_ends_with_the_bytes_of_one_that_was_not(
@@ -231,7 +272,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_bytes_of_one_that_was_not(
     done = subprocess.run(arguments, cwd=killed, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     log = (killed / "log").read_text()
-    assert "going on from the checkpoint of step" in log and "step/s" in log
+    assert "resuming from the checkpoint of step" in log and "step/s" in log
     assert "loss" in done.stderr
     folder, report = trained
     assert read_json(killed / "training.json") == report
@@ -261,13 +302,14 @@ def processes_with(text):
     return found
 
 
-def test_nothing_to_train_on_is_the_users_to_mend(student, data, tmp_path):
+def test_nothing_to_train_on_is_an_error_with_its_cause(student, data, tmp_path):
     empty = tmp_path / "tagged.jsonl"
     empty.write_text("")
-    with pytest.raises(UserError, match="nothing to train on: 0 dialogues"):
+    with pytest.raises(UserError, match="no training dialogues"):
         run(student, empty, tmp_path)
-    with pytest.raises(UserError, match=r"11 dialogues, dropped: {'too-long': 11}"):
+    with pytest.raises(UserError, match=r"none of 11 dialogues .*: 11 too-long") as caught:
         run(student, data, tmp_path, max_tokens=20)
+    assert caught.value.hint == "raise training.max_tokens, which is 20"
 
 
 def test_a_worker_that_fails_is_shown_with_its_last_lines(student, data, tmp_path):

@@ -1,6 +1,7 @@
 """A student before its training: a Hugging Face directory from a GGUF file or a hub snapshot."""
 
 import shutil
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,13 @@ KEPT = (
 )
 """Files of a checkpoint that inference reads. No pickles: loading one runs its code."""
 
-_PLACES = ("_name_or_path", "_model_name_or_path", "name_or_path", "is_local", "local_files_only")
+_PATH_KEYS = (
+    "_name_or_path",
+    "_model_name_or_path",
+    "name_or_path",
+    "is_local",
+    "local_files_only",
+)
 
 
 def prepare_student(weights: Path, student: Path, dtype: str) -> None:
@@ -106,22 +113,28 @@ def check_digest(checkpoint: Path, digest: Path) -> None:
         raise UserError(
             f"not the checkpoint that was trained: sha256 {found} is there, {expected} was made",
             where=str(checkpoint),
-            hint="run again: what was changed is put aside and comes back from the action store",
+            hint="run again: the changed directory is moved away and the stored one comes back",
         )
 
 
-def scrub(checkpoint: Path, **config: Any) -> None:
-    """Take places of this machine out of a checkpoint's JSON files; set `config` in config.json.
+def scrub(
+    checkpoint: Path,
+    config: Mapping[str, Any] | None = None,
+    generation: Mapping[str, Any] | None = None,
+) -> None:
+    """Take paths of this machine out of a checkpoint's JSON files, and set the given keys in
+    config.json and generation_config.json.
 
     All files become readable for others: safetensors writes its own for the owner alone.
     """
     for path in checkpoint.iterdir():
         path.chmod(0o644)
-    for name in ("config.json", "generation_config.json", "tokenizer_config.json"):
+    changes = {"config.json": config, "generation_config.json": generation}
+    for name in (*changes, "tokenizer_config.json"):
         path = checkpoint / name
         if path.is_file():
             before = read_json(path)
-            after = {k: v for k, v in before.items() if k not in _PLACES}
-            after.update(config if name == "config.json" else {})
+            after = {k: v for k, v in before.items() if k not in _PATH_KEYS}
+            after.update(changes.get(name) or {})
             if after != before:
                 write_json(path, after)

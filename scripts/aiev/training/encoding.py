@@ -5,13 +5,13 @@ system, user or header tokens, and not from `<API_RES_START>` to `<API_RES_STOP>
 interpreter writes.
 
 A conversation whose text holds a control token of the tokenizer (`<|im_end|>` in a program that
-prints it) is dropped and counted. Hiding the token from the tokenizer would teach other ids than
-inference reads for the same text; changing the text would change code that was verified.
+prints it) is dropped and counted. Escaping the token would train on other ids than inference reads
+for the same text; changing the text would change code that was verified.
 """
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,9 +41,14 @@ class Encoded:
     input_ids: list[int]
     labels: list[int]
 
+    @property
+    def end_of_turn(self) -> int | None:
+        """The last token in the loss, which ends the last turn; None without any loss."""
+        return next((label for label in reversed(self.labels) if label != IGNORED), None)
+
 
 class Dropped(Exception):
-    """This conversation cannot be learnt from; the message is the reason that is counted."""
+    """This conversation cannot be trained on; the message is the reason that is counted."""
 
 
 def add_tokens(tokenizer) -> int:
@@ -54,17 +59,14 @@ def add_tokens(tokenizer) -> int:
 
 
 def encode_all(
-    tokenizer, rows: Iterable[Mapping[str, Any]], max_tokens: int
-) -> tuple[list[Encoded], dict[str, int]]:
-    """All conversations that can be learnt from, in order, and the dropped ones by reason."""
-    kept: list[Encoded] = []
-    dropped: Counter[str] = Counter()
+    tokenizer, rows: Iterable[Mapping[str, Any]], max_tokens: int, dropped: Counter[str]
+) -> Iterator[Encoded]:
+    """Each conversation that can be trained on, in order; others are counted in `dropped`."""
     for row in rows:
         try:
-            kept.append(encode(tokenizer, row["messages"], max_tokens))
+            yield encode(tokenizer, row["messages"], max_tokens)
         except Dropped as reason:
             dropped[str(reason)] += 1
-    return kept, dict(sorted(dropped.items()))
 
 
 def encode(tokenizer, messages: Sequence[Message], max_tokens: int) -> Encoded:
@@ -83,17 +85,18 @@ def encode(tokenizer, messages: Sequence[Message], max_tokens: int) -> Encoded:
     ids, offsets = encoding["input_ids"], encoding["offset_mapping"]
     if len(ids) > max_tokens:
         raise Dropped("too-long")
-    learnt = _learnt(offsets, spans, [m.span() for m in _results(text)])
-    labels = [token if learn else IGNORED for token, learn in zip(ids, learnt, strict=True)]
-    _check_ends(tokenizer, labels)
-    return Encoded(list(ids), labels)
+    mask = _loss_mask(offsets, spans, [m.span() for m in _results(text)])
+    labels = [token if in_loss else IGNORED for token, in_loss in zip(ids, mask, strict=True)]
+    encoded = Encoded(list(ids), labels)
+    _check_end(tokenizer, encoded.end_of_turn)
+    return encoded
 
 
 def _render(tokenizer, messages: Sequence[Message]) -> tuple[str, list[Span]]:
     """The text that the model reads, and where in it the assistant speaks.
 
     A turn begins where inference would hand over to the model and ends after its end-of-turn
-    token; the line feed that a template puts behind that is nobody's.
+    token; the line feed that a template puts behind it belongs to no turn.
     """
 
     def rendered(count: int, generate: bool = False) -> str:
@@ -124,13 +127,15 @@ def _results(text: str) -> Iterable[re.Match]:
     return re.finditer(f"{RES_START}.*?{RES_STOP}", text, re.DOTALL)
 
 
-def _learnt(offsets: Sequence[Span], spans: Sequence[Span], results: Sequence[Span]) -> list[bool]:
+def _loss_mask(
+    offsets: Sequence[Span], spans: Sequence[Span], results: Sequence[Span]
+) -> list[bool]:
     """For each token, whether it lies in an assistant's span and in no result.
 
     Raises Dropped for a token that crosses a border: its two halves have different writers.
     """
     borders = sorted({border for span in (*spans, *results) for border in span})
-    learnt, at, last = [], 0, 0
+    mask, at, last = [], 0, 0
     for start, end in offsets:
         # Some tokenizers leave white space out of their offsets; it belongs to the next token.
         start, last = min(start, last), end
@@ -138,8 +143,8 @@ def _learnt(offsets: Sequence[Span], spans: Sequence[Span], results: Sequence[Sp
             at += 1
         if at < len(borders) and borders[at] < end:
             raise Dropped("token-across-turns")
-        learnt.append(_inside(start, end, spans) and not _inside(start, end, results))
-    return learnt
+        mask.append(_inside(start, end, spans) and not _inside(start, end, results))
+    return mask
 
 
 def _inside(start: int, end: int, spans: Sequence[Span]) -> bool:
@@ -178,7 +183,7 @@ def _check_tokenizer(tokenizer) -> None:
     if not tokenizer.is_fast or not tokenizer.chat_template:
         lacks = "chat template" if tokenizer.is_fast else "fast tokenizer"
         raise UserError(
-            f"the student has no {lacks}",
+            f"the student has no {lacks}, which training and inference both need",
             where=str(tokenizer.name_or_path),
             hint="use a student tuned for chat, with a tokenizer.json",
         )
@@ -187,16 +192,17 @@ def _check_tokenizer(tokenizer) -> None:
         raise UserError(
             f"the tokenizer lacks {', '.join(missing)}",
             where=str(tokenizer.name_or_path),
-            hint="add them with aiev.encoding.add_tokens, or use a model that was trained here",
+            hint="add them with aiev.training.encoding.add_tokens, or use a model trained here",
         )
 
 
-def _check_ends(tokenizer, labels: Sequence[int]) -> None:
-    """The last token that is learnt must end the turn, or the model would never stop."""
-    last = next((label for label in reversed(labels) if label != IGNORED), None)
+def _check_end(tokenizer, last: int | None) -> None:
+    """The last token in the loss must end the turn, or the model would never stop."""
     if last not in tokenizer.added_tokens_decoder:
+        shown = "nothing" if last is None else repr(tokenizer.decode([last]))
         raise UserError(
-            "the chat template does not end the assistant's turn with a special token",
-            where=str(tokenizer.name_or_path),
+            f"the chat template ends the assistant's turn with {shown}, which is no special token, "
+            "so the student would never stop",
+            where=f"chat template of {tokenizer.name_or_path}",
             hint="use a student whose template ends each turn (`<|im_end|>`, `<|EOT|>`)",
         )

@@ -4,7 +4,7 @@ On one machine DeepSpeed's own launcher does it. In a Slurm job with a task for 
 does: the cluster then knows, places, counts and ends every one of them on whatever nodes the job
 has. DeepSpeed's launcher would reach the other nodes by ssh, which most clusters forbid and Slurm
 does not see; torchrun would put an agent of its own between Slurm and the processes. Which process
-is which, and where the first one listens, comes from the job (`trainer` reads it), not the config.
+is which, and where the first one listens, comes from the job (`worker` reads it), not the config.
 """
 
 import os
@@ -18,7 +18,7 @@ from typing import Any
 
 from aiev.core.errors import UserError
 from aiev.core.log import log
-from aiev.training import worker as trainer
+from aiev.training import worker
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 
@@ -33,7 +33,7 @@ def launch(spec: Path, params: Mapping[str, Any]) -> tuple[list[str], dict[str, 
     # One that fails takes the others with it: they would wait for it for ever.
     command += ["--kill-on-bad-exit=1", "--mpi=none", sys.executable, "-u", "-m"]
     own = {"MASTER_PORT": str(port)}
-    return [*command, trainer.__name__, str(spec)], environment(params) | own
+    return [*command, worker.__name__, str(spec)], environment(params) | own
 
 
 def _deepspeed(spec: Path, params: Mapping[str, Any], port: int) -> list[str]:
@@ -42,7 +42,7 @@ def _deepspeed(spec: Path, params: Mapping[str, Any], port: int) -> list[str]:
         # A cluster's own host file must not turn a local run into one over ssh.
         *("--hostfile", os.devnull, *_devices(params)),
         *("--master_addr", "127.0.0.1", "--master_port", str(port)),
-        *("--no_local_rank", "--module", trainer.__name__, str(spec)),
+        *("--no_local_rank", "--module", worker.__name__, str(spec)),
     ]
 
 
@@ -126,7 +126,7 @@ def environment(params: Mapping[str, Any]) -> dict[str, str]:
         "MKL_CBWR": "AVX2",
         "ATEN_CPU_CAPABILITY": "avx2",
         "ONEDNN_MAX_CPU_ISA": "AVX2",
-        "GLOO_SOCKET_IFNAME": os.environ.get("GLOO_SOCKET_IFNAME") or trainer.LOOPBACK,
+        "GLOO_SOCKET_IFNAME": os.environ.get("GLOO_SOCKET_IFNAME") or worker.LOOPBACK,
         "HF_HUB_OFFLINE": "1",
         "TOKENIZERS_PARALLELISM": "false",
     }

@@ -1,29 +1,33 @@
 """Fine-tune a student on tagged dialogues, under DeepSpeed's launcher.
 
 This side encodes the data, starts the launch, shows how it goes, and turns what it leaves into a
-checkpoint for inference. The side that holds the model is `trainer`.
+checkpoint for inference. The side that holds the model is `worker`.
 """
 
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from aiev.core.errors import UserError
-from aiev.core.files import read_json, read_jsonl, write_json, write_jsonl
+from aiev.core.files import read_json, read_jsonl, write_json
 from aiev.core.log import Progress, log
-from aiev.training import worker as trainer
+from aiev.dataset.tags import TOKENS
+from aiev.training import worker
 from aiev.training.batch import accumulation
 from aiev.training.checkpoints import scrub
-from aiev.training.encoding import IGNORED, Encoded, add_tokens, encode_all
+from aiev.training.encoding import add_tokens, encode_all
+from aiev.training.examples import write_examples
 from aiev.training.launch import launch
+from aiev.training.token_rows import description_ids
 
 LAST_LINES = 15
 _PORT_TAKEN = "EADDRINUSE"
@@ -46,29 +50,61 @@ def train(
     Raises UserError for data that leave nothing to learn from and for a run that failed.
     """
     tokenizer = _tokenizer(student)
-    added = add_tokens(tokenizer)
-    rows = read_jsonl(data)
-    examples, dropped = encode_all(tokenizer, rows, params["max_tokens"])
-    log.info("examples: %d of %d dialogues, dropped: %s", len(examples), len(rows), dropped or 0)
-    if not examples:
-        raise UserError(
-            f"nothing to train on: {len(rows)} dialogues, dropped: {dropped or 'none'}",
-            where=str(data),
-            hint="raise training.max_tokens, or make more dialogues",
-        )
+    new = [token for token in TOKENS if token not in tokenizer.added_tokens_encoder]
+    add_tokens(tokenizer)
     scratch = scratch.resolve()
     scratch.mkdir(parents=True, exist_ok=True)
     spec = _specification(student, deepspeed, model, scratch, dict(params))
     # Some students have more rows in their embedding than their tokenizer has tokens.
     rows_before = read_json(student / "config.json").get("vocab_size", 0)
-    spec |= {"vocabulary": max(len(tokenizer), rows_before)}
-    spec |= {"padding": tokenizer.pad_token_id or 0}
-    write_jsonl(Path(spec["examples"]), (vars(example) for example in examples))
+    spec |= {
+        "vocabulary": max(len(tokenizer), rows_before),
+        "padding": tokenizer.pad_token_id or 0,
+        "special_tokens": {token: tokenizer.convert_tokens_to_ids(token) for token in TOKENS},
+        "new_rows": description_ids(tokenizer, new),
+    }
+    counts = _encode(tokenizer, data, params["max_tokens"], Path(spec["examples"]))
+    end = {"eos_token_id": _end_of_turn(tokenizer, counts.pop("ends"))}
     _launch(spec, scratch, log_path)
     tokenizer.save_pretrained(model)
-    scrub(model, **_kept_config(student))
-    counts = _counts(examples) | {"dialogues": len(rows), "dropped": dropped}
-    return {**counts, **read_json(Path(spec["result"])), "added_tokens": added}
+    scrub(model, config=_kept_config(student) | end, generation=end)
+    return {**counts, **read_json(Path(spec["result"])), "added_tokens": len(new)}
+
+
+def _encode(tokenizer, data: Path, max_tokens: int, folder: Path) -> dict[str, Any]:
+    """Write the encoded conversations to `folder`; their counts, and those dropped by reason."""
+    rows, dropped = read_jsonl(data), Counter()
+    counts = write_examples(folder, encode_all(tokenizer, rows, max_tokens, dropped))
+    reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(dropped.items()))
+    log.info("examples: %d of %d dialogues; dropped: %s", counts["examples"], len(rows), reasons)
+    if not rows:
+        raise UserError(
+            "no training dialogues",
+            where=str(data),
+            hint="contamination.json and tagged.json beside it count what was dropped and why",
+        )
+    if not counts["examples"]:
+        hint = "make more dialogues"
+        if "too-long" in dropped:
+            hint = f"raise training.max_tokens, which is {max_tokens}"
+        raise UserError(
+            f"none of {len(rows)} dialogues can be trained on: {reasons}",
+            where=str(data),
+            hint=hint,
+        )
+    return {**counts, "dialogues": len(rows), "dropped": dict(sorted(dropped.items()))}
+
+
+def _end_of_turn(tokenizer, ends: Counter[int]) -> int:
+    """The token at which the student will stop. Raises UserError where training uses several."""
+    if len(ends) > 1:
+        names = ", ".join(repr(tokenizer.decode([token])) for token in sorted(ends))
+        raise UserError(
+            f"the chat template ends turns with different tokens: {names}",
+            where=f"chat template of {tokenizer.name_or_path}",
+            hint="use a student whose template ends each turn with the same token",
+        )
+    return next(iter(ends))
 
 
 def _tokenizer(student: Path):
@@ -90,18 +126,10 @@ def _dtype(config: Mapping[str, Any]) -> str:
     return config.get("dtype") or config.get("torch_dtype") or "float32"
 
 
-def _counts(examples: list[Encoded]) -> dict[str, int]:
-    return {
-        "examples": len(examples),
-        "tokens": sum(len(example.input_ids) for example in examples),
-        "learnt_tokens": sum(label != IGNORED for example in examples for label in example.labels),
-    }
-
-
 def _specification(
     student: Path, deepspeed: Path, model: Path, scratch: Path, params: dict[str, Any]
 ) -> dict[str, Any]:
-    """What the trainer is told, except for what the tokenizer decides."""
+    """The worker's specification, except for what the tokenizer decides."""
     checkpoints = scratch / "checkpoints"
     return {
         "params": params,
@@ -109,7 +137,7 @@ def _specification(
         "dtype": _dtype(read_json(student / "config.json")),
         "deepspeed": str(deepspeed.resolve()),
         "accumulation": accumulation(params),
-        "examples": str(scratch / "examples.jsonl"),
+        "examples": str(scratch / "examples"),
         "checkpoints": str(checkpoints),
         "resume": _last_complete(checkpoints),
         "model": str(model.resolve()),
@@ -118,11 +146,19 @@ def _specification(
 
 
 def _last_complete(checkpoints: Path) -> str | None:
-    """The newest checkpoint that was written to its end; half-written ones are removed."""
-    found = {int(p.name.rpartition("-")[2]): p for p in checkpoints.glob("checkpoint-*")}
+    """The newest checkpoint that was written to its end; half-written ones are removed.
+
+    Other entries (`checkpoint-5-tmp`, a file) are none of this run's and stay where they are.
+    """
+    found = {}
+    for path in checkpoints.glob("checkpoint-*"):
+        if re.fullmatch(r"checkpoint-\d+", path.name) and path.is_dir():
+            found[int(path.name.removeprefix("checkpoint-"))] = path
+        else:
+            log.warning("not a checkpoint of this run, ignored: %s", path)
     for step in sorted(found, reverse=True):
-        if (found[step] / trainer.COMPLETE).is_file():
-            log.info("going on from the checkpoint of step %d", step)
+        if (found[step] / worker.COMPLETE).is_file():
+            log.info("resuming from the checkpoint of step %d", step)
             return str(found[step])
         log.info("checkpoint of step %d is incomplete: removed", step)
         shutil.rmtree(found[step])
@@ -130,34 +166,35 @@ def _last_complete(checkpoints: Path) -> str | None:
 
 
 def _launch(spec: dict[str, Any], scratch: Path, log_path: Path | None) -> None:
-    """Run the launcher to its end. Raises UserError with the last lines of what it said."""
+    """Run the launcher to its end. Raises UserError with the last lines of its output."""
     path = scratch / "spec.json"
     write_json(path, spec)
     for _ in range(3):
         Path(spec["result"]).unlink(missing_ok=True)
         shutil.rmtree(spec["model"], ignore_errors=True)
-        began, lines = _supervise(*launch(path, spec["params"]))
+        seen = _supervise(*launch(path, spec["params"]))
         # The launcher ends with 0 when a signal killed its child: only the result is proof.
         if Path(spec["result"]).is_file():
             return
-        if not any(_PORT_TAKEN in line for line in lines):
+        if seen.failure:
+            raise seen.failure
+        if not any(_PORT_TAKEN in line for line in seen.last):
             break
         log.info("the port was taken meanwhile: trying another one")
-    kept = spec["params"]["checkpoint_steps"]
-    again = "goes on from the last checkpoint, if there is one" if kept else "begins anew"
-    what, hint = "training failed", f"see the log; run again, which {again}"
-    if spec["resume"] and not began:
-        what = f"training cannot go on from {Path(spec['resume']).name}"
+    again = "starts from the beginning"
+    if spec["params"]["checkpoint_steps"]:
+        again = "resumes from the last checkpoint, if there is one"
+    message, hint = "training failed", f"see the log; run again, which {again}"
+    if spec["resume"] and not seen.began:
+        message = f"training cannot resume from {Path(spec['resume']).name}"
         hint = f"remove {spec['checkpoints']} to train from the start"
-    said = "\n    ".join(lines) or "it said nothing"
-    raise UserError(f"{what}; the last lines:\n    {said}", where=str(log_path or path), hint=hint)
+    last = "\n    ".join(seen.last) or "(no output)"
+    where = str(log_path or path)
+    raise UserError(f"{message}; the last lines:\n    {last}", where=where, hint=hint)
 
 
-def _supervise(command: list[str], environment: dict[str, str]) -> tuple[bool, list[str]]:
-    """Start the launch and follow it to its end; nothing of it outlives this process.
-
-    Returns whether training began (so a checkpoint was loaded), and the last lines of its output.
-    """
+def _supervise(command: list[str], environment: dict[str, str]) -> "_Watch":
+    """Start the launch and follow it to its end; nothing of it outlives this process."""
     process = subprocess.Popen(
         command,
         env=environment,
@@ -177,7 +214,7 @@ def _supervise(command: list[str], environment: dict[str, str]) -> tuple[bool, l
         process.wait()
         process.stdin.close()
         process.stdout.close()
-    return watch.began, list(watch.last)
+    return watch
 
 
 def _kill_group(pid: int) -> None:
@@ -186,20 +223,26 @@ def _kill_group(pid: int) -> None:
 
 
 class _Watch:
-    """Turns the launch's output into progress, log lines and the last words of a failure."""
+    """Turns the launch's output into progress and log lines.
+
+    began:   a worker has begun to train, so a checkpoint to resume from was loaded.
+    last:    the last lines of output.
+    failure: the error that a worker explained, if one did.
+    """
 
     def __init__(self):
         self.began, self.last = False, deque(maxlen=LAST_LINES)
+        self.failure: UserError | None = None
         self.progress: Progress | None = None
         self.clock, self.tokens = 0.0, 0
 
     def line(self, text: str) -> None:
-        if not text.startswith(trainer.EVENT):
+        if not text.startswith(worker.EVENT):
             log.info("| %s", text)
             if text.strip():
                 self.last.append(text)
             return
-        event = json.loads(text.removeprefix(trainer.EVENT))
+        event = json.loads(text.removeprefix(worker.EVENT))
         getattr(self, event.pop("event"))(**event)
 
     def begin(self, step: int, steps: int) -> None:
@@ -212,6 +255,9 @@ class _Watch:
         self.clock, self.tokens = now, tokens
         self.progress.step(f"loss {loss:.4f}, {rate:.0f} tokens/s")
         log.info("step %d: loss %.4f, %.0f tokens/s", step, loss, rate)
+
+    def error(self, message: str, where: str | None, hint: str | None) -> None:
+        self.failure = self.failure or UserError(message, where=where, hint=hint)
 
     def checkpoint(self, step: int) -> None:
         log.info("checkpoint of step %d is complete", step)

@@ -1,8 +1,8 @@
-"""The process that `launching` starts, one per accelerator: trains and saves a model.
+"""The process that `launch` starts, one for each accelerator: trains and saves a model.
 
-`python -m aiev.trainer SPEC.json`, under DeepSpeed's launcher or srun. `training` writes the
-specification and reads what this prints: lines that begin with EVENT are JSON events, all others
-are for the log.
+`python -m aiev.training.worker SPEC.json`, under DeepSpeed's launcher or srun. `supervisor` writes
+the specification and reads what this prints: lines that begin with EVENT are JSON events, all
+others go to the log.
 """
 
 import json
@@ -14,7 +14,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from aiev.core.files import read_json, read_jsonl, write_json, write_text
+from aiev.core.errors import UserError
+from aiev.core.files import read_json, write_json, write_text
+from aiev.training.encoding import IGNORED
+from aiev.training.examples import Examples
+from aiev.training.token_rows import check_rows, set_rows
 
 EVENT = "\x1eaiev "
 LOOPBACK = "lo"
@@ -24,8 +28,13 @@ COMPLETE = "complete"
 
 def main(spec_path: str) -> None:
     _die_with_supervisor()
-    _take_place()
-    _train(read_json(Path(spec_path)))
+    set_ranks()
+    try:
+        _train(read_json(Path(spec_path)))
+    except UserError as error:
+        # Every rank may print it; the supervisor shows the first.
+        _print_event(event="error", message=error.message, where=error.where, hint=error.hint)
+        sys.exit(error.exit_code)
 
 
 def _die_with_supervisor() -> None:
@@ -43,9 +52,10 @@ def _die_with_supervisor() -> None:
     threading.Thread(target=watch, daemon=True, name="supervisor").start()
 
 
-def _take_place() -> None:
-    """Say in DeepSpeed's words what Slurm says in its own: which process this is, of how many, and
-    where the first one listens. That one is on the node where srun was called, the job's first."""
+def set_ranks() -> None:
+    """Set the variables that DeepSpeed reads (rank, world size, address of rank 0) from Slurm's.
+
+    Rank 0 is on the node where srun was called, the job's first."""
     own = os.environ
     if "RANK" in own or "SLURM_PROCID" not in own:
         return
@@ -53,7 +63,7 @@ def _take_place() -> None:
     own["WORLD_SIZE"], own["LOCAL_WORLD_SIZE"] = own["SLURM_NTASKS"], "1"
     own["MASTER_ADDR"] = own["SLURM_LAUNCH_NODE_IPADDR"]
     if int(own["SLURM_STEP_NUM_NODES"]) > 1 and own.get("GLOO_SOCKET_IFNAME") == LOOPBACK:
-        # Other nodes are not reached over it. Which interface does, a user may have said.
+        # Loopback reaches no other node; an interface that the user named stays.
         del own["GLOO_SOCKET_IFNAME"]
 
 
@@ -74,16 +84,20 @@ def _train(spec: dict[str, Any]) -> None:
         _without_compiler()
     # The arguments come first: with ZeRO-3 they decide how the model's weights are loaded.
     arguments = TrainingArguments(**_arguments(spec))
-    # New rows of the embedding are random, so the seed has to be set before they are made.
     set_seed(params["seed"])
     model = AutoModelForCausalLM.from_pretrained(
         spec["student"], dtype=getattr(torch, params["precision"]), local_files_only=True
     )
-    model.resize_token_embeddings(spec["vocabulary"])
+    # The rows that this adds are set right after; estimating their mean and covariance would only
+    # cost time.
+    model.resize_token_embeddings(spec["vocabulary"], mean_resizing=False)
+    words = {int(token): ids for token, ids in spec["new_rows"].items()}
+    set_rows(model, words, params["seed"])
+    check_rows(model, spec["special_tokens"])
     trainer = Trainer(
         model=model,
         args=arguments,
-        train_dataset=read_jsonl(Path(spec["examples"])),
+        train_dataset=Examples(Path(spec["examples"])),
         data_collator=lambda rows: collate(rows, spec["padding"]),
         callbacks=[_callback()],
     )
@@ -136,21 +150,24 @@ def _arguments(spec: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def collate(rows: Sequence[dict[str, list[int]]], padding: int) -> dict[str, Any]:
+def collate(rows: Sequence[dict[str, Any]], padding: int) -> dict[str, Any]:
     """Tensors (rows, longest row) of a micro batch, padded on the right, without loss there."""
     import torch
 
     longest = max(len(row["input_ids"]) for row in rows)
 
-    def padded(name: str, value: int):
-        return torch.tensor([row[name] + [value] * (longest - len(row[name])) for row in rows])
+    def padded(arrays, value: int):
+        return torch.stack(
+            [
+                torch.nn.functional.pad(torch.as_tensor(a), (0, longest - len(a)), value=value)
+                for a in arrays
+            ]
+        )
 
-    mask = [[1] * len(row["input_ids"]) for row in rows]
-    mask = [ones + [0] * (longest - len(ones)) for ones in mask]
     return {
-        "input_ids": padded("input_ids", padding),
-        "labels": padded("labels", -100),
-        "attention_mask": torch.tensor(mask),
+        "input_ids": padded([row["input_ids"] for row in rows], padding),
+        "labels": padded([row["labels"] for row in rows], IGNORED),
+        "attention_mask": padded([torch.ones(len(row["labels"])).long() for row in rows], 0),
     }
 
 
@@ -158,7 +175,7 @@ def _callback():
     from transformers import TrainerCallback
 
     class Events(TrainerCallback):
-        """Tells the supervisor how training goes, and marks checkpoints that are complete."""
+        """Prints progress for the supervisor, and marks checkpoints that are complete."""
 
         def on_train_begin(self, args, state, control, **_):
             _emit(state, event="begin", step=state.global_step, steps=state.max_steps)
@@ -179,9 +196,13 @@ def _callback():
 
 def _emit(state, **event: Any) -> None:
     if state.is_world_process_zero:
-        # One write, so that lines of several processes do not mix.
-        sys.stdout.write(EVENT + json.dumps(event) + "\n")
-        sys.stdout.flush()
+        _print_event(**event)
+
+
+def _print_event(**event: Any) -> None:
+    # One write, so that lines of several processes do not mix.
+    sys.stdout.write(EVENT + json.dumps(event) + "\n")
+    sys.stdout.flush()
 
 
 def _save(trainer, target: Path, dtype) -> None:

@@ -1,6 +1,7 @@
 """What is in the loss: the assistant's own words, its end of turn, and nothing else."""
 
 import re
+from collections import Counter
 
 import pytest
 from hypothesis import given, settings
@@ -84,8 +85,8 @@ def test_labels_are_the_assistants_text_without_results(turns, system):
         messages.append({"role": "user", "content": user})
         messages.append({"role": "assistant", "content": content})
     encoded = encode(TOKENIZER, messages, 10_000)
-    learnt = [label for label in encoded.labels if label != IGNORED]
-    assert TOKENIZER.decode(learnt) == "".join(own + "<|im_end|>" for _, (_, own) in turns)
+    in_loss = [label for label in encoded.labels if label != IGNORED]
+    assert TOKENIZER.decode(in_loss) == "".join(own + "<|im_end|>" for _, (_, own) in turns)
     assert len(encoded.input_ids) == len(encoded.labels)
     pairs = zip(encoded.input_ids, encoded.labels, strict=True)
     assert all(label in (IGNORED, token) for token, label in pairs)
@@ -94,7 +95,7 @@ def test_labels_are_the_assistants_text_without_results(turns, system):
 
 @settings(deadline=None)
 @given(st.lists(st.tuples(TEXT, TEXT), min_size=1, max_size=3))
-def test_hostile_text_is_learnt_exactly_or_dropped_with_a_reason(turns):
+def test_hostile_text_is_encoded_exactly_or_dropped_with_a_reason(turns):
     messages = []
     for user, assistant in turns:
         messages.append({"role": "user", "content": user})
@@ -107,9 +108,9 @@ def test_hostile_text_is_learnt_exactly_or_dropped_with_a_reason(turns):
             "token-across-turns",
         }  # fmt: skip
         return
-    learnt = TOKENIZER.decode([label for label in encoded.labels if label != IGNORED])
+    in_loss = TOKENIZER.decode([label for label in encoded.labels if label != IGNORED])
     results = re.compile(f"{RES_START}.*?{RES_STOP}", re.DOTALL)
-    assert learnt == "".join(results.sub("", content) + "<|im_end|>" for _, content in turns)
+    assert in_loss == "".join(results.sub("", content) + "<|im_end|>" for _, content in turns)
     assert encoded.input_ids.count(TOKENIZER.eos_token_id) == 2 * len(turns) + 1
 
 
@@ -154,8 +155,9 @@ def test_training_reads_what_inference_reads_up_to_each_answer(contents):
 )
 def test_a_dropped_conversation_is_counted_under_its_reason(messages, reason):
     rows = [{"messages": conversation("a", "fine")}, {"messages": messages}]
-    kept, dropped = encode_all(TOKENIZER, rows, 300)
-    assert len(kept) == 1 and dropped == {reason: 1}
+    dropped = Counter()
+    assert len(list(encode_all(TOKENIZER, rows, 300, dropped))) == 1
+    assert dropped == {reason: 1}
 
 
 def test_the_longest_conversation_that_fits_is_kept_whole():
@@ -170,7 +172,7 @@ def test_the_longest_conversation_that_fits_is_kept_whole():
     ("template", "what"),
     [(FORGETFUL, "start of a conversation"), (ENDLESS, "special token"), (None, "chat template")],
 )
-def test_an_unfit_template_is_the_users_to_mend(template, what):
+def test_an_unfit_template_is_an_error_for_the_user(template, what):
     with pytest.raises(UserError, match=what):
         encode(make_tokenizer(template), conversation("a", "b", "c", "d"), 300)
 

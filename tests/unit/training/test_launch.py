@@ -6,7 +6,7 @@ import pytest
 
 from aiev.core.errors import UserError
 from aiev.training.launch import launch
-from aiev.training.worker import _take_place
+from aiev.training.worker import set_ranks
 
 PARAMS = {"accelerator": "cpu", "accelerators": 2, "threads": 1}
 
@@ -89,7 +89,7 @@ def test_a_process_learns_its_place_from_slurm(monkeypatch):
     given["LAUNCH_NODE_IPADDR"] = "10.0.0.1"
     monkeypatch.setattr(os, "environ", {f"SLURM_{k}": v for k, v in given.items()})
     os.environ["GLOO_SOCKET_IFNAME"] = "lo"
-    _take_place()
+    set_ranks()
     told = [os.environ[name] for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR")]
     assert told == ["1", "0", "2", "10.0.0.1"] and "GLOO_SOCKET_IFNAME" not in os.environ
 
@@ -101,5 +101,5 @@ def test_an_interface_that_a_user_names_is_kept(tmp_path, job, monkeypatch):
     given["LAUNCH_NODE_IPADDR"] = "10.0.0.1"
     monkeypatch.setattr(os, "environ", {f"SLURM_{k}": v for k, v in given.items()})
     os.environ["GLOO_SOCKET_IFNAME"] = "ib0"
-    _take_place()
+    set_ranks()
     assert os.environ["GLOO_SOCKET_IFNAME"] == "ib0"
