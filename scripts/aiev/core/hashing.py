@@ -7,13 +7,28 @@ from typing import Any
 
 
 def canonical_json(value: Any) -> str:
-    """JSON with sorted keys, no spaces, UTF-8 kept: equal values give equal text.
+    """JSON with sorted keys, no spaces, UTF-8 kept: equal values give equal text, 1 and 1.0 too.
 
     Raises ValueError for NaN and infinities, which JSON does not have.
     """
     return json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+        _with_whole_numbers(value),
+        sort_keys=True,
+        separators=(",", ":"),
+        ensure_ascii=False,
+        allow_nan=False,
     )
+
+
+def _with_whole_numbers(value: Any) -> Any:
+    """The value with each float that is a whole number as that integer."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, dict):
+        return {key: _with_whole_numbers(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_with_whole_numbers(each) for each in value]
+    return value
 
 
 def of_bytes(data: bytes) -> str:

@@ -1,0 +1,216 @@
+"""Sections of the config: pydantic models whose errors name the first wrong key.
+
+A room describes its keys as a `Section` in its `settings.py`, or as the `Config` of a class that a
+registry finds; `aiev.config` puts them together. `Chosen` is the type of a section whose keys
+depend on a name in it, such as `kind`.
+"""
+
+import difflib
+import re
+from dataclasses import dataclass
+from typing import Any, TypeVar, get_args, get_origin
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
+
+from aiev.core.errors import UserError
+from aiev.core.registry import Registry
+
+Model = TypeVar("Model", bound="Section")
+
+_EXPONENT = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+")
+"""A number in YAML 1.2 and for every reader. PyYAML knows YAML 1.1, where it is a string unless it
+has both a dot and a sign."""
+
+_EXPLAINED = "explained"
+_MAX_SHOWN = 60
+
+
+class Section(BaseModel):
+    """Base of all sections: unknown keys are refused, defaults are checked, values are frozen.
+
+    Types are strict: a string is no number and a boolean no integer. A whole number counts as a
+    float, and 2.0 or 1e3 as an integer, so that `1` and `1.0` mean the same everywhere.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        validate_default=True,
+        allow_inf_nan=False,
+    )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _read_numbers(cls, value: Any, info: Any) -> Any:
+        return _number(value, cls.model_fields[info.field_name].annotation)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _explain_errors(cls, value: Any, handler: Any) -> Any:
+        """Add to each error what only this model knows: its keys, and what the wrong one means."""
+        try:
+            return handler(value)
+        except ValidationError as error:
+            found = [_explained(cls, each) for each in error.errors(include_url=False)]
+            raise ValidationError.from_exception_data(cls.__name__, found) from None
+
+
+def invalid(message: str, hint: str | None = None) -> PydanticCustomError:
+    """An error for validators to raise: what is wrong with the value, and what to do about it."""
+    return PydanticCustomError("invalid", "{message}", {"message": message, "hint": hint})
+
+
+def checked(model: type[Model], value: Any, where: str = "config") -> Model:
+    """`value` as a `model`, with all defaults.
+
+    Raises UserError for the first wrong key by place, with `where` before its name.
+    """
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        first = min(error.errors(include_url=False), key=_place)
+    context = first.get("ctx", {})
+    path = ".".join(str(part) for part in first["loc"])
+    message = context.get("message", first["msg"])
+    raise UserError(message, where=f"{where}: {path or 'top level'}", hint=context.get("hint"))
+
+
+def did_you_mean(name: str, known: list[str], otherwise: str) -> str:
+    """A hint: the known name that is closest to a mistyped one, or `otherwise`."""
+    close = difflib.get_close_matches(name, known, 1)
+    return f"did you mean {close[0]!r}?" if close else otherwise
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Annotation of a section whose keys are those of the class that one of its keys names.
+
+    `Annotated[dict[str, Any], Chosen(KINDS, "kind", "llamacpp")]` is a mapping with the key `kind`,
+    and otherwise the keys of the `Config` of the class that the registry KINDS finds for it. The
+    value is a plain dictionary with all defaults.
+
+    default: name that is taken where the section has none; "" for a key that is required.
+    """
+
+    registry: Registry
+    key: str = "kind"
+    default: str = ""
+
+    def __get_pydantic_core_schema__(self, _source: Any, _handler: Any) -> Any:
+        return core_schema.no_info_plain_validator_function(self._check)
+
+    def __get_pydantic_json_schema__(self, _schema: Any, handler: Any) -> dict[str, Any]:
+        shapes = []
+        for name in self.registry.names():
+            config = self.registry.get(name).Config
+            shape = dict(handler.resolve_ref_schema(handler(config.__pydantic_core_schema__)))
+            about = {"const": name, "description": f"The {self.registry.what}."}
+            own = {key: part for key, part in shape["properties"].items() if key != self.key}
+            shape["properties"] = {self.key: about, **own}
+            required = [key for key in shape.get("required", []) if key != self.key]
+            required = required if name == self.default else [self.key, *required]
+            shape.pop("required", None)
+            shapes.append({**shape, **({"required": required} if required else {})})
+        return {"oneOf": shapes}
+
+    def _check(self, value: Any) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            raise invalid(f"{_shown(value)} should be a mapping of keys")
+        if self.key not in value and not self.default:
+            known = ", ".join(self.registry.names())
+            raise invalid(f"required key {self.key!r} is missing", hint=f"use one of {known}")
+        name = value.get(self.key, self.default)
+        config = self._config(name)
+        rest = {key: each for key, each in value.items() if key != self.key}
+        return {self.key: name, **config.model_validate(rest).model_dump()}
+
+    def _config(self, name: Any) -> type[Section]:
+        try:
+            if not isinstance(name, str):
+                raise UserError(f"{_shown(name)} should be a string")
+            return self.registry.get(name).Config
+        except UserError as error:
+            hint = error.hint or (error.where and f"see {error.where}")
+            if isinstance(name, str) and not name.endswith(".py"):
+                hint = did_you_mean(name, self.registry.names(), error.hint)
+            wrong = InitErrorDetails(type=invalid(error.message, hint), loc=(self.key,), input=name)
+            raise ValidationError.from_exception_data(self.registry.what, [wrong]) from None
+
+
+def _number(value: Any, annotation: Any) -> Any:
+    """`value` as the number that the annotation asks for, where it means one."""
+    arguments = get_args(annotation)
+    if get_origin(annotation) is list and isinstance(value, list):
+        return [_number(each, arguments[0]) for each in value]
+    kinds = arguments if arguments else (annotation,)
+    if not {int, float} & set(kinds):
+        return value
+    if isinstance(value, str) and str not in kinds and _EXPONENT.fullmatch(value):
+        value = float(value)
+    if isinstance(value, float) and float not in kinds and value.is_integer():
+        return int(value)
+    return value
+
+
+def _explained(model: type[Section], error: dict[str, Any]) -> InitErrorDetails:
+    """The error with its message and hint as context, unless a section inside has put them there.
+
+    One about the section as a whole is left to the section around it, which describes it.
+    """
+    context = dict(error.get("ctx", {}))
+    loc, kind = error["loc"], error["type"]
+    if kind == _EXPLAINED:
+        return _details(error, loc, context)
+    message = context["message"] if kind == "invalid" else _message(error)
+    if not loc:
+        return _details(error, loc, {"message": message, "hint": context.get("hint")}, "invalid")
+    field = model.model_fields.get(str(loc[0]))
+    hint = context.get("hint") or (field.description if field else None)
+    if kind == "extra_forbidden":
+        known = list(model.model_fields)
+        message = "unknown key"
+        hint = did_you_mean(str(loc[0]), known, f"known keys: {', '.join(known)}")
+    elif kind == "missing":
+        message, loc = f"required key {loc[-1]!r} is missing", loc[:-1]
+    return _details(error, loc, {"message": message, "hint": hint, "kind": kind})
+
+
+def _details(
+    error: dict[str, Any], loc: tuple, context: dict[str, Any], kind: str = _EXPLAINED
+) -> InitErrorDetails:
+    about = PydanticCustomError(kind, "{message}", context)
+    return InitErrorDetails(type=about, loc=loc, input=error["input"])
+
+
+def _message(error: dict[str, Any]) -> str:
+    """What is wrong with a value. What a validator of ours says stands alone: it knows whether the
+    value may be shown."""
+    if error["type"] in ("value_error", "assertion_error"):
+        return str(error["ctx"]["error"])
+    if error["type"] in ("model_type", "dict_type", "model_attributes_type"):
+        return f"{_shown(error['input'])} should be a mapping of keys"
+    return f"{_shown(error['input'])}: {error['msg'][0].lower()}{error['msg'][1:]}".replace(
+        ": input should", " should"
+    )
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."
+
+
+def _place(error: dict[str, Any]) -> tuple[list[str], int]:
+    """Sorts errors by place; a mistyped key before the required one that it should have been."""
+    path = [str(part) for part in error["loc"]]
+    kind = error.get("ctx", {}).get("kind")
+    if kind == "extra_forbidden":
+        return path[:-1], 0
+    return path, 1 if kind == "missing" else 2
