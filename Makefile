@@ -15,38 +15,38 @@ SIZE ?= 20GiB
 ALL ?=
 LEDGER ?=
 BIN := .venv/bin
-# Fails while a run works here, whose code and files are about to be replaced.
+AIEV = $(BIN)/aiev
+# Fails while a run is active here, since its code and files are about to be replaced.
 IDLE = if [ -e .aiev/lock ] && command -v flock >/dev/null && ! flock -n .aiev/lock true; then \
-  echo "a run works in this directory (process $$(cat .aiev/lock)): wait for it or stop it"; exit 1; fi
+  echo "a run is active in this directory (pid $$(cat .aiev/lock)): wait for it or stop it"; exit 1; fi
 
-help:  ## this list
+help:  ## show this list; `.venv/bin/aiev --help` has more, with examples
 	@grep -hE '^[a-z.-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z.-]+):.*## /  make \1\t/' | expand -t 24
 
-run: .venv  ## the whole pipeline with CONFIG (default config/config.yaml); then its scores
-	@$(BIN)/snakemake --cores $(CORES) --configfile $(CONFIG) --quiet rules progress host reason
-	@$(BIN)/python scripts/print_summary.py $(CONFIG)
+run: .venv  ## run the pipeline with CONFIG (default config/config.yaml), then print its scores
+	@$(AIEV) run --config $(CONFIG) --cores $(CORES)
 
-plan: .venv  ## what a run would do and cost at most; what was paid for so far
-	@$(BIN)/python scripts/plan.py $(CONFIG)
+plan: .venv  ## what a run would do and cost at most, and what was paid so far
+	@$(AIEV) plan --config $(CONFIG)
 
 costs: .venv  ## tokens and dollars paid through the run's ledger, by stage and model
-	@$(BIN)/python scripts/print_costs.py $(CONFIG)
+	@$(AIEV) costs --config $(CONFIG)
 
-ledger-pack: .venv  ## all answers in CONFIG's ledger (or LEDGER=) in one file to publish: FILE=ledger.jsonl.gz
-	@$(BIN)/python scripts/pack_ledger.py pack $(or $(FILE),$(error name the packed ledger: make $@ FILE=ledger.jsonl.gz)) $(if $(LEDGER),--ledger $(LEDGER),--config $(CONFIG))
+why: .venv  ## how FILE=results/... was made, and why it would be made again
+	@$(AIEV) why --config $(CONFIG) $(or $(FILE),$(error name a file: make $@ FILE=results/...))
 
-ledger-unpack: .venv  ## the answers of a packed ledger: FILE=...
-	@$(BIN)/python scripts/pack_ledger.py unpack $(or $(FILE),$(error name the packed ledger: make $@ FILE=ledger.jsonl.gz)) $(if $(LEDGER),--ledger $(LEDGER),--config $(CONFIG))
-
-verify: .venv  ## rebuild the finished run without a model, compare all; MANIFEST=, LEDGER=, TRAINING=no
-	@$(BIN)/python scripts/verify.py --config $(CONFIG) --cores $(CORES) --training $(TRAINING) \
+verify: .venv  ## rebuild the finished run without a model and compare; MANIFEST=, LEDGER=, TRAINING=no
+	@$(AIEV) verify --config $(CONFIG) --cores $(CORES) $(if $(filter no,$(TRAINING)),--no-training) \
 	  $(if $(MANIFEST),--manifest $(MANIFEST)) $(if $(LEDGER),--ledger $(LEDGER))
 
-why: .venv  ## how FILE=... was made, and why it would be made again
-	@$(BIN)/python scripts/why.py --config $(CONFIG) $(or $(FILE),$(error name a file: make $@ FILE=results/...))
+ledger-pack: .venv  ## all answers in one file to publish: FILE=answers.jsonl.gz; of CONFIG or LEDGER=
+	@$(AIEV) ledger pack $(or $(FILE),$(error name the packed ledger: make $@ FILE=answers.jsonl.gz)) --config $(CONFIG) $(if $(LEDGER),--ledger $(LEDGER))
 
-gc: .venv  ## remove finished actions, packages, old scratch, least recently used first, down to SIZE; ALL=yes
-	@$(BIN)/python scripts/collect_garbage.py $(SIZE) $(if $(filter yes,$(ALL)),--all)
+ledger-unpack: .venv  ## add the answers of a packed ledger: FILE=answers.jsonl.gz
+	@$(AIEV) ledger unpack $(or $(FILE),$(error name the packed ledger: make $@ FILE=answers.jsonl.gz)) --config $(CONFIG) $(if $(LEDGER),--ledger $(LEDGER))
+
+gc: .venv  ## delete finished actions, packages and scratch, longest unused first, down to SIZE; ALL=yes
+	@$(AIEV) gc $(SIZE) $(if $(filter yes,$(ALL)),--all)
 
 test: .venv  ## every test that this machine can run
 	@$(BIN)/python -m pytest $(PYTEST)
@@ -57,8 +57,8 @@ check: .venv  ## format, lint, schema, code hashes, dry run of every shipped con
 	PYTHONPATH=scripts $(BIN)/lint-imports --no-cache >.dry-run.log 2>&1 || { tail -n 40 .dry-run.log; exit 1; }
 	@$(BIN)/python -m pytest --collect-only -qq >.dry-run.log 2>&1 || { tail -n 20 .dry-run.log; exit 1; }
 	$(BIN)/snakefmt --check --compact-diff Snakefile rules
-	$(BIN)/python scripts/lint_workflow.py
-	@for config in $$($(BIN)/python scripts/list_configs.py); do \
+	$(AIEV) lint
+	@for config in $$($(AIEV) configs); do \
 	  echo "dry run: $$config"; \
 	  for how in "--cores 1" "--profile profiles/slurm"; do \
 	    $(BIN)/snakemake $$how --configfile $$config --dry-run >.dry-run.log 2>&1 || \
@@ -67,10 +67,10 @@ check: .venv  ## format, lint, schema, code hashes, dry run of every shipped con
 	done
 
 bench: .venv  ## benchmarks, one JSON object a line; ONLY=name for one
-	@$(BIN)/python scripts/bench.py $(ONLY)
+	@$(AIEV) bench $(ONLY)
 
 sandbox-image: .venv  ## the image of the docker sandbox, in the engine that DOCKER_HOST names
-	@$(BIN)/python scripts/build_sandbox_image.py
+	@$(AIEV) sandbox-image
 
 # The stamp is the last thing written, so that an interrupted set-up is made again.
 .venv: .venv/ready
@@ -92,5 +92,5 @@ sandbox-image: .venv  ## the image of the docker sandbox, in the engine that DOC
 clean:  ## remove results, logs and the action store; answers and fetched files stay
 	@$(IDLE)
 	rm -rf results logs benchmarks .snakemake resources/students resources/benchmarks
-	@# What a user changed in an output's place stays in .aiev/changed.
+	@# .aiev/changed holds outputs that the user edited: only the user removes them.
 	find .aiev -mindepth 1 -maxdepth 1 ! -name changed -exec rm -rf {} + 2>/dev/null || true

@@ -16,6 +16,7 @@ from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import pytest
+from command import aiev
 
 from aiev.core.errors import UserError
 from aiev.sandbox.api import Limits, Request, open_sandbox
@@ -386,12 +387,8 @@ def test_an_engine_that_cannot_isolate(docker, lacks):
 
 
 def test_the_image_is_not_made_without_an_engine(tmp_path):
-    script = ROOT / "scripts" / "build_sandbox_image.py"
-    environment = {**os.environ, "DOCKER_HOST": f"unix://{tmp_path}/none.sock"}
-    made = subprocess.run(
-        [sys.executable, script], env=environment, capture_output=True, text=True, check=False
-    )
-    assert made.returncode == 1 and "Traceback" not in made.stderr
+    made = aiev("sandbox-image", DOCKER_HOST=f"unix://{tmp_path}/none.sock")
+    assert made.returncode == 2 and "Traceback" not in made.stderr
     assert "no container engine answers" in made.stderr and "DOCKER_HOST" in made.stderr
 
 

@@ -1,10 +1,9 @@
 """`make plan`: what a run would do, and a bound that the run then keeps."""
 
 import re
-import subprocess
-import sys
 
 import pytest
+from command import aiev
 from matrix import prepared
 from project import Project
 from scripted import scripted_endpoint
@@ -21,8 +20,7 @@ PRICE = {"prompt_usd_per_million": 1, "completion_usd_per_million": 10}
 
 def plan(project: Project) -> str:
     (project.root / "tiny.yaml").write_text(project.dump(project.config))
-    command = [sys.executable, "scripts/plan.py", "tiny.yaml"]
-    done = subprocess.run(command, cwd=project.root, capture_output=True, text=True)
+    done = aiev("plan", "--config", "tiny.yaml", root=project.root)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert len(lines) <= 24 and max(map(len, lines)) <= 100, "one screen"

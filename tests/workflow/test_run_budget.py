@@ -2,10 +2,9 @@
 
 import json
 import os
-import subprocess
-import sys
 
 import pytest
+from command import aiev
 from project import DIALOGUES, TRAIN
 from scripted import Raw, completion, dialogues
 
@@ -27,9 +26,8 @@ def paid(project) -> list[int]:
     return [sum(column) for column in zip(*tally.paid.values(), strict=True)] or [0] * 3
 
 
-def costs(project) -> subprocess.CompletedProcess:
-    command = [sys.executable, "scripts/print_costs.py", "tiny.yaml"]
-    return subprocess.run(command, cwd=project.root, capture_output=True, text=True)
+def costs(project):
+    return aiev("costs", "--config", "tiny.yaml", root=project.root)
 
 
 @pytest.mark.parametrize("unit", ["tokens", "usd"])

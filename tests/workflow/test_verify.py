@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from command import AIEV
 from matrix import finished, prepared
 from project import ROOT, Project
 from scripted import scripted_endpoint
@@ -25,13 +26,17 @@ class Verified:
     def __init__(self, project: Project, scripted):
         self.project, self.scripted = project, scripted
 
-    def script(self, name: str, *options: str, root: Path | None = None) -> tuple[int, str]:
-        """Exit code of a script, started as the Makefile does, and all that it said."""
+    def aiev(self, *words: str, root: Path | None = None) -> tuple[int, str]:
+        """Exit code of a command, and all that it said."""
         root = root or self.project.root
         done = subprocess.run(
-            [sys.executable, f"scripts/{name}.py", *options],
+            [*AIEV, *words],
             cwd=root,
-            env={"PATH": "/usr/bin:/bin", "AUTOCODER_MIRROR": str(self.project.mirror)},
+            env={
+                "PATH": "/usr/bin:/bin",
+                "PYTHONPATH": str(root / "scripts"),
+                "AUTOCODER_MIRROR": str(self.project.mirror),
+            },
             capture_output=True,
             text=True,
             timeout=600,
@@ -55,15 +60,15 @@ def copy(run, tmp_path):
 
 def test_a_run_is_verified_without_a_question_or_a_key(run):
     asked = len(run.scripted.bodies)
-    code, said = run.script("verify", "--config", "tiny.yaml")
+    code, said = run.aiev("verify", "--config", "tiny.yaml")
     assert code == 0 and "verified" in said and len(run.scripted.bodies) == asked, said
     assert not (run.project.root / ".aiev/verify").exists()
 
 
 def test_a_stranger_needs_the_manifest_and_the_packed_ledger(run, tmp_path):
     project = run.project
-    code, said = run.script(
-        "pack_ledger", "pack", str(tmp_path / "answers.jsonl.gz"), "--config", "tiny.yaml"
+    code, said = run.aiev(
+        "ledger", "pack", str(tmp_path / "answers.jsonl.gz"), "--config", "tiny.yaml"
     )
     assert code == 0, said
     stranger = tmp_path / "far/away"
@@ -74,7 +79,7 @@ def test_a_stranger_needs_the_manifest_and_the_packed_ledger(run, tmp_path):
     shutil.copyfile(project.root / RUN / "manifest.json", tmp_path / "theirs.json")
     options = ("--manifest", "../../theirs.json", "--ledger", "../../answers.jsonl.gz")
     asked = len(run.scripted.bodies)
-    code, said = run.script("verify", *options, root=stranger)
+    code, said = run.aiev("verify", *options, root=stranger)
     assert code == 0 and len(run.scripted.bodies) == asked, said
     assert "other actions" not in said, "the same keys in any place"
 
@@ -85,7 +90,7 @@ def test_the_first_artifact_that_differs_is_named_and_not_those_below_it(copy):
     for name in ("data/verified.jsonl", "data/tagged.jsonl", "rounds/0/train.jsonl"):
         told["artifacts"][f"{RUN}/{name}"]["sha256"] = "0" * 64
     write_json(manifest, told)
-    code, said = copy.script("verify", "--config", "tiny.yaml", "--training", "no")
+    code, said = copy.aiev("verify", "--config", "tiny.yaml", "--no-training")
     assert code == 1, said
     assert (
         f"{RUN}/rounds/0/train.jsonl differs" in said and "data/verified.jsonl differs" not in said
@@ -104,21 +109,21 @@ def test_a_checkpoint_that_is_not_the_manifest_s_is_not_taken(copy):
     weights = next((copy.project.root / RUN / "model").glob("*.safetensors"))
     whole = weights.read_bytes()
     weights.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
-    code, said = copy.script("verify", "--config", "tiny.yaml", "--training", "no")
+    code, said = copy.aiev("verify", "--config", "tiny.yaml", "--no-training")
     assert code == 1 and f"{RUN}/model differs" in said and "TRAINING=no" in said
 
 
 def test_an_answer_that_is_missing_is_named(copy):
     entry = sorted((copy.project.root / "ledger").glob("??/*.json"))[0]
     entry.unlink()
-    code, said = copy.script("verify", "--config", "tiny.yaml", "--training", "no")
+    code, said = copy.aiev("verify", "--config", "tiny.yaml", "--no-training")
     assert code == 1 and entry.name in said and "differs from the manifest" in said
 
 
 def test_a_file_that_is_no_manifest_is_refused(run, tmp_path):
     for text, problem in (("{}", "not a manifest"), ("", "not JSON")):
         (tmp_path / "theirs.json").write_text(text)
-        code, said = run.script("verify", "--manifest", str(tmp_path / "theirs.json"))
+        code, said = run.aiev("verify", "--manifest", str(tmp_path / "theirs.json"))
         assert code == 2 and problem in said and "Traceback" not in said
 
 
@@ -129,7 +134,7 @@ def test_a_manifest_links_nothing_outside_of_the_scratch_directory(copy, tmp_pat
     told["artifacts"][f"{RUN}/scores.json"]["inputs"]["../outside.txt"] = "0" * 64
     write_json(tmp_path / "theirs.json", told)
     options = ("--config", "tiny.yaml", "--manifest", str(tmp_path / "theirs.json"))
-    code, said = copy.script("verify", *options)
+    code, said = copy.aiev("verify", *options)
     assert code == 2 and "../outside.txt: a path in the manifest" in said, said
     assert not (root / ".aiev/outside.txt").is_symlink()
 
@@ -151,7 +156,7 @@ def test_the_manifest_is_also_a_standard_statement_of_provenance(run):
 
 
 def why(run: Verified, file: str) -> tuple[int, str]:
-    return run.script("why", "--config", "tiny.yaml", file)
+    return run.aiev("why", "--config", "tiny.yaml", file)
 
 
 def test_why_says_how_a_file_was_made(run):
@@ -164,7 +169,7 @@ def test_why_says_how_a_file_was_made(run):
     keys = ", ".join(key[:12] for key in answers[:3])
     assert f"from {len(answers)} answers in the ledger: {keys}, ...; all in .aiev/made/" in said
     assert list((run.project.root / "ledger").rglob(f"{answers[0][:12]}*.json"))
-    assert "nothing that decides it has changed" in said and "it would be restored" in said
+    assert "nothing that it depends on has changed" in said and "it would be restored" in said
     assert "up to date" in said
 
 
@@ -183,7 +188,7 @@ def test_why_names_what_has_changed(copy):
     assert "code aiev/rounds/splits.py: is_test: changed" in said
     assert "parameter rounds.split.test_share: 0.1 -> 0.5" in said
     assert f"input {RUN}/rounds/0/dialogues/000.jsonl: " in said and "it would run" in said
-    assert "the workflow would start" in said
+    assert "a run would start" in said
 
 
 def test_why_of_a_file_that_nobody_makes(run):
@@ -209,5 +214,5 @@ def test_make_touches_nothing_while_a_run_works(copy):
         for target in ("clean", ".venv"):
             command = ["make", target, f"PYTHON={sys.executable}"]
             done = subprocess.run(command, cwd=copy.project.root, capture_output=True, text=True)
-            assert done.returncode == 2 and "a run works in this directory" in done.stdout
+            assert done.returncode == 2 and "a run is active in this directory" in done.stdout
     assert (copy.project.root / RUN).is_dir()

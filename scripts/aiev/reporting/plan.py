@@ -129,7 +129,7 @@ def asked_as(config: Mapping[str, Any], role: str) -> str:
 def screen(config: Mapping[str, Any], jobs: Sequence[Job], spending: Spending) -> str:
     """One screen of text: what a run would do, what it would ask at most, what was paid so far."""
     counts = Counter(job.rule for job in jobs if job.outputs())
-    lines = ["nothing hint: all that the run makes is up to date"]
+    lines = ["nothing to do: everything that this run makes is up to date"]
     if counts:
         lines = [f"{counts.total()} jobs would start:", *_in_columns(counts), ""]
         lines += _asked(config, Bounds(config, jobs, spending))

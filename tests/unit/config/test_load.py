@@ -3,8 +3,6 @@
 import copy
 import math
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -308,7 +306,6 @@ def test_the_defaults_are_the_same_each_time():
     assert checked({}) == DEFAULT != first
 
 
-SCRIPTS = ["print_costs.py", "print_summary.py", "verify.py --config"]
 NO_CONFIGS = {
     "gone": (None, "no such config"),
     "not YAML": (b"name: [", "not YAML: while parsing"),
@@ -329,15 +326,6 @@ def test_what_is_no_config_is_told_in_words(kind, tmp_path, monkeypatch):
     with pytest.raises(UserError) as caught:
         read_config(path)
     assert told in str(caught.value) and caught.value.where
-
-
-@pytest.mark.parametrize("script", SCRIPTS)
-def test_a_script_without_its_config_says_so(script):
-    name, *option = script.split()
-    command = [sys.executable, CONFIG.parent / "scripts" / name, *option, "nope"]
-    done = subprocess.run(command, cwd=CONFIG.parent, capture_output=True, text=True)
-    assert done.returncode == 2 and "no such config\n  where: nope" in done.stderr
-    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("path", RUNS, ids=lambda path: path.name)

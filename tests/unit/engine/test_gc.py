@@ -2,10 +2,10 @@
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from command import AIEV, ROOT, aiev, environment
 
 from aiev.core.errors import UserError
 from aiev.core.files import write_json
@@ -13,8 +13,6 @@ from aiev.core.locks import hold, try_lock
 from aiev.engine import gc as garbage
 from aiev.engine.gc import bytes_of, collect, entries_of
 from aiev.engine.store import Store
-
-SCRIPT = Path(__file__).parents[3] / "scripts/collect_garbage.py"
 
 
 @pytest.fixture
@@ -129,8 +127,7 @@ def write_other(store, kind: str, name: str, used: float) -> Path:
 
 
 def gc(store, *arguments: str) -> str:
-    command = [sys.executable, str(SCRIPT), *arguments]
-    done = subprocess.run(command, cwd=store.root.parent, capture_output=True, text=True)
+    done = aiev("gc", *arguments, root=store.root.parent)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -160,10 +157,10 @@ def test_layers_and_scratch_stay_while_something_works_here(store):
     with hold(store.root / "lock", "taken"):
         said = gc(store, "0", "--all")
     assert all(place.exists() for place in places) and left(store) == ""
-    assert "a run or another collector works in this directory (process" in said
+    assert "another run or aiev gc is active in this directory (process" in said
     (store.root / "writing").mkdir()
     descriptor = try_lock(store.root / "writing/job")
-    assert "a job of a run that is over works in this directory" in gc(store, "0", "--all")
+    assert "a job of an earlier run is still active in this directory" in gc(store, "0", "--all")
     os.close(descriptor)
     gc(store, "0", "--all")
     assert not any(place.exists() for place in places)
@@ -186,14 +183,14 @@ def test_why_the_size_is_not_reached_is_said(store):
 def test_make_passes_size_and_all_on():
     for words, given in ((["SIZE=5GiB"], "5GiB"), (["SIZE=0", "ALL=yes"], "0 --all")):
         command = ["make", "--dry-run", "gc", *words]
-        said = subprocess.run(command, cwd=SCRIPT.parents[1], capture_output=True, text=True).stdout
-        assert f"collect_garbage.py {given}\n" in said.replace(" \n", "\n")
+        said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout
+        assert f"aiev gc {given}\n" in said.replace(" \n", "\n")
 
 
 def test_two_collectors_at_once(store):
-    command = [sys.executable, str(SCRIPT), "1500B"]
-    root = store.root.parent
-    both = [subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE) for _ in "ab"]
+    command, root = [*AIEV, "gc", "1500B"], store.root.parent
+    options = {"cwd": root, "env": environment(), "stdout": subprocess.PIPE}
+    both = [subprocess.Popen(command, **options) for _ in "ab"]
     assert [one.wait(60) for one in both] == [0, 0]
     for one in both:
         one.stdout.close()
@@ -201,11 +198,9 @@ def test_two_collectors_at_once(store):
 
 
 def test_the_command_says_what_it_did(store):
-    done = subprocess.run(
-        [sys.executable, str(SCRIPT), "2KiB"], cwd=store.root.parent, capture_output=True, text=True
-    )
+    done = aiev("gc", "2KiB", root=store.root.parent)
     assert done.returncode == 0 and "removed 2 actions" in done.stdout and left(store) == "cd"
-    done = subprocess.run([sys.executable, str(SCRIPT), "much"], capture_output=True, text=True)
+    done = aiev("gc", "much", root=store.root.parent)
     assert done.returncode == 2 and "not a size: 'much'" in done.stderr
 
 

@@ -5,11 +5,10 @@ import json
 import multiprocessing
 import os
 import random
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from command import aiev
 
 from aiev.core.errors import UserError
 from aiev.core.hashing import of_bytes, of_json
@@ -17,7 +16,6 @@ from aiev.llm import ledger_pack as ledgerpack
 from aiev.llm.ledger import Answer, Ledger
 from aiev.llm.ledger_pack import pack, unpack
 
-SCRIPT = Path(__file__).parents[3] / "scripts/pack_ledger.py"
 TEXTS = ["Good day", "", "zwei\nZeilen\r\n", "\u2028 and \x85", "\ud800 alone", "\x00", "é😀" * 99]
 
 
@@ -274,20 +272,15 @@ def test_eight_writers_at_once(ledger, packed, other):
     assert content(other) == content(ledger)
 
 
-def run(*arguments) -> subprocess.CompletedProcess:
-    command = [sys.executable, SCRIPT, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60)
-
-
 def test_the_command(ledger, tmp_path):
     file, other = tmp_path / "p.jsonl.gz", tmp_path / "other"
-    done = run("pack", file, "--ledger", ledger.root)
+    done = aiev("ledger", "pack", file, "--ledger", ledger.root)
     assert done.returncode == 0 and "40 entries, contents sha256 " in done.stdout
     Ledger(other).add(request(1), Answer("mine", "stop", 1, 1))
-    done = run("unpack", file, "--ledger", other)
+    done = aiev("ledger", "unpack", file, "--ledger", other)
     assert done.returncode == 0 and "39 added, 0 same, 1 different" in done.stdout
-    assert "those that the ledger had were kept" in done.stdout
+    assert "those that the ledger already had were kept" in done.stdout
     file.write_bytes(file.read_bytes()[:-50])
-    done = run("unpack", file, "--ledger", other)
+    done = aiev("ledger", "unpack", file, "--ledger", other)
     assert done.returncode == 2 and "damaged or cut off" in done.stderr
     assert "Traceback" not in done.stderr

@@ -1,11 +1,7 @@
 """What differs between two ways to make a file is said by name."""
 
-import sys
-
 import pytest
 
-import why
-from aiev.core.errors import UserError
 from aiev.provenance.diff import differences, flat
 
 BEFORE = {
@@ -59,22 +55,3 @@ def test_a_long_value_is_cut():
 
 def test_flat():
     assert flat({"a": {"b": {"c": 1}}, "d": {}}) == {"a.b.c": 1, "d": {}}
-
-
-PLANNED = """rule tag_dialogues:
-    input: results/tiny/data/decontaminated.jsonl
-    output: results/tiny/data/tagged.jsonl
-    log: logs/tiny/data/tagged.log
-Shell command: python scripts/tag_dialogues.py
-"""
-
-
-@pytest.mark.parametrize("file", ["all", "logs/tiny/data/tagged.log", "benchmarks/tiny/tagged.txt"])
-def test_a_target_that_is_no_output_is_named(file, monkeypatch, tmp_path):
-    """Snakemake plans jobs for it, but none of them has it as an output."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(why, "dry_run", lambda *_: (0, PLANNED))
-    monkeypatch.setattr(sys, "argv", ["why.py", file])
-    with pytest.raises(UserError, match="no rule makes this file") as caught:
-        why.main()
-    assert caught.value.where == file and "results/" in caught.value.hint

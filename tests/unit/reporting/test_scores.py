@@ -3,11 +3,9 @@
 import copy
 import json
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
+from command import ROOT, aiev
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,7 +14,6 @@ from aiev.evaluation.stats import share
 from aiev.reporting.funnel import funnel
 from aiev.reporting.scores import HEIGHT, WIDTH, page, summary, table
 
-SCRIPTS = Path(__file__).parents[3] / "scripts"
 TITLES = {"base": "base student, S", "student": "tuned student", "teacher": "teacher, T"}
 REPORTS = {
     "seeds": {
@@ -183,14 +180,13 @@ def test_the_summary_says_that_the_gate_only_would_open():
 
 
 def test_the_command_prints_the_summary(tmp_path):
-    shutil.copytree(SCRIPTS.parent / "config", tmp_path / "config")
+    shutil.copytree(ROOT / "config", tmp_path / "config")
     results = tmp_path / "results" / "laptop"
     results.mkdir(parents=True)
     (results / "scores.json").write_text(json.dumps(table(SCORES, TITLES)))
     (results / "funnel.json").write_text(json.dumps(funnel(**REPORTS)))
     (results / "rounds.json").write_text(json.dumps(DUELS))
-    command = [sys.executable, SCRIPTS / "print_summary.py", "config/config.yaml"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
+    done = aiev("summary", root=tmp_path)
     where = "results/laptop/scores.md"
     expected = summary(table(SCORES, TITLES), funnel(**REPORTS), DUELS, where)
     assert done.stdout == expected

@@ -1,6 +1,4 @@
-"""Make the docker sandbox's image, in the engine that DOCKER_HOST names: `make sandbox-image`.
-
-    python scripts/build_sandbox_image.py [NAME]
+"""Builds the Docker sandbox's image, in the engine that DOCKER_HOST names.
 
 From the Dockerfile in envs/sandbox, whose base is pinned by digest; where no image registry is
 reachable, or this is another Python than the Dockerfile's, from Debian's packages (debootstrap)
@@ -24,28 +22,29 @@ from aiev.sandbox.api import open_sandbox
 from aiev.sandbox.docker.backend import ENGINE
 from aiev.sandbox.docker.image import LABEL, PYTHON, RECIPE, has_recipe, recipe_digest
 
-NAME = "autocoder-sandbox"
 SUITE = "bookworm"
 WAIT = 1800  # seconds for the engine to pull, build or import
 
 
-def main(name: str = NAME) -> None:
+def build_image(name: str) -> None:
+    """Build the image called `name`, and run a program in it. Raises UserError where the engine
+    does not answer or cannot build it."""
     try:
         client = docker.from_env(timeout=WAIT)
         client.ping()
     except (DockerException, RequestException) as error:
         raise UserError(f"no container engine answers: {error}", hint=ENGINE) from error
     if _is_there(client, name):
-        say(f"{name} is there already, with this recipe and Python {PYTHON}")
+        say(f"{name} is up to date: same recipe, Python {PYTHON}")
     else:
         labels = {f"{LABEL}.recipe": recipe_digest()}
         try:
             make = _build if _pulled(client) else _assemble
             make(client, name, labels)
         except (DockerException, RequestException) as error:
-            raise UserError(f"the engine cannot make the image: {error}", hint=ENGINE) from error
+            raise UserError(f"the engine cannot build the image: {error}", hint=ENGINE) from error
         if not _is_there(client, name):
-            raise UserError("the engine did not keep the image", hint="see its log")
+            raise UserError("the engine did not keep the image", hint="see the engine's log")
     with open_sandbox("docker", {"image": name, "containers": 1}):
         say(f"{name} is ready; a program in it was seen to be isolated")
 
@@ -141,10 +140,3 @@ def _follow(command: list[str], name: str, every: float = 5.0) -> None:
 
 def _lines(stream: Iterable[bytes]) -> Iterable[str]:
     return (line.decode("utf-8", "replace").rstrip() for line in stream)
-
-
-if __name__ == "__main__":
-    try:
-        main(*sys.argv[1:2])
-    except UserError as error:
-        sys.exit(f"sandbox image: {error}")

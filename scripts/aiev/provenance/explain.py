@@ -1,12 +1,10 @@
-"""Say how a file of the run was made, and why it would be made again."""
+"""Explains how a file of a run was made, and why it would be made again."""
 
-import argparse
 import difflib
 import json
 import os
 import shlex
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,28 +17,28 @@ from aiev.engine.store import STORE, open_store
 from aiev.provenance.diff import differences
 from aiev.provenance.manifest import inputs_of
 
-SHOWN = 3
-"""Keys of answers that are shown; the entry is `<ledger>/<two letters of the key>/<key>.json`."""
+MAX_KEYS = 3  # of answers; `aiev ledger show KEY` prints one
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--config", default="config/config.yaml")
-    parser.add_argument("file", type=Path, help="an output of some rule")
-    arguments = parser.parse_args()
-    # As rules name it: from here, without detours.
-    file = Path(os.path.relpath(arguments.file))
-    forced = _plan(file, arguments.config, "--printshellcmds", "--force")
+def explain(file: Path, config: str) -> Iterator[str]:
+    """Lines about `file`: its rule, inputs, code, model and answers; what has changed since; and
+    the jobs that a run with `config` would start for it.
+
+    Raises UserError for a file that no rule makes.
+    """
+    # As rules name it: relative to here, and without "..".
+    file = Path(os.path.relpath(file))
+    forced = _plan(file, config, "--printshellcmds", "--force")
     command = next((job.command for job in forced if str(file) in job.outputs()), None)
     if command is None:
         # Snakemake also takes the name of a rule, a log or a benchmark for a target.
         raise _not_made(file)
-    print(file)
-    note = open_store().made(file)
-    print(*_how(file, note) if note else ["it was not made here yet"], sep="\n")
-    now, problem = _described(command)
-    print(*_would(note, now) if now else [f"its job cannot be looked at yet: {problem}"], sep="\n")
-    print(*_workflow(_plan(file, arguments.config)), sep="\n")
+    yield str(file)
+    record = open_store().made(file)
+    yield from _how(file, record) if record else ["not made here yet"]
+    now, problem = _describe(command)
+    yield from _would(record, now) if now else [f"its job cannot be described yet: {problem}"]
+    yield from _workflow(_plan(file, config))
 
 
 def _plan(file: Path, config: str, *options: str) -> list[Job]:
@@ -52,7 +50,7 @@ def _plan(file: Path, config: str, *options: str) -> list[Job]:
 
 
 def _not_made(file: Path) -> UserError:
-    known = [p.as_posix() for p in _noted()]
+    known = [p.as_posix() for p in _made_here()]
     close = ", ".join(difflib.get_close_matches(str(file), known, 3))
     return UserError(
         "no rule makes this file",
@@ -61,12 +59,12 @@ def _not_made(file: Path) -> UserError:
     )
 
 
-def _noted() -> list[Path]:
+def _made_here() -> list[Path]:
     notes = STORE / "made"
     return [p.relative_to(notes).with_suffix("") for p in notes.rglob("*.json")]
 
 
-def _described(command: str) -> tuple[dict[str, Any] | None, str]:
+def _describe(command: str) -> tuple[dict[str, Any] | None, str]:
     """What decides the outputs of a job now, from the job itself; or why it cannot say."""
     done = subprocess.run([*shlex.split(command), "--describe"], capture_output=True, text=True)
     if done.returncode:
@@ -82,21 +80,21 @@ def _parts(code: str) -> dict[str, str] | None:
         return None
 
 
-def _how(file: Path, note: Mapping[str, Any]) -> Iterator[str]:
-    yield f"was made by {note['rule']}, action {note['key']}"
-    yield f"  sha256 {note['sha256']}"
-    yield from (f"  from {path} ({digest[:12]})" for path, digest in inputs_of(note).items())
-    yield f"  by code {note['code'][:12]} in environment {note['environment'][:12] or 'any'}"
-    yield from (f"  with the model {m['name']} ({m['kind']})" for m in _models(note["params"]))
-    answers = note.get("remarks", {}).get("answers")
+def _how(file: Path, record: Mapping[str, Any]) -> Iterator[str]:
+    yield f"was made by {record['rule']}, action {record['key']}"
+    yield f"  sha256 {record['sha256']}"
+    yield from (f"  from {path} ({digest[:12]})" for path, digest in inputs_of(record).items())
+    yield f"  by code {record['code'][:12]} in environment {record['environment'][:12] or 'any'}"
+    yield from (f"  with the model {m['name']} ({m['kind']})" for m in _models(record["params"]))
+    answers = record.get("remarks", {}).get("answers")
     if answers is not None:
-        keys = ", ".join(key[:12] for key in answers[:SHOWN])
-        more = f", ...; all in {open_store().place_of_note(file)}" if answers[SHOWN:] else ""
+        keys = ", ".join(key[:12] for key in answers[:MAX_KEYS])
+        more = f", ...; all in {open_store().place_of_note(file)}" if answers[MAX_KEYS:] else ""
         yield f"  from {len(answers)} answers in the ledger: {keys or 'none'}{more}"
     if not file.exists():
-        yield "it is not there"
-    elif of_path(file) != note["sha256"]:
-        yield "it was changed since: the next run puts that aside and makes it again"
+        yield "it no longer exists"
+    elif of_path(file) != record["sha256"]:
+        yield "it was changed since: the next run moves it to .aiev/changed and makes it again"
 
 
 def _models(params: Any) -> Iterator[dict[str, Any]]:
@@ -107,37 +105,29 @@ def _models(params: Any) -> Iterator[dict[str, Any]]:
             yield from _models(value)
 
 
-def _would(note: Mapping[str, Any] | None, now: Mapping[str, Any]) -> Iterator[str]:
+def _would(record: Mapping[str, Any] | None, now: Mapping[str, Any]) -> Iterator[str]:
     """What would happen if its job ran now."""
-    before = note and {**note, "inputs": inputs_of(note), "parts": _parts(note["code"])}
+    before = record and {**record, "inputs": inputs_of(record), "parts": _parts(record["code"])}
     changed = differences(before, now) if before else []
     if changed:
-        yield "since then has changed:"
+        yield "changed since then:"
         yield from (f"  {line}" for line in changed)
     elif before:
-        yield "nothing that decides it has changed since"
+        yield "nothing that it depends on has changed since"
     if not now["stored"]:
-        yield "its job is cheap, and runs whenever it is asked for"
+        yield "its job is cheap, and runs each time"
     elif open_store().entry(now["key"]).exists():
-        yield "the action is in the store: it would be restored"
+        yield "its result is in the action store: it would be restored"
     else:
-        yield "the action is not in the store: it would run"
+        yield "its result is not in the action store: its job would run"
 
 
 def _workflow(stale: list[Job]) -> Iterator[str]:
     if not stale:
-        yield "the workflow regards it as up to date"
+        yield "it is up to date: a run would do nothing for it"
         return
-    yield f"the workflow would start {len(stale)} jobs for it:"
+    yield f"a run would start {len(stale)} jobs for it:"
     for job in stale:
         # Which parameters changed is said above, by name.
         reason = job.fields.get("reason", "").partition(": Union of")[0]
         yield f"  {job.rule} ({', '.join(job.outputs())}): {reason}"
-
-
-if __name__ == "__main__":
-    try:
-        main()
-    except UserError as error:
-        print(f"why: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)

@@ -1,0 +1,38 @@
+"""`aiev costs`: what the answers in a run's ledger were paid with."""
+
+import json
+from pathlib import Path
+
+from aiev.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption
+
+
+def costs(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
+    """Print the tokens and dollars paid so far through the run's ledger, by stage and model.
+
+    All runs with the same ledger count together. Dollars follow from the config's prices.
+
+    \b
+      aiev costs
+      aiev costs --config config/mine.yaml --json
+    """
+    from aiev.config.load import read_config
+    from aiev.llm.budget import Spending, rows
+    from aiev.reporting.scores import columns
+
+    read = read_config(config)
+    spending = Spending(Path(read["ledger"]["path"]), prices=read["prices"])
+    if not as_json:
+        print("\n".join(columns(rows(spending), names=2)))
+        return
+    paid = [
+        {
+            "stage": stage,
+            "model": model,
+            "calls": calls,
+            "prompt_tokens": prompt,
+            "completion_tokens": completion,
+            "usd": spending.usd(model, (prompt, completion)),
+        }
+        for (stage, model), (calls, prompt, completion) in sorted(spending.tally().paid.items())
+    ]
+    print(json.dumps(paid, indent=2))

@@ -1,0 +1,81 @@
+"""`aiev gc`: keeps the stores below .aiev under a size."""
+
+from collections import Counter
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from aiev.core.errors import UserError
+
+if TYPE_CHECKING:
+    from aiev.engine.gc import Entry
+    from aiev.engine.store import Store
+
+KINDS = ("actions", "layers", "scratch")
+
+SizeArgument = Annotated[
+    str, typer.Argument(metavar="[SIZE]", help="Keep at most so much, as 20GiB or 500MiB.")
+]
+AllOption = Annotated[
+    bool, typer.Option("--all", help="Also what made the files of this checkout.")
+]
+
+
+def gc(size: SizeArgument = "20GiB", everything: AllOption = False) -> None:
+    """Delete finished actions, packages and old scratch, least recently used first.
+
+    Nothing is lost but time: what was deleted is made again when it is needed. Files that you
+    changed by hand (.aiev/changed) are never deleted.
+
+    \b
+      aiev gc 5GiB
+      aiev gc 0 --all
+    """
+    from aiev.engine.gc import bytes_of, collect
+    from aiev.engine.store import open_store
+
+    limit, store = bytes_of(size), open_store()
+    with ExitStack() as stack:
+        busy = _find_activity(stack)
+        removed, kept = collect(store, limit, spare_noted=not everything, busy=busy)
+    _report(store, removed, kept, limit)
+
+
+def _find_activity(stack: ExitStack) -> str:
+    """What is active in this directory, or "". Then nothing can start before `stack` closes."""
+    from aiev.core.locks import hold
+    from aiev.engine.run_lock import LOCK, jobs_at_work
+
+    try:
+        stack.enter_context(hold(LOCK, "another run or aiev gc is active in this directory"))
+    except UserError as error:
+        return error.message
+    return "a job of an earlier run is still active in this directory" if jobs_at_work() else ""
+
+
+def _report(store: "Store", removed: "list[Entry]", kept: "list[Entry]", limit: int) -> None:
+    from aiev.engine.gc import size_of
+
+    for kind in KINDS:
+        place = store.actions if kind == "actions" else store.root / kind
+        print(f"{place}: removed {_count(removed, kind)}; kept {_count(kept, kind)}")
+    changed = size_of(store.root / "changed")
+    if changed:
+        print(f"{store.root / 'changed'}: {_mib(changed)}, which only you remove")
+    left = sum(entry.size for entry in kept)
+    if left > limit:
+        print(f"{_mib(left)} are left, more than {_mib(limit)}, as these stay:")
+        spared = Counter()
+        for entry in kept:
+            spared[f"{entry.kind}: {entry.spared}"] += entry.size
+        print("\n".join(f"  {_mib(size)} of {why}" for why, size in sorted(spared.items())))
+
+
+def _count(entries: "list[Entry]", kind: str) -> str:
+    sizes = [entry.size for entry in entries if entry.kind == kind]
+    return f"{len(sizes)} {kind} of {_mib(sum(sizes))}"
+
+
+def _mib(size: int) -> str:
+    return f"{size / 2**20:.1f} MiB"

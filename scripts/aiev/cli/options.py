@@ -1,0 +1,27 @@
+"""Options that several commands share, and the check that a command runs in a checkout."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from aiev.core.errors import UserError
+
+DEFAULT_CONFIG = Path("config/config.yaml")
+
+ConfigOption = Annotated[Path, typer.Option("--config", help="The run's config.", metavar="FILE")]
+CoresOption = Annotated[int, typer.Option("--cores", min=1, help="Processors to use.", metavar="N")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for other programs.")]
+
+
+def check_checkout(config: Path | None = None) -> None:
+    """Raise UserError unless the current directory is a checkout of the project, and the file
+    `config` exists, where one is named."""
+    if not Path("Snakefile").is_file():
+        raise UserError(
+            "this directory is not a checkout of the project",
+            where=str(Path.cwd()),
+            hint="change to the directory that holds the Snakefile, then run the command again",
+        )
+    if config and not config.is_file():
+        raise UserError("no such config", where=str(config), hint="name one with --config FILE")

@@ -1,0 +1,34 @@
+"""`aiev plan`: what a run would do and cost, before it runs."""
+
+from pathlib import Path
+
+from aiev.cli.options import DEFAULT_CONFIG, ConfigOption, check_checkout
+
+CHANGED = "a run would make it again"
+"""End of the dry run's line about an output that was changed after it was made."""
+
+
+def plan(config: ConfigOption = DEFAULT_CONFIG) -> None:
+    """Show what a run would do and cost at most, without doing it.
+
+    Lists the jobs that would start; the questions, tokens and dollars that they can take at most,
+    if neither the ledger nor the action store held an answer; and what was paid for so far.
+
+    \b
+      aiev plan
+      aiev plan --config config/mine.yaml
+    """
+    check_checkout(config)
+    from aiev.config.load import read_config
+    from aiev.engine.events import dry_run, jobs
+    from aiev.llm.budget import Spending
+    from aiev.reporting.plan import screen
+
+    read = read_config(config)
+    code, output = dry_run(str(config))
+    planned = jobs(code, output)
+    for line in output.splitlines():
+        if line.endswith(CHANGED):
+            print(line)
+    spending = Spending(Path(read["ledger"]["path"]), prices=read["prices"])
+    print(screen(read, planned, spending), end="")

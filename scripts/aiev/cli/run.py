@@ -1,0 +1,70 @@
+"""`aiev run`: the workflow, through Snakemake with the options that a run needs."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from aiev.cli.options import DEFAULT_CONFIG, ConfigOption, check_checkout
+
+QUIET = ["--quiet", "rules", "progress", "host", "reason"]
+
+CoresOption = Annotated[
+    int | None,
+    typer.Option("--cores", metavar="N", help="Processors to use.", show_default="all"),
+]
+
+
+def run(
+    context: typer.Context, config: ConfigOption = DEFAULT_CONFIG, cores: CoresOption = None
+) -> None:
+    """Run the pipeline from seeds to scores, then print the scores.
+
+    Only what is stale is made again, and no answered question is asked again, so that the same
+    command goes on after any stop. Further arguments go to Snakemake: a dry run, a target, a
+    profile. With any of them Snakemake speaks as it does by itself, and no summary follows.
+
+    \b
+      aiev run --cores 2
+      aiev run --config config/gate-shut.yaml
+      aiev run --dry-run
+      aiev run results/laptop/data/tagged.jsonl
+      aiev run --config config/mine.yaml --profile profiles/slurm
+
+    Exits as the run does: 2 for a mistake that you can fix, 3 for a model that does not answer, 4
+    at the budget.
+    """
+    check_checkout(config)
+    more = list(context.args)
+    command = [str(Path(sys.executable).parent / "snakemake"), f"--configfile={config}"]
+    command += [] if more else QUIET
+    # A profile says itself how many jobs run at once.
+    if cores or not any(word.startswith("--profile") for word in more):
+        command += ["--cores", str(cores or os.cpu_count())]
+    code = _wait_for(command + more)
+    if code:
+        raise typer.Exit(code)
+    if not more:
+        from aiev.cli.summary import summary
+
+        summary(config)
+
+
+def _wait_for(command: list[str]) -> int:
+    """Exit code of `command`, which ends before this does, also after Ctrl-C and SIGTERM."""
+    from aiev.core.process import die_with_parent, raise_on_terminate
+
+    raise_on_terminate()
+    process = subprocess.Popen(command, preexec_fn=die_with_parent)
+    try:
+        return process.wait()
+    except KeyboardInterrupt:
+        process.wait()  # the terminal has sent SIGINT to both: it is stopping its jobs
+        raise
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.wait()

@@ -1,0 +1,171 @@
+"""The command line: every command can be asked for help, and every error is words."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import typer
+from command import AIEV, ROOT, aiev, environment
+
+from aiev.cli.errors import handle_errors
+from aiev.cli.main import COMMANDS, LEDGER_COMMANDS
+from aiev.core.errors import BudgetError, UserError
+
+WORDS = [[name] for name, *_ in COMMANDS] + [["ledger", name] for name, *_ in LEDGER_COMMANDS]
+WITH_CONFIG = [
+    *(["plan"], ["summary"], ["costs"], ["why", "results/x"], ["verify"], ["run"]),
+    *(["ledger", "pack", "x.gz"], ["ledger", "unpack", "x.gz"], ["ledger", "show", "ab"]),
+]
+IN_A_CHECKOUT = [["run"], ["plan"], ["why", "x"], ["verify"], ["configs"], ["lint"], ["schema"]]
+
+
+@pytest.mark.parametrize("words", WORDS, ids=" ".join)
+def test_each_command_explains_itself_and_its_options(words):
+    done = aiev(*words, "--help")
+    assert done.returncode == 0 and f"Usage: aiev {' '.join(words)}" in done.stdout
+    body = done.stdout.partition("\n\n")[2]
+    assert len(body.split("\n\n")[0].split()) >= 5, "it says what the command does"
+
+
+def test_the_list_of_commands_is_not_cut_off():
+    text = aiev("--help").stdout
+    assert all(f"\n  {words[0]} " in text for words in WORDS)
+    assert "..." not in text.partition("Commands:")[2]
+
+
+def test_help_is_there_at_once():
+    """Nothing heavy is imported, however busy this machine is."""
+    command = [*AIEV[:1], "-X", "importtime", *AIEV[1:], "--help"]
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True)
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert {"typer", "aiev.cli.main"} <= imported
+    assert not imported & {"torch", "yaml", "openai", "docker", "rich", "aiev.config.load"}
+
+
+@pytest.mark.parametrize("words", WITH_CONFIG, ids=" ".join)
+def test_a_missing_config(words):
+    done = aiev(*words, "--config", "config/nope.yaml")
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert "no such config\n  where: config/nope.yaml\n  hint: " in done.stderr
+
+
+@pytest.mark.parametrize("words", IN_A_CHECKOUT, ids=" ".join)
+def test_another_directory_than_a_checkout(words, tmp_path):
+    done = aiev(*words, root=tmp_path)
+    assert done.returncode == 2 and "not a checkout" in done.stderr
+    assert str(tmp_path) in done.stderr and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["verfy"], "Did you mean 'verify'"),
+        (["plan", "--confg", "x"], "No such option: --confg"),
+        (["why"], "Missing argument 'FILE'"),
+        (["run", "--cores", "many"], "Input should be a valid integer"),
+    ],
+)
+def test_a_mistyped_command_line(words, told):
+    done = aiev(*words)
+    assert done.returncode == 2 and told in done.stderr and "Traceback" not in done.stderr
+
+
+def test_run_passes_on_what_snakemake_understands():
+    done = aiev("run", "results/laptop/seeds/000.jsonl", "--dry-run", "--nocolor")
+    assert done.returncode == 0, done.stderr
+    assert "mine_seeds" in done.stdout and "write_dialogues" not in done.stdout
+    done = aiev("run", "--dry-run", "results/laptop/nothing.jsonl")
+    assert done.returncode != 0 and "Traceback" not in done.stderr
+
+
+def test_costs_for_another_program():
+    done = aiev("costs", "--json", root=ROOT)
+    assert done.returncode == 0 and done.stdout.startswith("[")
+
+
+def test_a_key_that_is_none(tmp_path):
+    done = aiev("ledger", "show", "xyz", "--ledger", tmp_path)
+    assert done.returncode == 2 and "not a key: 'xyz'" in done.stderr
+    done = aiev("ledger", "show", "abc", "--ledger", tmp_path)
+    assert done.returncode == 2 and "no answer has the key abc" in done.stderr
+
+
+def fails_with(error: BaseException):
+    def command() -> None:
+        raise error
+
+    return handle_errors("aiev x", command)
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "told"),
+    [
+        (UserError("bad", where="a.yaml", hint="fix it"), 2, "bad\n  where: a.yaml\n  hint: fix"),
+        (BudgetError("the budget is reached"), 4, "the budget is reached"),
+        (KeyboardInterrupt(), 130, "interrupted; run the same command again to continue"),
+        (RuntimeError("odd"), 1, "a defect of this program: RuntimeError: odd\n  where: "),
+    ],
+)
+def test_an_error_becomes_text_and_an_exit_code(error, code, told, capsys):
+    with pytest.raises(typer.Exit) as caught:
+        fails_with(error)()
+    output = capsys.readouterr()
+    assert caught.value.exit_code == code and output.out == ""
+    assert output.err.startswith(f"aiev x: {told}") and "Traceback" not in output.err
+
+
+def test_the_traceback_of_a_defect_is_where_the_message_says(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".aiev").mkdir()
+    with pytest.raises(typer.Exit):
+        fails_with(RuntimeError("odd"))()
+    (path,) = (tmp_path / ".aiev").iterdir()
+    assert f"{path.relative_to(tmp_path)}" in capsys.readouterr().err
+    assert "Traceback" in path.read_text() and "RuntimeError: odd" in path.read_text()
+
+
+def test_a_reader_that_goes_away():
+    """`aiev schema | head -1`: the rest has nobody to read it."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [*AIEV, "schema"]
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment(), stdout=writer, stderr=subprocess.PIPE, text=True
+    )
+    os.close(writer)
+    assert done.returncode == 141 and done.stderr == ""
+
+
+def test_interrupting_a_run_ends_the_workflow_first(tmp_path):
+    """A stand-in for Snakemake, which takes a moment to stop."""
+    fake = tmp_path / "bin/python"
+    fake.parent.mkdir()
+    fake.symlink_to(sys.executable)
+    snakemake = tmp_path / "bin/snakemake"
+    snakemake.write_text(
+        "#!/bin/sh\ntrap 'sleep 0.5; touch stopped; exit 1' INT\ntouch started\n"
+        "while :; do sleep 0.1; done\n"
+    )
+    snakemake.chmod(0o755)
+    (tmp_path / "Snakefile").touch()
+    (tmp_path / "mine.yaml").touch()
+    code = f"import sys; sys.executable = {str(fake)!r}; from aiev.cli.main import app; app()"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, "run", "--config", "mine.yaml"],
+        cwd=tmp_path,
+        env=environment(),
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    for _ in range(600):
+        if (tmp_path / "started").exists():
+            break
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    _, output = process.communicate(timeout=30)
+    assert process.returncode == 130 and (tmp_path / "stopped").exists()
+    assert "run the same command again to continue" in output
