@@ -2,7 +2,7 @@
 
 import pytest
 
-from aiev.languages.interpreter import BOXED
+from aiev.languages.python.language import RUN_MAIN
 
 CASES = {
     "a test case that fails": (
@@ -97,7 +97,7 @@ CASES = {
 @pytest.mark.parametrize("name", CASES)
 def test_it_is_found(play, name):
     program, (outcome, out, err) = CASES[name]
-    result = play(program, {"interpreter.py": BOXED}, ("python", "interpreter.py"))
+    result = play(program, {"interpreter.py": RUN_MAIN}, ("python", "interpreter.py"))
     assert (result.outcome, out in result.stdout, err in result.stderr) == (outcome, True, True), (
         result
     )

@@ -28,17 +28,21 @@ class Registry:
     what:      in messages: "benchmark kind".
     package:   dotted name of the package that holds them.
     attribute: the class that each module defines for it.
+    module:    where each choice is a package, the module of it that defines the class; other
+               modules of the registry's package are then no choices.
     """
 
     what: str
     package: str
     attribute: str
+    module: str = ""
 
     def names(self) -> list[str]:
         """Names of the built-in choices, sorted."""
         folder = importlib.import_module(self.package).__path__
         # A module that starts with an underscore, and one called base, is shared by the others.
-        found = (module.name for module in pkgutil.iter_modules(folder))
+        modules = pkgutil.iter_modules(folder)
+        found = (module.name for module in modules if module.ispkg or not self.module)
         return sorted(n.replace("_", "-") for n in found if n[0] != "_" and n != "base")
 
     def source(self, name: str) -> str:
@@ -52,7 +56,8 @@ class Registry:
             known = ", ".join(self.names())
             hint = f"use one of {known}, or the path of a Python file"
             raise UserError(f"no {self.what} is called {name!r}", hint=hint)
-        return f"{self.package}.{name.replace('-', '_')}"
+        chosen = f"{self.package}.{name.replace('-', '_')}"
+        return f"{chosen}.{self.module}" if self.module else chosen
 
     def get(self, name: str) -> Any:
         """The class of that name. Raises UserError for an unknown name or a file that cannot be

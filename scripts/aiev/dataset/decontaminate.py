@@ -10,7 +10,6 @@ So are those that equal a test problem of a duel in problem or solution: two see
 """
 
 import ast
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from rapidfuzz.process import cdist
 from aiev.core.errors import UserError
 from aiev.core.log import Progress, log
 from aiev.core.types import Dialogue
+from aiev.languages.markdown import fenced
 from aiev.languages.python.functions import BROKEN, normal_form, parse
 
 NEAR = 0.7
@@ -30,8 +30,6 @@ NEAR = 0.7
 
 BATCH = 64
 """Dialogues compared at once: bounds the matrix of similarities to some tens of megabytes."""
-
-_BLOCK = re.compile(r"```[^\n]*\n(.*?)(?:\n?```|\Z)", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -142,7 +140,7 @@ def _texts(dialogue: Dialogue) -> Iterator[tuple[str, str]]:
     for message in dialogue["messages"]:
         if message["kind"] == "problem":
             yield "problem", message["content"]
-        for code in _BLOCK.findall(message["content"]):
+        for code in (block.text for block in fenced(message["content"])):
             yield f"{message['kind']} code", code
             yield from ((f"{message['kind']} function", text) for text in _functions(code))
     yield "solution code", dialogue["solution"]

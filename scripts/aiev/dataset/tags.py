@@ -11,7 +11,7 @@ from typing import Any, Literal, TypedDict
 
 from aiev.core.hashing import of_text
 from aiev.languages.markdown import SHELLS, fenced, unix
-from aiev.languages.python.program import code_of, python_blocks
+from aiev.languages.python.blocks import program_of, python_blocks
 
 RUN_START, RUN_STOP = "<API_RUN_START>", "<API_RUN_STOP>"
 RES_START, RES_STOP = "<API_RES_START>", "<API_RES_STOP>"
@@ -149,24 +149,26 @@ def _result(text: str, limit: int) -> str:
 
 
 def _split_code(content: str) -> tuple[str, list[str], str]:
-    """Words, shell blocks and code of an answer with one program, which is the one that was run.
+    """Words, shell blocks and code of an answer with one program, which is the one that was run;
+    its blocks may be several.
 
     Words after the program go before it: in a tagged answer the run comes last. Shell blocks
     before it were run; later ones, such as how to call a script, are words.
     """
-    content, programs = unix(content), python_blocks(content)
-    if len(programs) != 1:
-        raise Dropped("no-code-block" if not programs else "several-code-blocks")
-    (program,) = programs
-    words, shell, place = [], [], 0
-    for block in fenced(content):
-        if block == program or (block.language in SHELLS and block.start < program.start):
-            words.append(content[place : block.start])
-            place = block.end
-            if block != program and block.text.strip():
-                shell.append(block.text.rstrip("\n"))
+    content, code = unix(content), program_of(content)
+    if code is None:
+        raise Dropped("no-code-block")
+    if code.shell or len(python_blocks(content)) != len(code.blocks):
+        raise Dropped("several-code-blocks")
+    first = code.blocks[0].start
+    before = [b for b in fenced(content) if b.language in SHELLS and b.start < first]
+    words, place = [], 0
+    for block in [*before, *code.blocks]:
+        words.append(content[place : block.start])
+        place = block.end
+    shell = [block.text.rstrip("\n") for block in before if block.text.strip()]
     words = [part.strip() for part in [*words, content[place:]]]
-    return "\n\n".join(part for part in words if part), shell, code_of(program)
+    return "\n\n".join(part for part in words if part), shell, code.text
 
 
 def _check_order(messages: Sequence[Mapping[str, str]]) -> None:

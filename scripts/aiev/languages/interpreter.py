@@ -1,4 +1,4 @@
-"""What an answer asks to be run, and its run in the sandbox: packages, shell, then the program.
+"""Runs what an answer asks to be run: packages, shell commands, then the program.
 
 METHOD 3: the model may write an `sh` block (`pip install ...`) before its `python` block. The
 packages are installed first, with network; all else runs in the box, without.
@@ -6,82 +6,98 @@ packages are installed first, with network; all else runs in the box, without.
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from aiev.core.files import module_path
+from aiev.languages.base import Language, Script
 from aiev.languages.markdown import SHELLS, fenced
-from aiev.languages.pip_requests import split
-from aiev.languages.python.program import code_of, program_block
+from aiev.languages.python.language import Language as Python
+from aiev.languages.python.pip_arguments import read_calls, requirements_after
+from aiev.languages.shell import ASKED, commands_of, shell_only, with_shell
 from aiev.llm.ledger import Ledger
 from aiev.sandbox.api import Limits, Request, Result, Sandbox, open_sandbox
 from aiev.sandbox.packages.service import InstallFailed, Layer, Packages
 
-BOXED = module_path("aiev.languages.python.run_main").read_text("utf-8")
+PYTHON: Language = Python()
+MAX_SHELL_RUNS = 4
+"""Runs of a shell block to find out what it installs: a command that needs a package which the
+block has installed fails in the first run, and what follows it is reached in the next one."""
 
 
-@dataclass(frozen=True)
-class Script:
-    """code: the Python program. shell: commands that run before it, without `pip install`.
-    requirements: what is to be installed first. packages: {name, version, sha256} of what is on
-    record as installed, in place of requirements."""
+def script_of(
+    answer: str, installed: tuple[str, ...] = (), language: Language = PYTHON
+) -> Script | None:
+    """The program of an answer and the shell commands before it; None where there is no program.
 
-    code: str
-    shell: str = ""
-    requirements: tuple[str, ...] = ()
-    packages: tuple[dict[str, str], ...] = ()
-
-
-def script_of(answer: str, installed: tuple[str, ...] = ()) -> Script | None:
-    """The answer's longest program and the shell blocks that stand before it; None where there is
-    no program. installed: requirements of earlier turns, which stay installed."""
-    program = program_block(answer)
-    if program is None:
+    installed: requirements of earlier turns, which stay installed.
+    """
+    code = language.program(answer)
+    if code is None:
         return None
-    requirements, commands = list(installed), []
-    for block in fenced(answer):
-        if block.language in SHELLS and block.start < program.start:
-            asked, rest = split(block.text)
-            requirements += asked
-            commands += [rest] if rest.strip() else []
-    return Script(code_of(program), "\n".join(commands), tuple(dict.fromkeys(requirements)))
+    first = code.blocks[0].start
+    shell = [
+        commands_of(block.text)
+        for block in fenced(answer)
+        if block.language in SHELLS and block.start < first
+    ]
+    commands = [text for text in (*shell, commands_of(code.shell)) if text.strip()]
+    return Script(code.text, "\n".join(commands), installed)
 
 
 class Interpreter:
     """Runs scripts in a sandbox, with the packages that they ask for; safe for many threads."""
 
-    def __init__(self, sandbox: Sandbox, limits: Limits, packages: Packages):
+    def __init__(
+        self, sandbox: Sandbox, limits: Limits, packages: Packages, language: Language = PYTHON
+    ):
         self.sandbox, self.limits, self.packages = sandbox, limits, packages
+        self.language = language
 
     def layer(self, requirements: tuple[str, ...]) -> Layer | None:
         """The installed packages; None where none are asked for. Raises InstallFailed."""
         return self.packages.layer(requirements) if requirements else None
 
+    def prepare(self, script: Script) -> Script:
+        """The script with the requirements that its shell commands leave installed.
+
+        Runs the commands in the box, without the program; a script without any is returned at
+        once. A requirement that cannot be installed stays, for `run` to tell.
+        """
+        if not script.shell:
+            return script
+        before = script.requirements
+        for _ in range(MAX_SHELL_RUNS):
+            try:
+                request = shell_only(self._request(script), script.shell)
+            except InstallFailed:
+                break
+            result = self.sandbox.run(request)
+            calls = read_calls(result.files.get(ASKED, b""))
+            found = requirements_after(before, calls)
+            unchanged = found == script.requirements
+            script = replace(script, requirements=found)
+            if unchanged or result.outcome == "passed":
+                break
+        return script
+
     def run(self, script: Script, hash_seed: int = 0) -> Result:
-        """A failed install is the outcome install-failed, with its reason in stderr."""
+        """Run a prepared script. A failed install is the outcome install-failed, with its reason in
+        stderr."""
         try:
-            if script.packages:
-                layer = self.packages.recorded(list(script.packages))
-            else:
-                layer = self.layer(script.requirements)
+            request = self._request(script, hash_seed)
         except InstallFailed as failure:
             return Result(None, "install-failed", "", f"{failure}\n", {}, 0.0)
-        return self.sandbox.run(
-            request_of(script, self.limits, layer.mounts if layer else {}, hash_seed)
-        )
+        return self.sandbox.run(with_shell(request, script.shell) if script.shell else request)
 
-
-def request_of(
-    script: Script, limits: Limits, mounts: Mapping[str, Path], hash_seed: int
-) -> Request:
-    """The request that runs the script, its code as main.py with failed asserts explained."""
-    files = {"main.py": script.code, "interpreter.py": BOXED}
-    command = ("python", "interpreter.py")
-    if script.shell:
-        files["main.sh"] = f"set -e\n{script.shell}\nexec python interpreter.py\n"
-        command = ("bash", "main.sh")
-    return Request(files, command, limits, mounts=mounts, hash_seed=hash_seed)
+    def _request(self, script: Script, hash_seed: int = 0) -> Request:
+        """The request that runs the program with its packages. Raises InstallFailed."""
+        if script.packages:
+            layer = self.packages.recorded(list(script.packages))
+        else:
+            layer = self.layer(script.requirements)
+        mounts = layer.mounts if layer else {}
+        return self.language.request(script, self.limits, mounts, hash_seed)
 
 
 @contextmanager

@@ -16,7 +16,8 @@ from aiev.core.log import Progress, log
 from aiev.core.templates import render
 from aiev.core.types import Dialogue
 from aiev.evaluation.stats import mcnemar_p, mean_interval, paired_interval, share
-from aiev.languages.interpreter import Interpreter, Script
+from aiev.languages.base import Script
+from aiev.languages.interpreter import Interpreter
 from aiev.languages.python.program import helpers, missing_imports
 
 Problem = dict[str, Any]

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiev.languages.python.program import code_block, stub, take_apart
+from aiev.languages.python.blocks import code_block, program_of
+from aiev.languages.python.program import stub, take_apart
 
 ANY = st.text(st.characters(codec=None), max_size=200)
 FENCES = st.lists(
@@ -43,9 +44,77 @@ def test_the_block_of_an_answer(answer, code):
 
 
 @given(st.one_of(ANY, FENCES))
-def test_any_answer_has_a_block_or_none(answer):
-    code = code_block(answer)
-    assert code is None or (code.strip() and code in answer.replace("\r\n", "\n"))
+def test_any_answer_has_a_program_or_none(answer):
+    code = program_of(answer)
+    assert code is None or (code.text.strip() and code.blocks)
+
+
+FUNCTION = "def once_a(x):\n    return x + 6"
+TESTS = "assert once_a(1) == 7\nassert once_a(2) == 8"
+WHOLE = f"{FUNCTION}\n\n\n{TESTS}\nprint('ok')"
+DOCSTRING = '    """Add six.\n\n    ```python\n    >>> once_a(1)\n    7\n    ```\n    """'
+DOCUMENTED = WHOLE.replace("    return", f"{DOCSTRING}\n    return")
+LEFT_MARGIN = f"'''Use:\n```\nonce_a(1)\n```\n'''\n{WHOLE}"
+
+
+def block(code: str, fence: str = "```", info: str = "python", indent: str = "") -> str:
+    return "\n".join(f"{indent}{line}" for line in f"{fence}{info}\n{code}\n{fence}".split("\n"))
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        (f"Here it is.\n\n{block(DOCUMENTED)}\n", DOCUMENTED),
+        (f"1. Add six:\n\n{block(WHOLE, indent='   ')}\n", WHOLE),
+        (f"- Add six:\n\n{block(WHOLE, indent='      ')}\n", WHOLE),
+        (block(WHOLE, "````"), WHOLE),
+        (block(WHOLE, "~~~"), WHOLE),
+        (block(WHOLE, info="python:main.py"), WHOLE),
+        (block(WHOLE, info='python title="main.py"'), WHOLE),
+        (block(WHOLE, info="{.python}"), WHOLE),
+        (block(WHOLE, info="Python"), WHOLE),
+        (block(WHOLE, info="main.py"), WHOLE),
+        (f"Add six: {block(WHOLE)}\nThat is all.", WHOLE),
+        (f"Add six: ```python\n{WHOLE}", WHOLE),
+        # By CommonMark the fences at the left margin of the docstring end the block.
+        (f"{block(LEFT_MARGIN)}\nThat is all.", LEFT_MARGIN),
+    ],
+)
+def test_a_program_in_any_kind_of_fence(answer, code):
+    """Cases 20 to 23 of public reports."""
+    assert code_block(answer) == code
+
+
+@pytest.mark.parametrize(
+    ("blocks", "code"),
+    [
+        # Case 25: the function in one block, its tests in another.
+        ([FUNCTION, TESTS], [FUNCTION, TESTS]),
+        ([TESTS, FUNCTION], [FUNCTION, TESTS]),
+        ([FUNCTION, f"{TESTS}\n{TESTS}"], [FUNCTION, f"{TESTS}\n{TESTS}"]),
+        ([FUNCTION, "print(once_a(1))", TESTS], [FUNCTION, TESTS]),
+        (["import math", "def f(r):\n    return math.pi", "assert f(0)"],
+         ["import math", "def f(r):\n    return math.pi", "assert f(0)"]),
+        # A whole program and another version of it, or an example.
+        ([FUNCTION, WHOLE], [WHOLE]),
+        ([WHOLE, FUNCTION], [WHOLE]),
+        ([WHOLE, "print(once_a(3))"], [WHOLE]),
+        ([WHOLE, "assert once_a('a')"], [WHOLE]),
+        # A block that does not parse belongs to no other.
+        ([FUNCTION, "assert once_a(1) =="], [FUNCTION]),
+        ([f"{WHOLE}\nif", "x = 1"], [f"{WHOLE}\nif"]),
+    ],
+)  # fmt: skip
+def test_blocks_that_are_one_program_together(blocks, code):
+    answer = "\n\nThen:\n\n".join(map(block, blocks))
+    assert code_block(answer) == "\n\n\n".join(code)
+
+
+def test_commands_of_a_notebook_are_no_python():
+    code = program_of(block(f"!pip install a\n%pip install b\nimport a\n{WHOLE}"))
+    assert code.shell == "!pip install a\n%pip install b"
+    assert code.text == f"\n\nimport a\n{WHOLE}"
+    assert program_of(block("x = '''\n!pip\n'''")).shell == ""
 
 
 KNOWN = '''import math

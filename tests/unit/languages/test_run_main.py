@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from aiev.languages.interpreter import BOXED
+from aiev.languages.python.language import RUN_MAIN
 
 
 @pytest.fixture
@@ -15,7 +15,7 @@ def play(tmp_path):
     def run(code: str | bytes):
         data = code if isinstance(code, bytes) else code.encode("utf-8", "surrogatepass")
         (tmp_path / "main.py").write_bytes(data)
-        (tmp_path / "interpreter.py").write_text(BOXED, "utf-8")
+        (tmp_path / "interpreter.py").write_text(RUN_MAIN, "utf-8")
         done = subprocess.run(
             [sys.executable, "interpreter.py"], cwd=tmp_path, capture_output=True, timeout=30
         )

@@ -2,7 +2,8 @@
 
 import pytest
 
-from aiev.languages.interpreter import Interpreter, Script
+from aiev.languages.base import Script
+from aiev.languages.interpreter import Interpreter
 from aiev.languages.python.program import take_apart
 from aiev.recipes.verification.checks import flaw
 from aiev.sandbox.api import Limits, open_sandbox

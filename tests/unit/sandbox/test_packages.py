@@ -24,7 +24,8 @@ from needs import unavailable
 from wheels import source_package, wheel
 
 from aiev.core.errors import UserError
-from aiev.languages.interpreter import Interpreter, Script
+from aiev.languages.base import Script
+from aiev.languages.interpreter import Interpreter
 from aiev.llm.ledger import Answer, Ledger
 from aiev.sandbox.api import SITE_PACKAGES, Limits, Request, open_sandbox
 from aiev.sandbox.packages import service as packages

@@ -46,7 +46,7 @@ def functions(
             reason = "too-short"
         elif not reason and count > max_lines:
             reason = "too-long"
-        elif not reason and self_contained and _free_names(text) - known - {node.name}:
+        elif not reason and self_contained and free_names(text) - known - {node.name}:
             reason = "needs-module"
         yield Function(node.name, text, reason)
 
@@ -122,7 +122,7 @@ def _standard_names(tree: ast.Module) -> set[str]:
     return names
 
 
-def _free_names(text: str) -> set[str]:
+def free_names(text: str) -> set[str]:
     """Names that the snippet uses and does not bind itself, decorators and defaults included."""
     names: set[str] = set()
     with warnings.catch_warnings():

@@ -1,58 +1,14 @@
-"""Programs that a model wrote: found in its answer, taken apart, stubbed. Nothing is run here."""
+"""Programs that a model wrote: split into solution and tests, stubbed. Nothing is run here."""
 
 import ast
 import symtable
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
-from aiev.languages.markdown import Block, fenced, unix
+from aiev.languages.base import Program
+from aiev.languages.markdown import unix
 from aiev.languages.python.functions import BROKEN, parse
-
-PYTHON = ("python", "py", "python3")
-"""Languages of the fenced blocks that are Python."""
-
-
-def python_blocks(answer: str) -> list[Block]:
-    """The fenced blocks of an answer that are programs: those that say that they are Python, or
-    where none does those that say nothing, which else may be what a program prints.
-
-    A block that the token limit cut off counts: running it will tell.
-    """
-    blocks = [block for block in fenced(answer) if block.text.strip()]
-    named = [block for block in blocks if block.language in PYTHON]
-    return named or [block for block in blocks if not block.language]
-
-
-def program_block(answer: str) -> Block | None:
-    """The longest of an answer's programs, which is the one that is run; None without one."""
-    return max(python_blocks(answer), key=lambda block: len(code_of(block)), default=None)
-
-
-def code_of(block: Block) -> str:
-    """A block's program as it is run."""
-    return block.text.strip("\n")
-
-
-def code_block(answer: str) -> str | None:
-    """The program of an answer that is run, without its fence; None without one."""
-    block = program_block(answer)
-    return block and code_of(block)
-
-
-@dataclass(frozen=True)
-class Program:
-    """A program taken apart: `solution + tests` does what the whole did.
-
-    entry_point: the solution's function that the asserts call most; "" when they call none.
-    asserts: how many assert statements call it.
-    """
-
-    solution: str
-    tests: str
-    entry_point: str
-    asserts: int
 
 
 @contextmanager

@@ -12,7 +12,8 @@ from typing import Any
 
 from aiev.core.hashing import of_json
 from aiev.core.types import Dialogue, Seed
-from aiev.languages.interpreter import Interpreter, Script, script_of
+from aiev.languages.base import Script
+from aiev.languages.interpreter import Interpreter, script_of
 from aiev.languages.python.program import take_apart
 from aiev.llm.client import Chat
 from aiev.llm.retries import NoAnswer
@@ -128,7 +129,7 @@ class _Talk:
         script = script_of(answer, self.installed)
         if script is None:
             raise Rejected("no-code" if answer else "empty-answer")
-        self.script = script
+        script = self.script = await asyncio.to_thread(self.interpreter.prepare, script)
         result = await asyncio.to_thread(self.interpreter.run, script)
         if result.outcome != "install-failed":
             self.installed = script.requirements

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from aiev.core.templates import render
-from aiev.languages.python.program import code_block
+from aiev.languages.python.blocks import code_block
 from aiev.llm.client import Chat
 
 _render = partial(render, __file__)

@@ -2,8 +2,10 @@
 
 from dataclasses import replace
 
-from aiev.languages.interpreter import Interpreter, Script
-from aiev.languages.python.program import Program, code_block, stub, take_apart, without_prints
+from aiev.languages.base import Program, Script
+from aiev.languages.interpreter import Interpreter
+from aiev.languages.python.blocks import code_block
+from aiev.languages.python.program import stub, take_apart, without_prints
 from aiev.sandbox.api import Result
 
 OTHER_HASH_SEED = 1

@@ -1,0 +1,172 @@
+"""Finds the Python program in an answer, which may be spread over several fenced blocks."""
+
+import ast
+import builtins
+import re
+import symtable
+from dataclasses import dataclass
+
+from aiev.languages.base import Code
+from aiev.languages.markdown import Block, fenced, unix
+from aiev.languages.python.functions import BROKEN, free_names, parse
+
+FENCES = ("python", "py", "python3", "py3", "ipython")
+"""Languages of the fenced blocks that are Python."""
+
+_BARE_FENCE = re.compile(r"^(?:`{3,}|~{3,})[ \t]*$", re.MULTILINE)
+_INSTALLERS = ("%pip", "%uv")
+
+
+def python_blocks(answer: str) -> list[Block]:
+    """The fenced blocks of an answer that are programs: those that say that they are Python, or
+    where none does those that say nothing, which else may be what a program prints.
+
+    A block that the token limit cut off counts: running it will tell.
+    """
+    blocks = [block for block in fenced(answer) if block.text.strip()]
+    named = [block for block in blocks if block.language in FENCES]
+    return _with_whole_docstrings(named or [b for b in blocks if not b.language], unix(answer))
+
+
+def program_of(answer: str) -> Code | None:
+    """The program that is run of an answer; None without one.
+
+    It is the longest block, with what belongs to it: blocks that define what it uses, and where
+    it has no tests, the blocks that test what it defines.
+    """
+    parts = [_part(block) for block in python_blocks(answer)]
+    if not parts:
+        return None
+    main = max(parts, key=lambda part: len(part.text))
+    chosen = _joined(main, parts)
+    text = "\n\n\n".join(part.text for part in chosen)
+    shell = "\n".join(part.shell for part in chosen if part.shell)
+    blocks = sorted((part.block for part in chosen), key=lambda block: block.start)
+    return Code(text, tuple(blocks), shell)
+
+
+def code_block(answer: str) -> str | None:
+    """Source of the program that is run of an answer; None without one."""
+    code = program_of(answer)
+    return code and code.text
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A block's program. defines: its functions and classes. binds: all names that it gives a
+    value at its top level. needs: names that it uses and neither it nor Python has."""
+
+    block: Block
+    text: str
+    shell: str
+    parses: bool = False
+    defines: frozenset[str] = frozenset()
+    binds: frozenset[str] = frozenset()
+    needs: frozenset[str] = frozenset()
+    tests: bool = False
+
+
+def _part(block: Block) -> _Part:
+    text, shell = _without_commands(block.text.strip("\n"))
+    try:
+        tree = parse(text)
+        table = symtable.symtable(text, "block", "exec")
+        needs = free_names(text)
+    except BROKEN:
+        return _Part(block, text, shell)
+    symbols = table.get_symbols()
+    binds = {s.get_name() for s in symbols if s.is_assigned() or s.is_imported()}
+    defines = {s.get_name() for s in symbols if s.is_namespace()}
+    needs = needs - binds - defines - set(vars(builtins)) - {"__name__", "__file__"}
+    return _Part(
+        *(block, text, shell, True),
+        *map(frozenset, (defines, binds | defines, needs)),
+        _has_tests(tree),
+    )
+
+
+def _has_tests(tree: ast.Module) -> bool:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assert):
+            return True
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name.lower()[:4] == "test":
+            return True
+    return False
+
+
+def _joined(main: _Part, parts: list[_Part]) -> list[_Part]:
+    """`main` with what belongs to it, in the order in which it has to run."""
+    if not main.parses:
+        return [main]
+    chosen, before, after = [main], [], []
+    while needed := _needs(chosen):
+        # Of several that define a name, the last before the main one, or else the first after it.
+        others = [p for p in parts if p.parses and p not in chosen and p.binds & needed]
+        others = [p for p in others if not any(p.defines & c.defines for c in chosen)]
+        if not others:
+            break
+        earlier = [p for p in others if p.block.start < main.block.start]
+        before.append(earlier[-1] if earlier else others[0])
+        chosen = [*before, main]
+    if not any(part.tests for part in chosen):
+        known = frozenset().union(*(part.defines for part in chosen))
+        for part in parts:
+            own = part.parses and part.tests and part not in chosen
+            if own and part.needs & known and not part.defines & known:
+                after.append(part)
+    before.sort(key=lambda part: part.block.start)
+    return [*before, main, *after]
+
+
+def _needs(parts: list[_Part]) -> frozenset[str]:
+    bound = frozenset().union(*(part.binds for part in parts))
+    return frozenset().union(*(part.needs for part in parts)) - bound
+
+
+def _without_commands(text: str) -> tuple[str, str]:
+    """A program without the lines that are a notebook's shell commands, and these.
+
+    The lines stay, empty, so that line numbers do not change.
+    """
+    lines = text.split("\n")
+    found = [line for line in lines if _is_command(line)]
+    if not found or _parses(text):
+        return text, ""
+    kept = ["" if _is_command(line) else line for line in lines]
+    return "\n".join(kept), "\n".join(found)
+
+
+def _is_command(line: str) -> bool:
+    return line.startswith("!") or line.startswith(_INSTALLERS)
+
+
+def _parses(text: str) -> bool:
+    try:
+        parse(text)
+    except BROKEN:
+        return False
+    return True
+
+
+def _with_whole_docstrings(blocks: list[Block], source: str) -> list[Block]:
+    """The blocks, but one that ends within a docstring, at a fence that is part of it, ends at the
+    first later fence that makes it a program."""
+    whole: list[Block] = []
+    for block in blocks:
+        if whole and block.start < whole[-1].end:
+            continue
+        whole.append(_extended(block, source))
+    return whole
+
+
+def _extended(block: Block, source: str) -> Block:
+    first = source.find("\n", block.start) + 1
+    if not first or not ('"""' in block.text or "'''" in block.text):
+        return block
+    if _parses(block.text) or not source.startswith(block.text, first):  # it is indented
+        return block
+    for fence in _BARE_FENCE.finditer(source, block.end):
+        text = source[first : fence.start()]
+        if _parses(text):
+            return Block(block.language, text, block.start, fence.end())
+    return block

@@ -1,0 +1,73 @@
+"""Stands in for pip in the sandbox: writes down what is asked, and does nothing.
+
+This file is copied into the box as the module `pip`; it stands alone. The host installs what was
+asked, with network, and then runs the commands again. `list`, `freeze` and `show` tell of the
+packages that are installed by then.
+"""
+
+import importlib.metadata
+import json
+import os
+import sys
+
+ASKED = os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, "asked")
+
+
+def main(arguments=None):
+    """Exit status of the command; `pip.main` in a program comes here too."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    command = next((word for word in arguments if not word.startswith("-")), "")
+    if command in ("install", "uninstall"):
+        try:
+            arguments = list(expanded(arguments))
+        except OSError as error:
+            sys.stderr.write(f"ERROR: Could not open requirements file: {error}\n")
+            return 1
+        with open(ASKED, "a", encoding="utf-8") as file:
+            file.write(json.dumps(arguments) + "\n")
+    elif command in ("list", "freeze"):
+        for name, version in sorted(installed().items()):
+            print(f"{name}=={version}" if command == "freeze" else f"{name} {version}")
+    elif command == "show":
+        known = installed()
+        asked = arguments[arguments.index("show") + 1 :]
+        found = [name for name in known if name.lower() in map(str.lower, asked)]
+        for name in found:
+            print(f"Name: {name}\nVersion: {known[name]}")
+        return int(not found)
+    return 0
+
+
+def expanded(arguments):
+    """The arguments with the lines of requirements files in the place of their names."""
+    words = iter(arguments)
+    for word in words:
+        name, equals, value = word.partition("=")
+        if word in ("-r", "--requirement"):
+            yield from lines_of(next(words, ""))
+        elif name == "--requirement" and equals:
+            yield from lines_of(value)
+        elif word.startswith("-r") and not word.startswith("--"):
+            yield from lines_of(word[2:])
+        else:
+            yield word
+
+
+def lines_of(path):
+    with open(path, encoding="utf-8", errors="replace") as file:
+        for line in file:
+            line = line.partition(" #")[0].strip()
+            if line and not line.startswith("#"):
+                yield from line.split(None, 1) if line.startswith("-") else [line]
+
+
+def installed():
+    """Version by name of the packages that are mounted in the box."""
+    version = "python{}.{}".format(*sys.version_info)
+    folder = os.path.join("/opt/python/lib", version, "site-packages")
+    found = importlib.metadata.distributions(path=[folder])
+    return {each.metadata["Name"]: each.version for each in found}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

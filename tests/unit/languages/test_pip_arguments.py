@@ -1,0 +1,73 @@
+"""What calls of pip leave installed."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aiev.languages.python.pip_arguments import read_calls, requirements_after
+
+
+def after(installed, *commands):
+    return list(requirements_after(installed, [command.split() for command in commands]))
+
+
+@pytest.mark.parametrize(
+    ("command", "asked"),
+    [
+        ("install numpy pandas==2.2", ["numpy", "pandas==2.2"]),
+        ("install -U --user --quiet --no-cache-dir a", ["a"]),
+        ("install --target lib --timeout=5 --progress-bar off a", ["a"]),
+        ("--disable-pip-version-check install a b", ["a", "b"]),
+        ("install a -q b", ["a", "b"]),
+        ("install a[b]>=1,<2", ["a[b]>=1,<2"]),
+        ("install", []),
+        ("list", []),
+        ("download a", []),
+        ("", []),
+        # What names another source is kept, to be refused by name.
+        ("install -e .", ["--editable ."]),
+        ("install --index-url http://there/simple a", ["--index-url http://there/simple", "a"]),
+        ("install -i http://there/simple a", ["--index-url http://there/simple", "a"]),
+        ("install ./a.whl git+https://there/a", ["./a.whl", "git+https://there/a"]),
+        ("install -t", []),
+    ],
+)
+def test_what_one_call_asks_for(command, asked):
+    assert after([], command) == asked
+
+
+@pytest.mark.parametrize(
+    ("installed", "commands", "left"),
+    [
+        # Case 18: another pin in a later turn replaces the earlier one.
+        (["numpy==2.0.0"], ["install numpy==1.26.4"], ["numpy==1.26.4"]),
+        (["Num_Py==2.0.0", "b"], ["install num-py<2"], ["b", "num-py<2"]),
+        (["a>=1"], ["install a>=2"], ["a>=2"]),
+        (["a"], ["install a==1", "install a==2"], ["a==2"]),
+        # What is installed and fulfils the new wish stays.
+        (["a==2.0"], ["install a", "install a>=1"], ["a==2.0"]),
+        (["a==2.0"], ["install -U a"], ["a"]),
+        (["a==2.0"], ["install a[extra]"], ["a[extra]"]),
+        (["a"], ["install a"], ["a"]),
+        # In one call, two pins are pip's own conflict.
+        ([], ["install a==1 a==2"], ["a==1", "a==2"]),
+        (["a", "b"], ["uninstall -y a"], ["b"]),
+        (["a"], ["uninstall -y A", "install a==1"], ["a==1"]),
+        ([], ["uninstall -y a"], []),
+    ],
+)
+def test_later_calls_replace_and_remove(installed, commands, left):
+    assert after(installed, *commands) == left
+
+
+@given(st.lists(st.lists(st.text(max_size=8), max_size=5), max_size=4))
+def test_any_arguments_are_read(calls):
+    assert all(isinstance(text, str) for text in requirements_after([], calls))
+
+
+@given(st.one_of(st.binary(max_size=200), st.text(max_size=200).map(str.encode)))
+def test_anything_that_a_program_writes_there_is_read(content):
+    lines = json.dumps(["install", "a"]).encode() + b"\n" + content
+    assert read_calls(lines)[0] == ["install", "a"]

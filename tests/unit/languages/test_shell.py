@@ -1,0 +1,217 @@
+"""Shell commands before a program, in a real box: what they ask pip for, and what they leave."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from aiev.languages.base import LANGUAGES, Script
+from aiev.languages.interpreter import Interpreter, script_of
+from aiev.languages.shell import commands_of
+from aiev.sandbox.api import SITE_PACKAGES, Limits, open_sandbox
+from aiev.sandbox.packages.service import InstallFailed
+
+PROGRAM = "import os, demo\nprint(demo.VERSION, sorted(os.listdir()))"
+
+
+class Packages:
+    """Installs a module `demo` of the version asked for, and refuses all other names."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def layer(self, requirements):
+        version = "none"
+        for text in requirements:
+            name, _, pin = text.partition("==")
+            if name != "demo":
+                raise InstallFailed(f"{name} is not on the list.")
+            version = pin or "9"
+        layer = self.folder / version
+        (layer / "bin").mkdir(parents=True, exist_ok=True)
+        (layer / "demo.py").write_text(f"VERSION = {version!r}\n")
+        tool = layer / "bin" / "demo-tool"
+        tool.write_text("#!/bin/sh\necho tool >> tool.txt\n")
+        tool.chmod(0o755)
+        return SimpleNamespace(mounts={SITE_PACKAGES: layer}, packages=[])
+
+
+class Counted:
+    """A sandbox that counts its runs."""
+
+    def __init__(self, sandbox):
+        self.sandbox, self.runs = sandbox, 0
+
+    def run(self, request):
+        self.runs += 1
+        return self.sandbox.run(request)
+
+
+@pytest.fixture(scope="module")
+def box():
+    with open_sandbox("bubblewrap") as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def interpreter(box, tmp_path):
+    return Interpreter(Counted(box), Limits(), Packages(tmp_path))
+
+
+def answer(shell: str, program: str = PROGRAM, language: str = "bash") -> str:
+    return f"So:\n\n```{language}\n{shell}\n```\n\n```python\n{program}\n```\n"
+
+
+def play(interpreter, text: str, installed=()):
+    script = interpreter.prepare(script_of(text, installed))
+    return script.requirements, interpreter.run(script)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "pip install demo",
+        "pip3 install demo",
+        "python -m pip install -q demo",
+        "/usr/bin/env python3 -m pip install demo",
+        "uv pip install demo",
+        "!pip install demo",
+        "%pip install demo",
+        "! pip install demo",
+        "$ pip install demo\nCollecting demo\nSuccessfully installed demo-9",
+        "$ pip install \\\n>   demo\nCollecting demo",
+        "sudo -H pip install demo",
+        "PIP_NO_CACHE_DIR=1 pip install demo",
+        "pip install demo > log.txt 2>&1 && rm log.txt",
+        "pip install demo | tail -n 1",
+        "pip install demo  # it's needed",
+        "if true; then\n  pip install demo\nfi",
+        "for name in demo; do pip install $name; done",
+        "echo demo > r.txt\npip install -r r.txt\nrm r.txt",
+        "python - <<'END'\nimport pip\npip.main(['install', 'demo'])\nEND",
+        # Case 19: neither another directory nor an environment hides the program.
+        "cd /tmp\nmkdir demo && cd demo\npip install demo",
+        "cd /tmp\npython -m venv env\nsource env/bin/activate\npip install demo\nwhich pip",
+        "python3 -m venv /tmp/env\n/tmp/env/bin/pip install demo",
+        "cd /tmp; virtualenv env; env/bin/python -m pip install demo",
+    ],
+)
+def test_bash_reads_what_is_to_be_installed(command, interpreter):
+    requirements, result = play(interpreter, answer(command))
+    assert requirements == ("demo",)
+    stdout = result.stdout.removeprefix("/tmp/env/bin/pip\n")
+    assert (result.outcome, stdout) == ("passed", "9 ['interpreter.py', 'main.py']\n"), result
+    assert interpreter.sandbox.runs == 2
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["echo 'pip install demo'", "cat > f <<'END'\npip install demo\nEND", "# pip install"],
+)
+def test_text_about_pip_installs_nothing(command, interpreter):
+    requirements, result = play(interpreter, answer(command, "print(1)"))
+    assert requirements == () and result.outcome == "passed"
+
+
+def test_without_a_shell_block_the_box_starts_once(interpreter):
+    requirements, result = play(interpreter, "```python\nprint(1)\n```")
+    assert (requirements, result.stdout, interpreter.sandbox.runs) == ((), "1\n", 1)
+
+
+def test_a_program_that_the_commands_write_does_not_take_the_program_s_place(interpreter):
+    """Case 19."""
+    command = "pip install demo\ncat > main.py <<'END'\nprint('mine')\nEND"
+    assert play(interpreter, answer(command))[1].stdout == "9 ['interpreter.py', 'main.py']\n"
+
+
+def test_a_command_that_runs_the_program_does_not_run_it_twice(interpreter):
+    result = play(interpreter, answer("pip install demo && python main.py", "print('once')"))[1]
+    assert (result.outcome, result.stdout) == ("passed", "once\n")
+
+
+def test_a_command_of_a_package_is_there_once_it_is_installed(interpreter):
+    command = "pip install demo\ndemo-tool\npip install demo==3\npip show demo || true"
+    requirements, result = play(interpreter, answer(command))
+    assert requirements == ("demo==3",) and result.outcome == "passed"
+    assert result.stdout == "3 ['interpreter.py', 'main.py', 'tool.txt']\n"
+
+
+def test_a_later_pin_replaces_an_earlier_one_and_uninstall_removes_it(interpreter):
+    """Case 18."""
+    first, _ = play(interpreter, answer("pip install demo==1"))
+    second, result = play(interpreter, answer("pip install demo==2"), first)
+    assert second == ("demo==2",) and result.stdout.startswith("2 ")
+    third, result = play(interpreter, answer("pip uninstall -y demo"), second)
+    assert third == () and "No module named 'demo'" in result.stderr
+
+
+def test_a_failing_command_is_the_result(interpreter):
+    _, result = play(interpreter, answer("echo hi\nls nowhere\necho not reached", "print(1)"))
+    assert (result.outcome, result.exit_code, result.stdout) == ("failed", 2, "hi\n")
+    assert "nowhere" in result.stderr and ".shell" not in result.stderr
+
+
+def test_what_may_not_be_installed_is_install_failed(interpreter):
+    _, result = play(interpreter, answer("pip install demo other"))
+    assert (result.outcome, result.stderr) == ("install-failed", "other is not on the list.\n")
+
+
+def test_a_prepared_script_needs_one_run_more_and_no_other(interpreter):
+    script = interpreter.prepare(script_of(answer("pip install demo")))
+    runs = interpreter.sandbox.runs
+    interpreter.run(Script("print(1)", script.shell, script.requirements))
+    assert (runs, interpreter.sandbox.runs) == (1, 2)
+
+
+def test_a_transcript_holds_commands_and_what_they_printed():
+    assert commands_of("$ echo hi\nhi\n$ ls \\\n> -l\ntotal 0") == "echo hi\nls \\\n-l"
+    assert commands_of("echo hi\n# $ no\n") == "echo hi\n# $ no"
+
+
+TOY = '''
+"""A language in a file of its own: the shell."""
+from aiev.languages.base import Code, Program
+from aiev.languages.markdown import fenced
+from aiev.sandbox.api import Request
+
+
+class Language:
+    fences = ("dash",)
+    prompt_name = "shell"
+
+    def program(self, answer):
+        found = [block for block in fenced(answer) if block.language in self.fences]
+        return Code(found[0].text, (found[0],)) if found else None
+
+    def split(self, code):
+        solution, _, tests = code.partition("# tests\\n")
+        return Program(solution, tests, solution.partition("()")[0], tests.count("test "))
+
+    def stub(self, solution, only=""):
+        return solution.partition("()")[0] + "() { :; }\\n"
+
+    def request(self, script, limits, mounts, hash_seed):
+        return Request({"main.sh": script.code}, ("sh", "-e", "main.sh"), limits, mounts=mounts)
+
+    def normal_form(self, code):
+        return " ".join(code.split())
+'''
+DASH = "```dash\nadd() { echo $(($1 + $2)); }\n# tests\ntest $(add 1 2) = 3\necho ok\n```"
+
+
+def test_a_language_is_added_by_one_file_and_its_program_runs(box, tmp_path):
+    (tmp_path / "dash.py").write_text(TOY)
+    language = LANGUAGES.get(str(tmp_path / "dash.py"))()
+    interpreter = Interpreter(box, Limits(), Packages(tmp_path), language)
+    script = script_of(DASH, language=language)
+    assert interpreter.run(script).stdout == "ok\n"
+    program = language.split(script.code)
+    stubbed = Script(language.stub(program.solution) + program.tests)
+    assert (program.entry_point, program.asserts) == ("add", 1)
+    assert interpreter.run(stubbed).outcome == "failed"
+
+
+def test_the_languages_that_come_with_it():
+    assert LANGUAGES.names() == ["python"]
+    assert LANGUAGES.source("python") == "aiev.languages.python.language"
+    assert LANGUAGES.get("python").prompt_name == "Python"
