@@ -1,6 +1,6 @@
 # The commands of this project. `make run` and `make test` set up all that they need.
 .DEFAULT_GOAL := help
-.PHONY: help run test check plan clean bench verify why gc costs ledger-pack ledger-unpack
+.PHONY: help run test test-all check plan clean bench verify why gc costs ledger-pack ledger-unpack
 .PHONY: sandbox-image
 .DELETE_ON_ERROR:
 
@@ -13,6 +13,8 @@ MANIFEST ?=
 TRAINING ?= yes
 SIZE ?= 20GiB
 ALL ?=
+PARTS ?=
+PYTEST ?=
 LEDGER ?=
 BIN := .venv/bin
 AIEV = $(BIN)/aiev
@@ -48,8 +50,11 @@ ledger-unpack: .venv  ## add the answers of a packed ledger: FILE=answers.jsonl.
 gc: .venv  ## delete finished actions, packages and scratch, longest unused first, down to SIZE; ALL=yes
 	@$(AIEV) gc $(SIZE) $(if $(filter yes,$(ALL)),--all)
 
-test: .venv  ## every test that this machine can run
-	@$(BIN)/python -m pytest $(PYTEST)
+test: .venv  ## the tests that a change needs, in 8 minutes; says what it could not run
+	@$(BIN)/python tests/run_parts.py quick --pytest="$(PYTEST)"
+
+test-all: .venv  ## every test, and how long each part takes; PARTS="docker real" for some
+	@$(BIN)/python tests/run_parts.py $(PARTS) --pytest="$(PYTEST)"
 
 check: .venv  ## format, lint, schema, code hashes, dry run of every shipped config, here and on Slurm
 	$(BIN)/ruff check .
