@@ -94,8 +94,10 @@ sandbox-image: .venv  ## the image of the docker sandbox, in the engine that DOC
 	   touch $@; \
 	 } >.venv.log 2>&1 || { tail -n 20 .venv.log; echo "set-up failed; the whole log is .venv.log"; exit 1; }
 
+# The lock is held while files go, so that no run starts meanwhile. What a user changed in an output's
+# place stays in .aiev/changed.
 clean:  ## remove results, logs and the action store; answers and fetched files stay
-	@$(IDLE)
-	rm -rf results logs benchmarks .snakemake resources/students resources/benchmarks
-	@# .aiev/changed holds outputs that the user edited: only the user removes them.
-	find .aiev -mindepth 1 -maxdepth 1 ! -name changed -exec rm -rf {} + 2>/dev/null || true
+	@mkdir -p .aiev && exec 9>>.aiev/lock && if command -v flock >/dev/null && ! flock -n 9; then \
+	  echo "a run is active in this directory (pid $$(cat .aiev/lock)): wait for it or stop it"; exit 1; fi; \
+	rm -rf results logs benchmarks .snakemake resources/students resources/benchmarks && \
+	find .aiev -mindepth 1 -maxdepth 1 ! -name changed ! -name lock -exec rm -rf {} +

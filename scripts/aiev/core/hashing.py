@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -45,9 +47,31 @@ def of_json(value: Any) -> str:
     return of_text(canonical_json(value))
 
 
+CACHED_BYTES = 2**20
+"""Files from this size on are hashed once in a process, for as long as they do not change."""
+
+SETTLED_NS = 2 * 10**9
+"""Age of a file's last change, from which on the next one moves its times on any file system."""
+
+_known: dict[tuple, str] = {}
+
+
 def of_file(path: Path) -> str:
+    """Digest of a file's bytes. Raises OSError."""
     with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        stat = os.fstat(file.fileno())
+        if stat.st_size < CACHED_BYTES:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+        # A file with the same inode, size and times, which the kernel sets, has the same bytes.
+        key = (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+        if key not in _known:
+            start = time.time_ns()
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            # Times tick in steps: one that was written just now can change and keep them.
+            if start - stat.st_ctime_ns < SETTLED_NS:
+                return digest
+            _known[key] = digest
+        return _known[key]
 
 
 BOOKKEEPING = ".snakemake_timestamp"

@@ -211,10 +211,11 @@ def _run(main, action: Action, arguments: argparse.Namespace, stored: bool) -> N
     store = open_store()
     description = action.description()
     key = key_of(description)
-    record: dict[str, Any] | None = store.restore(key, action.outputs) if stored else None
+    record: dict[str, Any] | None = None
+    if stored:
+        record = store.restore(key, action.outputs, note_for=action)
     if record:
         log.info("restored from action %s", key)
-        store.note(record, action)
     else:
         job = Job(action, key, store, arguments)
         made = job._outputs
@@ -225,14 +226,17 @@ def _run(main, action: Action, arguments: argparse.Namespace, stored: bool) -> N
             record = store.save(key, told, made) if stored else _digests(key, told, made)
             if stored:
                 store.compare(record, action.outputs)
+            # First the note, and no older output beside it: a job that is killed from here on
+            # leaves no file that looks as if a person had changed it.
+            for paths in action.outputs.values():
+                for path in paths:
+                    remove(path)
+            store.note(record, action)
             for name, paths in action.outputs.items():
                 for written, path in zip(made[name], paths, strict=True):
                     move(written, path)
         finally:
             _clear(made)
-        # The note at once: without it the new outputs would look as if a person had changed them,
-        # and to remove what is in scratch takes minutes on a network disk.
-        store.note(record, action)
         shutil.rmtree(store.root / "scratch" / key, ignore_errors=True)
 
 

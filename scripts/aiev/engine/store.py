@@ -48,40 +48,59 @@ class Store:
         path.mkdir(parents=True, exist_ok=True)
         return path
 
-    def restore(self, key: str, outputs: Mapping[str, list[Path]]) -> dict[str, Any] | None:
+    def restore(
+        self, key: str, outputs: Mapping[str, list[Path]], note_for: Action | None = None
+    ) -> dict[str, Any] | None:
         """Put a finished action's outputs in place and return its record; None when not there.
 
+        note_for: the action whose outputs they are, to note how they were made.
         An entry whose bytes no longer have their digests is removed, and counts as not there. So
-        counts one that cannot be read, but it stays: it may be sound, and others can read it.
+        does one that is collected while it is copied, and one that cannot be read; that one stays,
+        as it may be good, and others can read it. Raises OSError where there is no room for a copy.
         """
         entry = self.entry(key)
         stored = [
-            (name, number, entry / f"{name}.{number}", path)
+            (entry / f"{name}.{number}", path)
             for name, paths in outputs.items()
             for number, path in enumerate(paths)
         ]
+        record = self._checked(key, outputs)
+        if record is None:
+            return None
+        try:
+            # It was used now, which garbage collection looks at. Only its owner can mark it.
+            with suppress(PermissionError):
+                os.utime(entry / "action.json")
+            if note_for:
+                self.note(record, note_for)
+            for source, path in stored:
+                place(source, path)
+        except FileNotFoundError:
+            return None
+        # A directory that is emptied while it is listed looks like one with fewer files.
+        return record if (entry / "action.json").exists() else None
+
+    def _checked(self, key: str, outputs: Mapping[str, list[Path]]) -> dict[str, Any] | None:
+        """The record of a stored action whose outputs have the digests that it says."""
+        entry = self.entry(key)
         try:
             if not entry.exists():
                 return None
             record = json.loads((entry / "action.json").read_bytes())
-            sound = all(of_path(p) == record["outputs"][name][n] for name, n, p, _ in stored)
+            intact = all(
+                of_path(entry / f"{name}.{number}") == record["outputs"][name][number]
+                for name, paths in outputs.items()
+                for number in range(len(paths))
+            )
         except (FileNotFoundError, LookupError, TypeError, ValueError, RecursionError):
-            sound = False
+            intact = False
         except OSError as error:
             log.info("stored action %s cannot be read: %s", key, error)
             return None
-        if not sound:
+        if not intact:
             log.warning("stored action %s is damaged: made again", key)
             shutil.rmtree(entry, ignore_errors=True)
             return None
-        try:
-            # For whoever collects garbage: used now. Another user's entry, only that user can mark.
-            with suppress(PermissionError):
-                os.utime(entry / "action.json")
-            for _, _, kept, path in stored:
-                place(kept, path)
-        except FileNotFoundError:
-            return None  # collected in this very moment
         return record
 
     def save(self, key: str, description: dict[str, Any], made: Mapping[str, list[Path]]):
@@ -155,9 +174,12 @@ def open_store() -> Store:
 
 
 def copy(source: Path, target: Path) -> None:
-    """Copy a file or a directory; the target must not exist."""
+    """Copy the bytes of a file or a directory; the target must not exist."""
     if source.is_dir():
-        shutil.copytree(source, target)
+        # Not shutil.copytree: its error does not say whether a file was gone or the disk was full.
+        target.mkdir(parents=True)
+        for path in sorted(source.iterdir()):
+            copy(path, target / path.name)
     else:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, target)

@@ -5,6 +5,7 @@ import errno
 import multiprocessing
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from aiev.core.files import read_json
 from aiev.core.hashing import of_path
 from aiev.engine import store as module
 from aiev.engine.action import Action, key_of
+from aiev.engine.gc import discard
 from aiev.engine.store import Store, place
 
 
@@ -322,15 +324,48 @@ def test_a_hit_is_a_use(store, directory):
     assert record.stat().st_mtime > 1
 
 
-def test_an_entry_that_is_collected_meanwhile_is_a_miss(store, directory, monkeypatch):
+@pytest.fixture
+def at_copy():
+    """Call a function when the n-th file is copied from now on: Python reports each copy."""
+    state = {"left": 0, "call": None}
+
+    def hook(event, arguments):
+        if event == "shutil.copyfile" and state["call"]:
+            state["left"] -= 1
+            if state["left"] == 0:
+                call, state["call"] = state["call"], None
+                call()
+
+    sys.addaudithook(hook)  # there is no way to remove one
+    yield lambda number, call: state.update(left=number, call=call)
+    state["call"] = None
+
+
+@pytest.mark.parametrize("number", range(1, 7))
+def test_an_entry_that_is_collected_while_it_is_copied_is_a_miss(number, store, directory, at_copy):
+    one = action(directory)
+    key, files = key_of(one.description()), made(directory)
+    for name in "bcde":
+        (files["tree"][0] / "deep" / f"{name}.bin").write_bytes(bytes(100))
+    store.save(key, one.description(), files)
+    at_copy(number, lambda: discard(store.entry(key)))
+    assert store.restore(key, one.outputs) is None
+    assert not [p for p in directory.rglob("*.part") if p.name != ".part"]
+    # The job then runs, and its result is stored.
+    store.save(key, one.description(), made(directory))
+    assert store.restore(key, one.outputs)
+
+
+def test_a_full_disk_while_a_directory_is_copied_is_that_error(store, directory, at_copy):
     key, one = saved(store, directory)
 
-    def collected(*_):
-        shutil.rmtree(store.entry(key))
-        raise FileNotFoundError
+    def full():
+        raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(module, "place", collected)
-    assert store.restore(key, one.outputs) is None
+    at_copy(2, full)
+    with pytest.raises(OSError) as caught:
+        store.restore(key, one.outputs)
+    assert caught.value.errno == errno.ENOSPC and store.entry(key).exists()
 
 
 def test_the_record_holds_no_path(store, directory):

@@ -348,3 +348,40 @@ def test_what_stands_aside_is_known_to_the_job_and_decides_nothing(project):
     assert project.run(aside='{"ledger": "there"}').stdout == "", "restored"
     assert (project.root / ".aiev/made/out.txt.json").read_text() == first
     assert "here" not in first
+
+
+KILLED = """
+import os, sys
+def kill(event, arguments, left=[int(os.environ["KILL_AT"])]):
+    if event == "os.rename":
+        left[0] -= 1
+        if not left[0]:
+            os.kill(os.getpid(), 9)
+sys.addaudithook(kill)
+"""
+
+
+def test_a_job_that_is_killed_before_any_rename_leaves_no_output_that_looks_edited(project):
+    """Before each file, note and store entry that it puts in place, one kill after another."""
+    root = project.root
+    project.write(f"exec({KILLED!r})\n{UPPER}")
+    look = "from aiev.engine.tampering import changed_outputs; print(changed_outputs('tiny'))"
+    environment = {**os.environ, "PYTHONPATH": str(SCRIPTS)}
+
+    def run(kill_at: int) -> int:
+        made = "results/tiny/out.txt"
+        process = project.start(made=made, environment={"KILL_AT": str(kill_at)})
+        process.communicate(timeout=30)
+        said = subprocess.run(
+            [sys.executable, "-c", look], cwd=root, env=environment, capture_output=True, text=True
+        )
+        assert said.stdout == "[]\n", f"killed before rename {kill_at}: {said}"
+        return process.returncode
+
+    assert run(1000) == 0
+    for kill_at in range(1, 20):
+        (root / "in.txt").write_text(f"input {kill_at}")
+        if run(kill_at) == 0:
+            break
+    assert kill_at > 3
+    assert (root / "results/tiny/out.txt").read_text() == f"INPUT {kill_at}"
