@@ -182,31 +182,6 @@ def weights_of(model):
     return [resource_file(model["resource"])] if model["resource"] else []
 
 
-def seed_files(_):
-    """Files of the seed sources, in their order; hub data sets have none."""
-    return [
-        (
-            resource_file(source["resource"])
-            if source["kind"] == "wheel"
-            else source["path"]
-        )
-        for source in config["seeds"]["sources"]
-        if source["kind"] != "hub"
-    ]
-
-
-def seed_directory_files(_):
-    """Files in the seed sources that are directories: an edit of one leaves its directory's own
-    time, which is all of it that Snakemake looks at."""
-    return [
-        path.as_posix()
-        for source in config["seeds"]["sources"]
-        if source["kind"] == "directory"
-        for path in sorted(Path(source["path"]).rglob("*.py"))
-        if path.is_file()
-    ]
-
-
 def benchmark(w):
     """The config of the wildcards' benchmark."""
     return config["evaluation"]["benchmarks"][w.benchmark]

@@ -1,14 +1,38 @@
-"""Seeds: functions of pinned open-source packages, sharded by the hash of their text.
+"""Seeds: snippets of open-source code, sharded by the hash of their text.
 
-needs: resources/{resource}/*.whl, or the directories and files that seeds.sources names
+needs: resources/{resource}/*.whl, and the directories and files that seeds.sources names
 makes: results/{run}/seeds/{shard}.jsonl  report.json
 """
+
+from aiev.seeds.mine import paths_of
+from aiev.seeds.sources import SOURCES as SEED_SOURCES
+from aiev.seeds.watch import fingerprint
+
+
+def declared_seed_files(_):
+    """Files of the seed sources that are declared resources."""
+    sources = config["seeds"]["sources"]
+    return [resource_file(s["resource"]) for s in sources if s.get("resource")]
+
+
+def seed_paths(_):
+    """All that the seed sources read on this machine, source by source."""
+    paths = []
+    for source in config["seeds"]["sources"]:
+        name = source.get("resource")
+        paths += paths_of(source, Path(resource_file(name)) if name else None)
+    return [path.as_posix() for path in paths]
+
+
+def own_seed_paths():
+    """What of it is no declared resource, and therefore no input that Snakemake knows."""
+    declared = declared_seed_files(None)
+    return [path for path in seed_paths(None) if path not in declared]
 
 
 rule mine_seeds:
     input:
-        sources=seed_files,
-        watched=seed_directory_files,
+        declared_seed_files,
     output:
         shards=expand("results/{{run}}/seeds/{shard}.jsonl", shard=SHARDS),
         report="results/{run}/seeds/report.json",
@@ -17,8 +41,14 @@ rule mine_seeds:
     benchmark:
         "benchmarks/{run}/seeds/mine.tsv"
     params:
-        settings=settings("seeds"),
-        code=code("mine_seeds"),
+        # A function's result is taken as it is; in a text, Snakemake would look for wildcards.
+        settings=lambda w: settings("seeds"),
+        sources=seed_paths,
+        watched=lambda w: fingerprint(own_seed_paths()),
+        code=code(
+            "mine_seeds",
+            *{SEED_SOURCES.source(s["kind"]) for s in config["seeds"]["sources"]},
+        ),
     shell:
         main("mine_seeds")
-        + "--sources {input.sources:q} --shards {output.shards:q} --report {output.report:q}"
+        + "--sources {params.sources:q} --shards {output.shards:q} --report {output.report:q}"

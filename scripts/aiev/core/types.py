@@ -17,11 +17,15 @@ class Source(TypedDict):
 
 
 class Seed(TypedDict):
-    """A snippet of open-source code. `id` is the first 16 hex digits of its text's digest."""
+    """A snippet of open-source code or prose.
+
+    id: the first 16 hex digits of its text's digest. language: in lower case, "text" for prose.
+    """
 
     id: str
     text: str
     name: str
+    language: str
     source: Source
 
 

@@ -69,6 +69,7 @@ def test_a_function_becomes_a_seed_with_its_source(tmp_path):
         "id": of_text(GOOD)[:16],
         "text": GOOD,
         "name": "add_up",
+        "language": "python",
         "source": {"name": "code", "path": "pkg/sums.py", "licence": "MIT"},
     }
     assert report["snippets"] == {"seed": 1}
@@ -184,7 +185,7 @@ def test_a_hub_data_set_is_loaded_by_the_real_library(tmp_path):
     )
     source = {"kind": "hub", "dataset": str(data), "revision": "0" * 40, "split": "train"}
     source |= {"field": "code", "licence": "MIT"}
-    shards, report = mine(settings(source, shards=1), [], tmp_path / "cache")
+    shards, report = mine(settings(source, shards=1), [data], tmp_path / "cache")
     assert {seed["name"] for seed in shards[0]} == {"add_1", "add_2"}
     assert report["seeds"] == 2
     assert str(tmp_path) not in json.dumps([shards, report])
@@ -192,17 +193,74 @@ def test_a_hub_data_set_is_loaded_by_the_real_library(tmp_path):
 
 def test_a_hub_split_or_data_set_that_is_not_there_is_a_clear_error(tmp_path):
     data = directory(tmp_path / "data", {"train.jsonl": json.dumps({"code": GOOD})})
-    source = {"kind": "hub", "revision": "main", "field": "code", "licence": "MIT"}
-    for changes in ({"dataset": str(data), "split": "absent"}, {"dataset": "./none", "split": "a"}):
+    source = {"kind": "hub", "field": "code", "licence": "MIT"}
+    for changes, paths in (
+        ({"dataset": str(data), "split": "absent"}, [data]),
+        ({"dataset": "./none", "split": "a", "revision": "0" * 40}, []),
+    ):
         with pytest.raises(UserError, match="cannot load the data set"):
-            mine(settings({**source, **changes}), [], tmp_path / "cache")
+            mine(settings({**source, **changes}), paths, tmp_path / "cache")
 
 
-@pytest.mark.parametrize("row", [{"text": 3}, {"other": "x"}, {"text": None}, ["x"], "x"])
-def test_a_row_without_text_is_named(tmp_path, row):
-    rows = rows_file(tmp_path, [{"text": GOOD}, row])
-    with pytest.raises(UserError, match="row 2 has no text in field 'text'"):
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (b'{"text": null}', "no-text"),
+        (b'{"text": 3}', "no-text"),
+        (b'{"other": "x"}', "no-text"),
+        (b'{"text": "  "}', "empty-row"),
+        (rb'{"text": "half of a pair: \ud83d"}', "not-unicode"),
+        (b'["x"]', "not-an-object"),
+        (b'"x"', "not-an-object"),
+        (b'{"text": ', "not-json"),
+        (b'{"text": "\xe9"}', "not-json"),
+        (b"[" * 100_000, "not-json"),
+    ],
+)
+def test_a_bad_row_is_counted_and_the_others_are_used(tmp_path, line, reason):
+    rows = rows_file(tmp_path, [{"text": GOOD}, {"text": variant(1)}])
+    good = rows.read_bytes().splitlines()
+    rows.write_bytes(b"\xef\xbb\xbf" + good[0] + b"\n\n" + line + b"\r\n" + good[1])
+    _, report = mine(settings(ROWS), [rows], tmp_path / "cache")
+    assert report["snippets"] == {"seed": 2, reason: 1}
+
+
+def test_a_field_that_no_row_has_is_a_mistake_of_the_config(tmp_path):
+    rows = rows_file(tmp_path, [{"code": GOOD}, {"code": GOOD, "id": 1}])
+    with pytest.raises(UserError, match=r"no row has the field 'text'; .* \['code', 'id'\]"):
         mine(settings(ROWS), [rows], tmp_path / "cache")
+
+
+def test_seeds_keep_the_kind_of_their_text(tmp_path):
+    rows = rows_file(
+        tmp_path,
+        [
+            {"text": "int main() { return 0; }", "lang": "CPP"},
+            {"text": GOOD, "lang": "python"},
+            {"text": "Write a function that sorts.", "lang": None},
+        ],
+    )
+    source = {**ROWS, "language": "text", "language_field": "lang"}
+    shards, report = mine(settings(source, shards=1), [rows], tmp_path / "cache")
+    found = {seed["text"]: seed["language"] for seed in shards[0]}
+    assert found == {
+        "int main() { return 0; }": "cpp",
+        GOOD: "python",
+        "Write a function that sorts.": "text",
+    }
+    assert report["languages"] == {"cpp": 1, "python": 1, "text": 1}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "names"),
+    [({"lang": "b"}, {"add_1"}), ({"lang": ["a", "c"]}, {"add_0", "add_2"})],
+)
+def test_rows_are_chosen_by_a_column(tmp_path, wanted, names):
+    found = [{"text": variant(n), "lang": name} for n, name in enumerate("abc")]
+    rows = rows_file(tmp_path, found)
+    shards, report = mine(settings({**ROWS, "filter": wanted}, shards=1), [rows], tmp_path)
+    assert {seed["name"] for seed in shards[0]} == names
+    assert report["snippets"]["filtered"] == 3 - len(names)
 
 
 @pytest.mark.parametrize(
@@ -212,7 +270,7 @@ def test_a_row_without_text_is_named(tmp_path, row):
         ({"a.py": ""}, r"holds no usable snippet: {'read': 1}"),
         ({"a.py": "x = 1\n"}, "holds no usable snippet"),
         ({"a.py": "def f(:\n"}, r"holds no usable snippet: {'syntax-error': 1}"),
-        ({"a.py": GOOD, "sub/bad.py": b"s = '\xe9'\n"}, "not UTF-8: byte 5 is 0xe9"),
+        ({"bad.py": b"s = '\xe9'\n"}, r"holds no usable snippet: {'encoding-error': 1}"),
     ],
 )
 def test_a_useless_directory_is_a_clear_error(tmp_path, files, said):
@@ -227,7 +285,7 @@ def test_a_missing_or_empty_or_broken_file_is_a_clear_error(tmp_path):
     with pytest.raises(UserError, match="is empty"):
         mine(settings(ROWS), [rows_file(tmp_path, [])], tmp_path)
     (tmp_path / "rows.jsonl").write_bytes(b"\xff\n")
-    with pytest.raises(UserError, match="not UTF-8"):
+    with pytest.raises(UserError, match=r"holds no usable snippet: {'not-json': 1}"):
         mine(settings(ROWS), [tmp_path / "rows.jsonl"], tmp_path)
     (tmp_path / "a-1-py3-none-any.whl").write_bytes(b"PK nonsense")
     wheel = {"kind": "wheel", "resource": "a", "licence": "MIT"}

@@ -1,0 +1,248 @@
+"""Sources as they are found: odd encodings and names, hub data sets, and sources of users' own."""
+
+import json
+import zipfile
+from pathlib import Path
+
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from aiev.core.errors import UserError
+from aiev.seeds.mine import mine, paths_of
+from aiev.seeds.sources import SOURCES
+from aiev.seeds.sources.base import Tally, decode_python, python_functions
+from aiev.seeds.watch import MAX_READ, fingerprint
+
+LIMITS = {"min_lines": 2, "max_lines": 40, "self_contained": True}
+SETTINGS = {"licences": ["MIT"], "shards": 1, "per_shard": None, **LIMITS}
+CODE = {"kind": "directory", "path": "code", "licence": "MIT"}
+
+
+def function(name="f", text="x"):
+    return f"def {name}():\n    text = '{text}'\n    return text\n"
+
+
+def mine_one(source, paths, cache):
+    shards, report = mine({**SETTINGS, "sources": [source]}, paths, cache)
+    return shards[0], report
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (function(text="é").encode(), "é"),
+        (b"\xef\xbb\xbf" + function(text="é").encode(), "é"),
+        (b"\xef\xbb\xbf# coding: utf-8\n" + function(text="é").encode(), "é"),
+        (("# -*- coding: latin-1 -*-\n" + function(text="é")).encode("latin-1"), "é"),
+        (("#!/usr/bin/python\n# vim: set fileencoding=cp1251 :\n" + function(text="д"))
+         .encode("cp1251"), "д"),
+        (("# coding=euc-jp\n" + function(text="日")).encode("euc-jp"), "日"),
+    ],
+)  # fmt: skip
+def test_a_python_file_is_read_in_the_encoding_that_it_declares(data, expected):
+    assert f"'{expected}'" in decode_python(data)
+    tally, snippet = python_functions([("a.py", data)], LIMITS)
+    assert tally == Tally("file", "read")
+    assert snippet.text == function(text=expected)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        function(text="é").encode("latin-1"),
+        b"# coding: no-such-codec\n" + function().encode(),
+        b"# coding: hex\n" + function().encode(),
+        b"# coding: rot13\n" + function().encode(),
+        b"# coding: undefined\n" + function().encode(),
+        b"\xef\xbb\xbf# coding: latin-1\n" + function().encode(),
+        b"# coding: ascii\n" + function(text="é").encode(),
+    ],
+)
+def test_a_file_that_python_cannot_decode_is_counted(data):
+    found = list(python_functions([("a.py", data)], LIMITS))
+    assert found == [Tally("file", "encoding-error")]
+
+
+def test_old_files_in_a_wheel_do_not_end_the_mining(tmp_path):
+    """As xlwt 1.3.0: modules under a `windows-1252` cookie, some of Python 2."""
+    path = tmp_path / "old-1.0-py3-none-any.whl"
+    cookie = "# -*- coding: windows-1252 -*-\n"
+    with zipfile.ZipFile(path, "w") as wheel:
+        wheel.writestr("old/names.py", (cookie + function(text="“é”")).encode("cp1252"))
+        wheel.writestr("old/two.py", (cookie + "print 'é'\n").encode("cp1252"))
+        wheel.writestr("old/bare.py", function(text="é").encode("cp1252"))
+    source = {"kind": "wheel", "resource": "old", "licence": "MIT"}
+    (seed,), report = mine_one(source, [path], tmp_path)
+    assert seed["text"] == function(text="“é”")
+    counts = {"read": 1, "syntax-error": 1, "encoding-error": 1}
+    assert report["sources"][0]["files"] == counts
+
+
+def test_a_damaged_member_of_a_wheel_is_counted(tmp_path):
+    path = tmp_path / "bad-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as wheel:
+        wheel.writestr("good.py", function("good"))
+        wheel.writestr("bad.py", function("bad_one"))
+    path.write_bytes(path.read_bytes().replace(b"bad_one", b"bad_two"))
+    (seed,), report = mine_one(
+        {"kind": "wheel", "resource": "bad", "licence": "MIT"}, [path], tmp_path
+    )
+    assert seed["name"] == "good" and report["sources"][0]["files"]["unreadable"] == 1
+
+
+def test_braces_and_odd_bytes_in_names_are_mined_and_watched(tmp_path):
+    code = tmp_path / "code"
+    (code / "{{cookiecutter.slug}}").mkdir(parents=True)
+    (code / "{{cookiecutter.slug}}" / "{name}.py").write_text(function("braces"))
+    odd = Path(str(code).encode() and f"{code}/caf\udce9.py")
+    odd.write_text(function("bytes_"))
+    seeds, _ = mine_one(CODE, [code], tmp_path)
+    paths = {seed["name"]: seed["source"]["path"] for seed in seeds}
+    assert paths == {"braces": "{{cookiecutter.slug}}/{name}.py", "bytes_": "caf\\xe9.py"}
+    before = fingerprint([code])
+    odd.write_text(function("other"))
+    assert fingerprint([code]) != before
+
+
+def test_the_fingerprint_follows_content_of_small_files_and_times_of_large_ones(tmp_path):
+    small, large = tmp_path / "small", tmp_path / "large"
+    small.write_text("a")
+    large.write_bytes(b"x" * (MAX_READ + 1))
+    before = fingerprint([tmp_path])
+    small.touch()
+    (tmp_path / ".hidden").write_text("new")
+    assert fingerprint([tmp_path]) == before
+    large.write_bytes(b"x" * (MAX_READ + 2))
+    assert fingerprint([tmp_path]) != before
+    assert fingerprint([tmp_path / "absent"]) != fingerprint([small])
+
+
+def hub_config(**keys):
+    return SOURCES.get("hub").Config(**keys)
+
+
+def test_a_data_set_on_the_hub_needs_a_commit(tmp_path):
+    with pytest.raises(ValidationError, match="revision"):
+        hub_config(dataset="bigcode/starcoderdata", revision="main", data_dir="python")
+    with pytest.raises(ValidationError, match="needs a `revision`: the 40 hexadecimal digits"):
+        hub_config(dataset="bigcode/starcoderdata")
+    assert hub_config(dataset="bigcode/starcoderdata", revision="a" * 40, data_dir="python")
+    assert hub_config(dataset=str(tmp_path)).revision is None
+
+
+def data_set(folder, **files):
+    """A data set in a directory: {name: rows}; `__` in a name is a directory's border."""
+    for name, rows in files.items():
+        path = folder / f"{name.replace('__', '/')}.jsonl"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return folder
+
+
+def test_a_data_set_is_read_by_folder_by_file_in_a_stream_and_in_part(tmp_path):
+    data = data_set(
+        tmp_path / "data",
+        python__train=[{"content": function(f"py_{n}")} for n in range(3)],
+        rust__train=[{"content": "fn main() {}"}],
+    )
+    source = {"kind": "hub", "dataset": str(data), "field": "content", "licence": "MIT"}
+
+    def names(**changes):
+        seeds, _ = mine_one({**source, **changes}, [data], tmp_path / "cache")
+        return {seed["name"] for seed in seeds}
+
+    assert names(data_dir="python") == {"py_0", "py_1", "py_2"}
+    assert names(data_files="rust/*.jsonl", language="rust") == {"snippet"}
+    assert names(data_files=["python/train.jsonl"], streaming=True, max_rows=2) == {"py_0", "py_1"}
+    with pytest.raises(UserError, match="cannot load the data set"):
+        names(data_dir="absent")
+
+
+def test_a_data_set_in_a_directory_is_an_input_of_the_job(tmp_path):
+    data = data_set(tmp_path / "data", train=[{"text": function()}])
+    source = {"kind": "hub", "dataset": str(data), "licence": "MIT"}
+    assert paths_of(source) == [data]
+    before = fingerprint(paths_of(source))
+    data_set(data, train=[{"text": function("changed")}])
+    assert fingerprint(paths_of(source)) != before
+    assert paths_of({**source, "dataset": "bigcode/starcoderdata"}) == []
+
+
+OWN = """
+from pydantic import BaseModel
+
+from aiev.seeds.sources.base import Snippet, Tally
+
+
+class Source:
+    class Config(BaseModel):
+        folder: str
+        ending: str = ".txt"
+
+    @staticmethod
+    def inputs(config):
+        from pathlib import Path
+
+        return [Path(config["folder"])]
+
+    @staticmethod
+    def label(config, paths):
+        return "notes"
+
+    @staticmethod
+    def snippets(config, paths, limits, cache):
+        for path in sorted(paths[0].iterdir()):
+            if path.suffix == config["ending"]:
+                yield Snippet(path.read_text(), path.stem, path.name, language="text")
+            else:
+                yield Tally("file", "other-ending")
+"""
+
+
+def test_a_source_from_one_file_outside_the_package_is_mined_with(tmp_path):
+    kind = tmp_path / "notes.py"
+    kind.write_text(OWN)
+    folder = tmp_path / "notes"
+    folder.mkdir()
+    (folder / "one.txt").write_text("Write a sort.")
+    (folder / "two.md").write_text("no")
+    source = {"kind": str(kind), "folder": str(folder), "licence": "MIT"}
+    (seed,), report = mine_one(source, paths_of(source), tmp_path)
+    assert (seed["text"], seed["language"]) == ("Write a sort.", "text")
+    assert seed["source"] == {"name": "notes", "path": "one.txt", "licence": "MIT"}
+    assert report["sources"][0]["files"] == {"other-ending": 1}
+
+
+def test_an_unknown_kind_is_named_with_those_there_are(tmp_path):
+    with pytest.raises(UserError) as caught:
+        mine_one({"kind": "gopher", "licence": "MIT"}, [], tmp_path)
+    assert "directory, hub, jsonl, wheel" in caught.value.hint
+
+
+def test_the_example_of_the_magicoder_sets_mines_copies_of_their_shape(tmp_path):
+    text = (Path(__file__).parents[3] / "docs" / "seeds.md").read_text("utf-8")
+    example = yaml.safe_load(text.split("```yaml\n")[1].split("```")[0])["seeds"]
+    shared = {"openai_fingerprint": "fp_1", "problem": "Write it.", "solution": "```\n```"}
+    copies = {
+        "ise-uiuc/Magicoder-OSS-Instruct-75K": [
+            {"lang": "python", "raw_index": 9, "index": 1, "seed": "x = sorted(y", **shared},
+            {"lang": "rust", "raw_index": 8, "index": 2, "seed": "fn main() {}", **shared},
+            {"lang": "python", "raw_index": 7, "index": 3, "seed": None, **shared},
+        ],
+        "ise-uiuc/Magicoder-Evol-Instruct-110K": [
+            {"instruction": "Add a time limit to this program.", "response": "Sure."},
+        ],
+    }
+    paths = []
+    for number, source in enumerate(example["sources"]):
+        kind = SOURCES.get(source["kind"])
+        keys = {key: source[key] for key in source if key not in ("kind", "licence")}
+        assert kind.Config(**keys).revision == "0" * 40
+        folder = data_set(tmp_path / str(number), train=copies[source["dataset"]])
+        source.update(dataset=str(folder), revision=None)
+        paths += paths_of(source)
+    shards, report = mine({**SETTINGS, **example}, paths, tmp_path / "cache")
+    found = {seed["text"]: seed["language"] for seed in shards[0]}
+    assert found == {"x = sorted(y": "python", "Add a time limit to this program.": "text"}
+    assert report["snippets"] == {"seed": 2, "filtered": 1, "no-text": 1}
