@@ -1,0 +1,20 @@
+"""The checker: programs that are copied into the sandbox and run there, on the standard library.
+
+Three kinds of processes take part, each a fork of the controller:
+  controller  starts the others, one pair for each case, and reports; runs no code of a model
+  tests       runs the tests, with stand-ins for the functions of the solution; holds the expected
+              values and tells the controller of every check as it happens
+  solution    runs the solution, and answers calls over a socket
+
+So a solution cannot see what is expected of it, skip a check, end the tests or report for them.
+"""
+
+from pathlib import Path
+
+MODULES = ("__init__", "wire", "instrument", "solution_process", "tests_process", "controller")
+
+
+def sources() -> dict[str, str]:
+    """The checker's files by their names in the box."""
+    folder = Path(__file__).parent
+    return {f"boxed/{name}.py": (folder / f"{name}.py").read_text("utf-8") for name in MODULES}

@@ -1,0 +1,152 @@
+"""Process 1 of a check: runs every case in a pair of forked processes, and reports as JSON.
+
+It reads `cases.json` and removes it, so that no solution finds it:
+  cases        [{solution, tests, imports, stub, seconds}]
+  program      {file: text} of the program as a whole, and `command` which runs it
+  hash_seeds   one repetition each
+  shell        commands to run first, "" for none
+Runs nothing of a model in its own process.
+"""
+
+import json
+import os
+import select
+import signal
+import socket
+import sys
+import time
+
+from . import solution_process, tests_process
+
+MAX_REPORT = 1 << 20
+"""Bytes that one case may report; tests that say more are ended."""
+MAX_OUTPUT = 1 << 18
+
+
+def main() -> None:
+    with open("cases.json", encoding="utf-8") as file:
+        job = json.load(file)
+    os.unlink("cases.json")
+    _set_dumpable(0)
+    if job["shell"]:
+        _write({"main.sh": f"set -e\n{job['shell']}\n"})
+        _run_program(["bash", "main.sh"], 0, job["seconds"])
+    cases = [run_case(case) for case in job["cases"]]
+    _write(job["program"])
+    runs = [_run_program(job["command"], seed, job["seconds"]) for seed in job["hash_seeds"]]
+    json.dump({"cases": cases, "runs": runs}, sys.stdout)
+
+
+def run_case(case: dict) -> dict:
+    """What the tests reported, and whether the time was enough for them."""
+    ours, theirs = socket.socketpair()
+    reader, writer = os.pipe()
+    solution = _fork(lambda: _be_solution(theirs.fileno(), case), {theirs.fileno()})
+    tests = _fork(lambda: _be_tests(ours.fileno(), writer, case), {ours.fileno(), writer})
+    ours.close()
+    theirs.close()
+    os.close(writer)
+    text, in_time = _read(reader, case["seconds"], MAX_REPORT)
+    os.close(reader)
+    for child in (tests, solution):
+        _end(child)
+    lines = text.decode("utf-8", "replace").split("\n")[:-1]
+    return {"reports": [json.loads(line) for line in lines], "in_time": in_time}
+
+
+def _be_solution(fd: int, case: dict) -> None:
+    import resource
+
+    _set_dumpable(1)  # a program may look at itself
+    seconds = int(case["seconds"]) + 1
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+    solution_process.run(fd, case["solution"], case["stub"])
+
+
+def _be_tests(fd: int, writer: int, case: dict) -> None:
+    sys.path[:] = [p for p in sys.path if p not in ("", os.getcwd())]  # modules of a solution's own
+    report = tests_process.reporter(writer)
+    tests_process.run(fd, report, case["tests"], case["imports"])
+
+
+def _fork(work, keep: set[int]) -> int:
+    """A child in a process group of its own, with these descriptors and no other ones open."""
+    child = os.fork()
+    if child:
+        return child
+    try:
+        os.setsid()
+        null = os.open("/dev/null", os.O_RDWR)
+        for fd in (0, 1, 2):
+            os.dup2(null, fd)
+        for fd in range(3, 64):
+            if fd not in keep:
+                os.closerange(fd, fd + 1)
+        work()
+    finally:
+        os._exit(0)
+
+
+def _read(fd: int, seconds: float, limit: int) -> tuple[bytes, bool]:
+    """All that comes until the writers are gone, and whether that was in time."""
+    deadline, parts, size = time.monotonic() + seconds, [], 0
+    while size < limit:
+        left = deadline - time.monotonic()
+        if left <= 0 or not select.select([fd], [], [], left)[0]:
+            return b"".join(parts), False
+        part = os.read(fd, 1 << 16)
+        if not part:
+            return b"".join(parts), True
+        parts.append(part)
+        size += len(part)
+    return b"".join(parts), False
+
+
+def _end(child: int) -> None:
+    try:
+        os.killpg(child, signal.SIGKILL)
+    except ProcessLookupError:  # it has not become a group's leader yet, or is gone
+        os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+
+
+def _run_program(command: list[str], hash_seed: int, seconds: float) -> dict:
+    """A run of the program as a whole: exit code (None: ended by a signal or by us) and stdout."""
+    reader, writer = os.pipe()
+
+    def work() -> None:
+        _set_dumpable(1)
+        os.dup2(writer, 1)
+        os.closerange(3, 64)
+        environment = {**os.environ, "PYTHONHASHSEED": str(hash_seed)}
+        os.execvpe(command[0], command, environment)
+
+    child = _fork(work, {writer})
+    os.close(writer)
+    text, in_time = _read(reader, seconds, MAX_OUTPUT)
+    os.close(reader)
+    if in_time:
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    else:
+        code = None
+        _end(child)
+    stdout = text.decode("utf-8", "replace")
+    return {"exit_code": None if code is None or code < 0 else code, "stdout": stdout}
+
+
+def _write(files: dict[str, str]) -> None:
+    for name, text in files.items():
+        with open(name, "w", encoding="utf-8", errors="surrogatepass") as file:
+            file.write(text)
+
+
+def _set_dumpable(value: int) -> None:
+    """Whether other processes of the user may read this one's memory (PR_SET_DUMPABLE)."""
+    import _ctypes
+
+    prctl = _ctypes.dlsym(_ctypes.dlopen(None, 0), "prctl")
+    _ctypes.call_function(prctl, (4, value, 0, 0, 0))
+
+
+if __name__ == "__main__":
+    main()

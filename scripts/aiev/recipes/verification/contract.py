@@ -1,0 +1,138 @@
+"""The examples in a problem's text, read mechanically: they are what its solution has to keep.
+
+Understood: `f(x)` returns `y`, f(x) == y, f(x) -> y, and a `>>>` line with its value below.
+"""
+
+import ast
+import re
+from dataclasses import dataclass
+
+_VERB = re.compile(
+    r"""[\s`"'*)]*(?:\#\s*)?(?:(?:should|would|must|will)\s+)?
+    (?:returns?|gives?|is|be|equals?|evaluates?\s+to|yields?|outputs?|results?\s+in
+    |→|⟹|-+>|=+>|={1,2}|:)
+    [\s:]*(?:the\s+(?:list|string|value|number|tuple|dictionary|integer)\s+)?""",
+    re.VERBOSE | re.IGNORECASE,
+)
+_SIGNATURE = re.compile(r"(?:def\s+|`)([A-Za-z_]\w*)\s*\(")
+MAX_VALUE = 400
+"""Characters of an example's value."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """One example: a call such as "f(1, 'a')" and its result, as source text."""
+
+    call: str
+    result: str
+
+    @property
+    def check(self) -> str:
+        return f"assert {self.call} == {self.result}"
+
+
+@dataclass(frozen=True)
+class Contract:
+    """What a problem promises. entry_point: the function that it names, "" for none.
+    flaw: why it is no contract: "no-signature", "too-few-examples", "contradictory"; else ""."""
+
+    entry_point: str
+    examples: tuple[Example, ...]
+    flaw: str
+
+
+def read_contract(problem: str, min_examples: int = 2, entry_point: str = "") -> Contract:
+    """Read the examples of a problem. entry_point: the function's name where it is known."""
+    name = entry_point or named_function(problem)
+    if not name:
+        return Contract("", (), "no-signature")
+    found: dict[str, Example] = {}
+    contradicts = False
+    for example in _examples(problem, name):
+        known = found.setdefault(example.call, example)
+        contradicts |= known.result != example.result
+    if contradicts:
+        flaw = "contradictory"
+    else:
+        flaw = "too-few-examples" if len(found) < min_examples else ""
+    return Contract(name, tuple(found.values()), flaw)
+
+
+def named_function(problem: str) -> str:
+    """The first function that the problem names with its parameters."""
+    match = _SIGNATURE.search(problem)
+    return match[1] if match else ""
+
+
+def without_examples(problem: str, name: str) -> str:
+    """The problem without the lines and sentences that hold an example of the function."""
+    lines = []
+    for line in problem.split("\n"):
+        parts = re.split(r"(?<=[.;])\s+(?=[A-Z`])", line)
+        kept = [part for part in parts if not any(_examples(part, name))]
+        if kept == parts or " ".join(kept).strip():
+            lines.append(" ".join(kept))
+    return "\n".join(lines)
+
+
+def _examples(text: str, name: str):
+    for match in re.finditer(rf"(?<![\w.]){re.escape(name)}\s*\(", text):
+        call, end = _call_at(text, match.start())
+        if call is None:
+            continue
+        verb = _VERB.match(text, end)
+        doctest = text[: match.start()].rstrip(" ").endswith(">>>")
+        start = verb.end() if verb else end if doctest else None
+        if start is None:
+            continue
+        value = _literal_at(text[start:].lstrip() if doctest else text[start:])
+        if value is not None:
+            yield Example(call, value)
+
+
+def _call_at(text: str, start: int) -> tuple[str | None, int]:
+    """The call with literal arguments that begins there, and where it ends."""
+    for end in (m.end() for m in re.finditer(r"\)", text[start : start + MAX_VALUE])):
+        try:
+            node = ast.parse(text[start : start + end], mode="eval").body
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            continue
+        if not isinstance(node, ast.Call):
+            return None, start
+        arguments = [*node.args, *(k.value for k in node.keywords)]
+        if not all(map(_is_literal, arguments)):
+            return None, start
+        return ast.unparse(node), start + end
+    return None, start
+
+
+def _is_literal(node: ast.AST) -> bool:
+    try:
+        ast.literal_eval(node)
+    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
+        return False
+    return True
+
+
+def _literal_at(text: str) -> str | None:
+    """The longest literal that the text begins with, in Python's own spelling."""
+    text = text[:MAX_VALUE]
+    quoted = re.match(r"(`+)\s*(.+?)\s*\1", text, re.DOTALL)
+    if quoted:
+        return _literal(quoted[2])
+    line = text.split("\n")[0]
+    ends = sorted({len(line), *(m.start() for m in re.finditer(r"[\s.,;)`]", line))}, reverse=True)
+    return next((value for end in ends if (value := _literal(line[:end])) is not None), None)
+
+
+def _literal(text: str) -> str | None:
+    text = text.strip()
+    if text.endswith(","):  # the sentence's comma, and no tuple's
+        return None
+    text = {"true": "True", "false": "False", "none": "None", "null": "None"}.get(text, text)
+    try:
+        node = ast.parse(text, mode="eval").body
+        ast.literal_eval(node)
+        return ast.unparse(node)
+    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
+        return None

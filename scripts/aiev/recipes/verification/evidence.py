@@ -1,0 +1,130 @@
+"""The evidence that a dialogue's verdict rests on; policies turn it into a verdict.
+
+Evidence is a plain record, kept with the dialogue:
+  stopped      why the dialogue ended before its tests passed: "no-code", "unsolved-failed", ...
+  bent         a revision changed or dropped a test without winning it by consensus
+  rounds       revisions until the tests passed; 0: at the first try
+  examples     {found, held, agreed, flaw}: of the problem's own text; agreed: the least number of
+               independent solutions that keep one of them
+  tests        [{text, held, agreed, fails}] of each test that ran; fails: on the stub or a mutant
+  ended        every statement of the tests ran; `problem`: else why not
+  stub_passes  the tests hold although every function returns None
+  mutants      {of, killed, survived}: survived counts operators
+  solutions    {of, alike}: independent ones, and how many gave the same outputs to all calls
+  repetitions  {of, same}: runs under other hash seeds
+  revised      [{before, after, ground}]: tests that revisions changed (after) or lost (null)
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from aiev.languages.interpreter import Interpreter, Script
+from aiev.recipes.verification.consensus import agreement, alike
+from aiev.recipes.verification.contract import Contract
+from aiev.recipes.verification.mutants import mutants
+from aiev.recipes.verification.observe import MUTANT_SECONDS, Case, Observation, observe
+from aiev.recipes.verification.separate import Parts
+from aiev.sandbox.api import Result
+
+HASH_SEEDS = (1, 2)
+"""Of the repetitions; the first run had 0."""
+
+NOTHING: dict[str, Any] = {
+    "stopped": "",
+    "bent": False,
+    "rounds": 0,
+    "examples": {"found": 0, "held": 0, "agreed": 0, "flaw": "no-signature"},
+    "tests": [],
+    "ended": False,
+    "problem": "",
+    "stub_passes": False,
+    "mutants": {"of": 0, "killed": 0, "survived": {}},
+    "solutions": {"of": 0, "alike": 0},
+    "repetitions": {"of": 0, "same": 0},
+    "revised": [],
+}
+"""Evidence of a dialogue about which nothing is known."""
+
+
+def collect(
+    interpreter: Interpreter,
+    script: Script,
+    parts: Parts,
+    first: Result,
+    contract: Contract,
+    solutions: Sequence[str] = (),
+    max_mutants: int = 12,
+) -> dict[str, Any]:
+    """Evidence about a program that passed, in one start of the sandbox.
+
+    first: how its run ended. solutions: independent ones, from the description alone.
+    """
+    examples = "".join(f"{example.check}\n" for example in contract.examples)
+    watched = Parts(parts.solution, examples + parts.tests, parts.imports, parts.entry_point)
+    changed = mutants(parts.solution, max_mutants)
+    cases = [
+        Case(parts.solution),
+        Case(parts.solution, stub=True, seconds=MUTANT_SECONDS),
+        *(Case(mutant.code, seconds=MUTANT_SECONDS) for mutant in changed),
+        *(Case(solution) for solution in solutions),
+    ]
+    seen, repeated = observe(interpreter, script, watched, cases, HASH_SEEDS)
+    own, stub, rest = seen[0], seen[1], seen[2:]
+    altered, others = rest[: len(changed)], rest[len(changed) :]
+    count = len(contract.examples)
+    keys = [key for key in own.results if key[0] >= count]
+    survived = [m.operator for m, o in zip(changed, altered, strict=True) if _holds(o, count)]
+    same = [r for r in repeated if (r.exit_code, r.stdout) == (first.exit_code, first.stdout)]
+    return {
+        **NOTHING,
+        "examples": _examples(contract, own, others),
+        "tests": _tests(own, keys, others, [stub, *altered]),
+        "ended": own.ended,
+        "problem": own.problem,
+        "stub_passes": _holds(stub, count),
+        "mutants": {
+            "of": len(changed),
+            "killed": len(changed) - len(survived),
+            "survived": dict(sorted(Counter(survived).items())),
+        },
+        "solutions": {"of": len(others), "alike": alike(own, others)},
+        "repetitions": {"of": len(repeated), "same": len(same)},
+    }
+
+
+def _holds(seen: Observation, examples: int) -> bool:
+    """Whether all tests hold, the problem's examples left out."""
+    results = [held for (number, _), held in seen.results.items() if number >= examples]
+    return seen.ended and not seen.problem and all(results)
+
+
+def _examples(contract: Contract, own: Observation, others: list[Observation]) -> dict[str, Any]:
+    keys = [(number, 1) for number in range(len(contract.examples))]
+    agreed = agreement(keys, others)
+    return {
+        "found": len(keys),
+        "held": sum(own.results.get(key, False) for key in keys),
+        "agreed": min(agreed.values(), default=0),
+        "flaw": contract.flaw,
+    }
+
+
+def _tests(own: Observation, keys: list, others: list, wrong: list) -> list[dict[str, Any]]:
+    """One record a test; a check that repeats another one, on the same calls, is no second test."""
+    agreed, tests, known = agreement(keys, others), [], set()
+    for key in keys:
+        identity = (own.texts[key], own.calls[key])
+        if identity in known:
+            continue
+        known.add(identity)
+        fails = any(not seen.results.get(key, False) for seen in wrong)
+        tests.append(
+            {
+                "text": own.texts[key],
+                "held": own.results[key],
+                "agreed": agreed[key],
+                "fails": fails,
+            }
+        )
+    return tests

@@ -1,0 +1,137 @@
+"""Run tests against solutions in one sandbox start, watched from outside the solution's reach."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from aiev.core.errors import UserError
+from aiev.languages.interpreter import Interpreter, Script, request_of
+from aiev.recipes.verification.boxed import sources
+from aiev.recipes.verification.separate import Parts
+from aiev.sandbox.api import Request
+
+SECONDS = 4.0
+"""For one run of the tests, and for the program as a whole; the config's limit if that is less."""
+MUTANT_SECONDS = 1.0
+"""For one run on a stub or a mutant: one that hangs counts as killed."""
+
+Key = tuple[int, int]
+"""A test: the number of its check in the source, and which time the check ran."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """Tests to run against a solution; with stub, its functions return None without being run."""
+
+    solution: str
+    stub: bool = False
+    seconds: float = SECONDS
+
+
+@dataclass
+class Observation:
+    """What was seen of one case.
+
+    results: whether each check held. texts, calls: of each check its source, and the calls of the
+    solution's functions since the check before. ended: whether all statements ran to the end.
+    problem: why not: "left", "gone", "raised", "broken" or "timed-out", with what was said.
+    """
+
+    results: dict[Key, bool] = field(default_factory=dict)
+    texts: dict[Key, str] = field(default_factory=dict)
+    calls: dict[Key, tuple[tuple[str, str, str], ...]] = field(default_factory=dict)
+    ended: bool = False
+    problem: str = ""
+
+    @property
+    def held(self) -> bool:
+        """Whether the tests came to their end and every check held."""
+        return self.ended and not self.problem and all(self.results.values())
+
+
+@dataclass(frozen=True)
+class Repetition:
+    """A run of the program as a whole under another hash seed."""
+
+    exit_code: int | None
+    stdout: str
+
+
+def observe(
+    interpreter: Interpreter,
+    script: Script,
+    parts: Parts,
+    cases: Sequence[Case],
+    hash_seeds: Sequence[int] = (),
+) -> tuple[list[Observation], list[Repetition]]:
+    """Run `parts.tests` on each case's solution, and the script once under each hash seed.
+
+    A box that ends before its report (the memory limit, say) gives observations with that problem.
+    """
+    layer = interpreter.layer(script.requirements)
+    limits = interpreter.limits
+    whole = request_of(script, limits, layer.mounts if layer else {}, 0)
+    seconds = min(SECONDS, limits.wall_seconds)
+    job = {
+        "cases": [
+            {
+                "solution": case.solution,
+                "tests": parts.tests,
+                "imports": list(parts.imports),
+                "stub": case.stub,
+                "seconds": min(case.seconds, seconds),
+            }
+            for case in cases
+        ],
+        "program": dict(whole.files),
+        "command": list(whole.command),
+        "hash_seeds": list(hash_seeds),
+        "shell": script.shell,
+        "seconds": seconds,
+    }
+    total = 10 + sum(c["seconds"] for c in job["cases"]) + seconds * (len(hash_seeds) + 1)
+    request = Request(
+        {**sources(), "cases.json": json.dumps(job)},
+        ("python", "-m", "boxed.controller"),
+        replace(
+            limits,
+            wall_seconds=total,
+            cpu_seconds=int(total) + 1,
+            processes=max(limits.processes, 24),
+            output_kib=4096,
+        ),
+        mounts=whole.mounts,
+    )
+    result = interpreter.sandbox.run(request)
+    try:
+        found = json.loads(result.stdout) if result.outcome == "passed" else None
+    except ValueError:
+        found = None
+    if found is None and "ModuleNotFoundError" in result.stderr:
+        raise UserError(f"the checker does not start in the box: {result.stderr[-500:]}")
+    if found is None:
+        lost = Observation(problem=f"broken: {result.outcome}")
+        return [lost] * len(cases), [Repetition(None, "")] * len(hash_seeds)
+    runs = [Repetition(r["exit_code"], r["stdout"]) for r in found["runs"]]
+    return [_observation(case) for case in found["cases"]], runs
+
+
+def _observation(case: dict) -> Observation:
+    seen = Observation(problem="" if case["in_time"] else "timed-out")
+    checks, calls, times = [], [], {}
+    for kind, *words in case["reports"]:
+        if kind == "checks":
+            checks = words[0]
+        elif kind == "call":
+            calls.append(tuple(words))
+        elif kind == "check":
+            number, held, _ = words
+            times[number] = times.get(number, 0) + 1
+            key = (number, times[number])
+            seen.results[key], seen.texts[key] = held, checks[number]["text"]
+            seen.calls[key], calls = tuple(calls), []
+        elif kind == "end":
+            seen.ended = True
+        else:
+            seen.problem = seen.problem or ": ".join([kind, *words])
+    return seen
