@@ -5,10 +5,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from aiev.core.errors import UserError
+from aiev.core.files import module_path
 from aiev.languages.interpreter import Interpreter, Script, request_of
-from aiev.recipes.verification.boxed import sources
 from aiev.recipes.verification.separate import Parts
 from aiev.sandbox.api import Request
+
+BOXED = (
+    module_path("aiev.recipes.verification.boxed"),
+    module_path("aiev.recipes.verification.boxed.wire"),
+    module_path("aiev.recipes.verification.boxed.instrument"),
+    module_path("aiev.recipes.verification.boxed.solution_process"),
+    module_path("aiev.recipes.verification.boxed.tests_process"),
+    module_path("aiev.recipes.verification.boxed.controller"),
+)
+"""The checker: modules that are copied into the box."""
 
 SECONDS = 4.0
 """For one run of the tests, and for the program as a whole; the config's limit if that is less."""
@@ -90,8 +100,9 @@ def observe(
         "seconds": seconds,
     }
     total = 10 + sum(c["seconds"] for c in job["cases"]) + seconds * (len(hash_seeds) + 1)
+    checker = {f"boxed/{path.name}": path.read_text("utf-8") for path in BOXED}
     request = Request(
-        {**sources(), "cases.json": json.dumps(job)},
+        {**checker, "cases.json": json.dumps(job)},
         ("python", "-m", "boxed.controller"),
         replace(
             limits,

@@ -8,13 +8,3 @@ Three kinds of processes take part, each a fork of the controller:
 
 So a solution cannot see what is expected of it, skip a check, end the tests or report for them.
 """
-
-from pathlib import Path
-
-MODULES = ("__init__", "wire", "instrument", "solution_process", "tests_process", "controller")
-
-
-def sources() -> dict[str, str]:
-    """The checker's files by their names in the box."""
-    folder = Path(__file__).parent
-    return {f"boxed/{name}.py": (folder / f"{name}.py").read_text("utf-8") for name in MODULES}
