@@ -69,7 +69,7 @@ class Interpreter:
         before = script.requirements
         for _ in range(MAX_SHELL_RUNS):
             try:
-                request = shell_only(self._request(script), script.shell)
+                request = shell_only(self.request(script), script.shell)
             except InstallFailed:
                 break
             result = self.sandbox.run(request)
@@ -85,12 +85,12 @@ class Interpreter:
         """Run a prepared script. A failed install is the outcome install-failed, with its reason in
         stderr."""
         try:
-            request = self._request(script, hash_seed)
+            request = self.request(script, hash_seed)
         except InstallFailed as failure:
             return Result(None, "install-failed", "", f"{failure}\n", {}, 0.0)
         return self.sandbox.run(with_shell(request, script.shell) if script.shell else request)
 
-    def _request(self, script: Script, hash_seed: int = 0) -> Request:
+    def request(self, script: Script, hash_seed: int = 0) -> Request:
         """The request that runs the program with its packages. Raises InstallFailed."""
         if script.packages:
             layer = self.packages.recorded(list(script.packages))

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from aiev.languages.interpreter import Interpreter, Script
+from aiev.languages.base import Script
+from aiev.languages.interpreter import Interpreter
 from aiev.recipes.verification.contract import Contract, read_contract
 from aiev.recipes.verification.evidence import collect
 from aiev.recipes.verification.policies import Policy, judge
@@ -241,7 +242,7 @@ def test_the_examples_of_the_problem_are_kept(examine):
 def test_a_shell_block_cannot_change_the_checker(reason):
     shell = (
         "for f in boxed/*.py; do if [ -e $f ]; then echo 'raise SystemExit(0)' > $f; fi; done\n"
-        "echo 'raise SystemExit(0)' > unittest.py\n"
+        "cd /box; echo 'raise SystemExit(0)' > unittest.py\n"
     )
     assert reason(CHEATS["caught and printed"], shell=shell) == "unfinished"
     assert reason(ADD + TESTS, shell=shell) == ""

@@ -19,7 +19,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from aiev.languages.interpreter import Interpreter, Script
+from aiev.languages.base import Script
+from aiev.languages.interpreter import Interpreter
 from aiev.recipes.verification.consensus import agreement, alike
 from aiev.recipes.verification.contract import Contract
 from aiev.recipes.verification.mutants import mutants

@@ -6,12 +6,14 @@ from dataclasses import dataclass, field, replace
 
 from aiev.core.errors import UserError
 from aiev.core.files import module_path
-from aiev.languages.interpreter import Interpreter, Script, request_of
+from aiev.languages.base import Script
+from aiev.languages.interpreter import Interpreter
+from aiev.languages.shell import shell_only
 from aiev.recipes.verification.separate import Parts
 from aiev.sandbox.api import Request
 
 BOXED = (
-    module_path("aiev.recipes.verification.boxed"),
+    module_path("aiev.recipes.verification.boxed.__init__"),
     module_path("aiev.recipes.verification.boxed.wire"),
     module_path("aiev.recipes.verification.boxed.instrument"),
     module_path("aiev.recipes.verification.boxed.solution_process"),
@@ -78,9 +80,9 @@ def observe(
 
     A box that ends before its report (the memory limit, say) gives observations with that problem.
     """
-    layer = interpreter.layer(script.requirements)
     limits = interpreter.limits
-    whole = request_of(script, limits, layer.mounts if layer else {}, 0)
+    whole = interpreter.request(script)
+    shell = shell_only(whole, script.shell) if script.shell else None
     seconds = min(SECONDS, limits.wall_seconds)
     job = {
         "cases": [
@@ -96,7 +98,7 @@ def observe(
         "program": dict(whole.files),
         "command": list(whole.command),
         "hash_seeds": list(hash_seeds),
-        "shell": script.shell,
+        "shell": {"files": dict(shell.files), "command": shell.command} if shell else None,
         "seconds": seconds,
     }
     total = 10 + sum(c["seconds"] for c in job["cases"]) + seconds * (len(hash_seeds) + 1)

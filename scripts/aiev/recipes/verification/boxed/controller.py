@@ -4,7 +4,7 @@ It reads `cases.json` and removes it, so that no solution finds it:
   cases        [{solution, tests, imports, stub, seconds}]
   program      {file: text} of the program as a whole, and `command` which runs it
   hash_seeds   one repetition each
-  shell        commands to run first, "" for none
+  shell        {files, command} to run first; null for none
 Runs nothing of a model in its own process.
 """
 
@@ -29,8 +29,8 @@ def main() -> None:
     os.unlink("cases.json")
     _set_dumpable(0)
     if job["shell"]:
-        _write({"main.sh": f"set -e\n{job['shell']}\n"})
-        _run_program(["bash", "main.sh"], 0, job["seconds"])
+        _write(job["shell"]["files"])
+        _run_program(job["shell"]["command"], 0, job["seconds"])
     cases = [run_case(case) for case in job["cases"]]
     _write(job["program"])
     runs = [_run_program(job["command"], seed, job["seconds"]) for seed in job["hash_seeds"]]
@@ -136,6 +136,7 @@ def _run_program(command: list[str], hash_seed: int, seconds: float) -> dict:
 
 def _write(files: dict[str, str]) -> None:
     for name, text in files.items():
+        os.makedirs(os.path.dirname(name) or ".", exist_ok=True)
         with open(name, "w", encoding="utf-8", errors="surrogatepass") as file:
             file.write(text)
 
