@@ -1,9 +1,8 @@
 """`aiev costs`: what the answers in a run's ledger were paid with."""
 
 import json
-from pathlib import Path
 
-from aiev.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption
+from aiev.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, spending_of
 
 
 def costs(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
@@ -16,11 +15,11 @@ def costs(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) ->
       aiev costs --config config/mine.yaml --json
     """
     from aiev.config.load import read_config
-    from aiev.llm.budget import Spending, rows
+    from aiev.llm.budget import rows
     from aiev.reporting.scores import columns
 
     read = read_config(config)
-    spending = Spending(Path(read["ledger"]["path"]), prices=read["prices"])
+    spending = spending_of(read)
     if not as_json:
         print("\n".join(columns(rows(spending), names=2)))
         return

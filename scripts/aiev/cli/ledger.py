@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from aiev.cli.options import DEFAULT_CONFIG, ConfigOption
+from aiev.cli.options import DEFAULT_CONFIG, ConfigOption, ledger_of
 from aiev.core.errors import UserError
 
 PackArgument = Annotated[Path, typer.Argument(metavar="FILE", help="The packed ledger, .jsonl.gz.")]
@@ -86,4 +86,4 @@ def show(
 def _directory(ledger: Path | None, config: Path) -> Path:
     from aiev.config.load import read_config
 
-    return ledger or Path(read_config(config)["ledger"]["path"])
+    return ledger or ledger_of(read_config(config))

@@ -1,11 +1,15 @@
-"""Options that several commands share, and the check that a command runs in a checkout."""
+"""What several commands share: options, the check for a checkout, a config's ledger."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from aiev.core.errors import UserError
+
+if TYPE_CHECKING:
+    from aiev.llm.budget import Spending
 
 DEFAULT_CONFIG = Path("config/config.yaml")
 
@@ -25,3 +29,15 @@ def check_checkout(config: Path | None = None) -> None:
         )
     if config and not config.is_file():
         raise UserError("no such config", where=str(config), hint="name one with --config FILE")
+
+
+def ledger_of(config: Mapping[str, Any]) -> Path:
+    """Directory of the ledger that a config names."""
+    return Path(config["ledger"]["path"])
+
+
+def spending_of(config: Mapping[str, Any]) -> "Spending":
+    """What was paid through the ledger that a config names, at the config's prices."""
+    from aiev.llm.budget import Spending
+
+    return Spending(ledger_of(config), prices=config["prices"])

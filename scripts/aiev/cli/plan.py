@@ -1,8 +1,6 @@
 """`aiev plan`: what a run would do and cost, before it runs."""
 
-from pathlib import Path
-
-from aiev.cli.options import DEFAULT_CONFIG, ConfigOption, check_checkout
+from aiev.cli.options import DEFAULT_CONFIG, ConfigOption, check_checkout, spending_of
 
 CHANGED = "a run would make it again"
 """End of the dry run's line about an output that was changed after it was made."""
@@ -21,7 +19,6 @@ def plan(config: ConfigOption = DEFAULT_CONFIG) -> None:
     check_checkout(config)
     from aiev.config.load import read_config
     from aiev.engine.events import dry_run, jobs
-    from aiev.llm.budget import Spending
     from aiev.reporting.plan import screen
 
     read = read_config(config)
@@ -30,5 +27,5 @@ def plan(config: ConfigOption = DEFAULT_CONFIG) -> None:
     for line in output.splitlines():
         if line.endswith(CHANGED):
             print(line)
-    spending = Spending(Path(read["ledger"]["path"]), prices=read["prices"])
+    spending = spending_of(read)
     print(screen(read, planned, spending), end="")

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from aiev.cli.options import DEFAULT_CONFIG, ConfigOption
+from aiev.cli.options import DEFAULT_CONFIG, ConfigOption, spending_of
 from aiev.core.errors import UserError
 
 
@@ -15,7 +15,7 @@ def summary(config: ConfigOption = DEFAULT_CONFIG) -> None:
     """
     from aiev.config.load import read_config
     from aiev.core.files import read_json
-    from aiev.llm.budget import Spending, in_a_line
+    from aiev.llm.budget import in_a_line
     from aiev.reporting.scores import summary as screen
 
     read = read_config(config)
@@ -25,6 +25,6 @@ def summary(config: ConfigOption = DEFAULT_CONFIG) -> None:
         raise UserError("this run has no scores yet", where=str(results), hint=hint)
     scores, funnel = read_json(results / "scores.json"), read_json(results / "funnel.json")
     duels = read_json(results / "rounds.json")
-    spending = Spending(Path(read["ledger"]["path"]), prices=read["prices"])
+    spending = spending_of(read)
     page = str(results / "scores.md")
     print(screen(scores, funnel, duels, page, in_a_line(spending)), end="")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from aiev.cli.options import DEFAULT_CONFIG, ConfigOption, CoresOption, check_checkout
+from aiev.cli.options import DEFAULT_CONFIG, ConfigOption, CoresOption, check_checkout, ledger_of
 from aiev.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def _sources(config: Path, manifest: Path | None, ledger: Path | None) -> tuple[
 
     read = read_config(config)
     own = Path("results", read["name"], "manifest.json")
-    return manifest or own, ledger or Path(read["ledger"]["path"])
+    return manifest or own, ledger or ledger_of(read)
 
 
 def _unpacked(ledger: Path, place: Path) -> Path:
