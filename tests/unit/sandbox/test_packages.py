@@ -11,10 +11,12 @@ import socket
 import stat
 import subprocess
 import sys
+import threading
 import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -66,7 +68,7 @@ def no_pip(monkeypatch):
     def refuse(*_):
         raise AssertionError("pip was started")
 
-    monkeypatch.setattr(Pip, "_run", refuse)
+    monkeypatch.setattr(Pip, "run", refuse)
 
 
 def place_of(layer) -> Path:
@@ -355,6 +357,59 @@ def test_an_index_that_is_down_is_not_the_fault_of_the_one_who_asked(
     assert not (tmp_path / "ledger").exists() and layers_in(tmp_path / "store") == []
 
 
+class Refusing(BaseHTTPRequestHandler):
+    """An index that answers every question with one status."""
+
+    status = 403
+
+    def do_GET(self):
+        self.send_response(self.status)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def refusing(index, monkeypatch):
+    """Add an index that refuses to the one that is there."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Refusing) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.delenv("PIP_NO_INDEX")
+        monkeypatch.setenv("PIP_RETRIES", "0")
+        monkeypatch.setenv("PIP_INDEX_URL", f"http://127.0.0.1:{server.server_port}/simple")
+        yield
+        server.shutdown()
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 410])
+def test_an_index_that_refuses_leaves_a_package_to_the_others(
+    make, index, refusing, monkeypatch, status
+):
+    """Case 17."""
+    monkeypatch.setattr(Refusing, "status", status)
+    wheel(index, "alpha")
+    assert [p["name"] for p in make().layer(["alpha"]).packages] == ["alpha"]
+
+
+@pytest.mark.parametrize("status", [403, 410])
+def test_what_no_index_has_is_a_failed_install_though_one_refuses(
+    make, index, refusing, monkeypatch, status
+):
+    """Case 17."""
+    monkeypatch.setattr(Refusing, "status", status)
+    with pytest.raises(InstallFailed, match="No matching distribution"):
+        make().layer(["alpha"])
+
+
+@pytest.mark.parametrize("status", [429, 500])
+def test_an_index_that_cannot_answer_now_ends_the_run(make, index, refusing, monkeypatch, status):
+    monkeypatch.setattr(Refusing, "status", status)
+    with pytest.raises(UserError, match="packages cannot be fetched"):
+        make().layer(["alpha"])
+
+
 def test_pip_sees_its_settings_and_no_key(monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "secret")
     monkeypatch.setenv("PIP_INDEX_URL", "http://there")
@@ -521,6 +576,7 @@ def test_of_two_packages_same_file_the_later_ones_counts(tmp_path):
 
 MAKER = """
 import sys
+import threading
 from pathlib import Path
 from aiev.llm.ledger import Ledger
 from aiev.sandbox.packages.service import Packages
@@ -549,8 +605,8 @@ def test_processes_that_make_the_same_layer(index, tmp_path):
 def test_threads_that_want_the_same_layer_resolve_once(make, index, monkeypatch):
     wheel(index, "alpha")
     runs = []
-    run = Pip._run
-    monkeypatch.setattr(Pip, "_run", lambda *given: runs.append(given[1]) or run(*given))
+    run = Pip.run
+    monkeypatch.setattr(Pip, "run", lambda *given: runs.append(given[1]) or run(*given))
     packages = make()
     with ThreadPoolExecutor(4) as pool:
         layers = list(pool.map(packages.layer, [["alpha"]] * 4))

@@ -4,9 +4,9 @@ import os
 from contextlib import ExitStack, suppress
 
 from aiev.sandbox.api import Request
-from aiev.sandbox.bubblewrap.options import relative
 from aiev.sandbox.inside.cleanup import read_regular
 from aiev.sandbox.inside.monitor import MIB, Box
+from aiev.sandbox.validation import relative
 
 
 def hold_folder(box: Box, request: Request, folders: list[int], stack: ExitStack) -> None:

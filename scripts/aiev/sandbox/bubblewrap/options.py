@@ -1,4 +1,4 @@
-"""A request in bubblewrap's words: what is mounted where, what starts, what `inside.py` is told.
+"""bubblewrap's command line for a request: what is mounted where, and what starts.
 
 Host paths are mounted at fixed places, the interpreter at /opt/python, so that a traceback reads
 the same on every machine; the interpreter's own site-packages are hidden, so that only the
@@ -9,14 +9,13 @@ the environment is ours anyway, and files in /box may import each other.
 import importlib.util
 import marshal
 import os
-import stat
 import sys
 from pathlib import Path, PurePosixPath
 
-from aiev.core.errors import UserError
 from aiev.core.files import module_path
 from aiev.sandbox.api import SITE_PACKAGES, Limits, Request
 from aiev.sandbox.inside.monitor import MIB
+from aiev.sandbox.validation import validate
 
 PYTHON = "/opt/python"
 HOOK = "/opt/box"
@@ -44,7 +43,7 @@ def system_options(from_root: bool) -> list[str]:
     options += ["--new-session", "--cap-drop", "ALL", "--clearenv", "--hostname", "box"]
     if from_root:
         for capability in ("CAP_SETUID", "CAP_SETGID", "CAP_SYS_RESOURCE"):
-            options += ["--cap-add", capability]  # until `inside.py` has left root
+            options += ["--cap-add", capability]  # until `bootstrap.py` has left root
     else:
         options += ["--disable-userns", "--uid", str(USER), "--gid", str(USER)]
     for folder in ("/opt", HOOK, PYTHON, f"{PYTHON}/bin"):
@@ -62,8 +61,8 @@ def system_options(from_root: bool) -> list[str]:
 
 
 def compiled_hook() -> tuple[str, bytes]:
-    """Where Python looks for `inside.py` without its source, and that in PEP 552's form: each start
-    would need 2 ms to compile it."""
+    """Path in the box and bytecode of `bootstrap.py`, in the form of PEP 552: to compile it would
+    cost every start 2 ms."""
     source = INSIDE.read_bytes()
     code = marshal.dumps(compile(source, f"{HOOK}/sitecustomize.py", "exec"))
     header = importlib.util.MAGIC_NUMBER + bytes([1, 0, 0, 0]) + importlib.util.source_hash(source)
@@ -117,10 +116,10 @@ def request_options(request: Request, files: dict[str, int]) -> list[str]:
 
 
 def command_line(command: tuple[str, ...]) -> list[str]:
-    """How the box's first process starts, so that `inside.py` runs before the program.
+    """How the box's first process starts, so that `bootstrap.py` runs before the program.
 
     A Python script, module or -c goes on in the same interpreter. Options such as -I or -S could
-    keep Python from reading `inside.py`: those, and other commands, are started by it.
+    keep Python from reading `bootstrap.py`: those, and other commands, are started by it.
     """
     python = f"{PYTHON}/bin/python"
     if command[0] == "python" and len(command) > 1:
@@ -131,46 +130,16 @@ def command_line(command: tuple[str, ...]) -> list[str]:
 
 
 def payload_of(request: Request, from_root: bool, parent: bool) -> bytes:
-    """The request's files and limits for `inside.py`; raises UserError where they cannot be.
+    """The request's files and limits for `bootstrap.py`; raises UserError where they cannot be.
 
     parent: whether the program has a parent in the box, which reports how it ended and stays.
     """
-    files = {}
-    for name, content in request.files.items():
-        files[relative(name)] = content.encode() if isinstance(content, str) else bytes(content)
-    size = sum(map(len, files.values()))
-    if size > request.limits.disk_mib * MIB:
-        raise UserError(
-            f"the request's files hold {size} bytes, more than the box's disk",
-            hint="give a greater `disk_mib`",
-        )
-    for inside, outside in request.mounts.items():
-        if not PurePosixPath(inside).is_absolute() or not Path(outside).exists():
-            raise UserError(
-                f"cannot mount {outside} at {inside!r} in the sandbox",
-                hint="mount what is there, at an absolute path",
-            )
-        if from_root and not os.stat(outside).st_mode & stat.S_IROTH:
-            raise UserError(
-                f"{outside} is closed to the sandbox's user", hint=f"chmod -R a+rX {outside}"
-            )
-        if inside == SITE_PACKAGES and any(Path(outside).glob("*.pth")):
-            raise UserError(
-                f"{outside} holds a .pth file, which Python would run before `inside.py`",
-                hint="leave it out: a layer of packages has none",
-            )
+    files = validate(request, from_root)
     python_path = request.environment.get("PYTHONPATH", "")
     ours = parent + (not from_root)  # the box's process 1 is the program's user where no root is
     values = {"files": files, "python_path": python_path, "parent": parent}
     values |= {"from_root": from_root, "user": USER}
     return marshal.dumps({**values, "limits": resource_limits(request.limits, ours)})
-
-
-def relative(name: str) -> str:
-    path = PurePosixPath(name)
-    if path.is_absolute() or ".." in path.parts or not path.parts or "\0" in name:
-        raise UserError(f"{name!r} is no name for a file in the sandbox", hint="name it in /box")
-    return str(path)
 
 
 def resource_limits(limits: Limits, ours: int = 0) -> dict[str, tuple[int, int]]:

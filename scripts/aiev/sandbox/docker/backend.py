@@ -22,7 +22,7 @@ from aiev.core.errors import UserError
 from aiev.core.log import log
 from aiev.sandbox.api import Request, Result
 from aiev.sandbox.bubblewrap.backend import SELF_TEST
-from aiev.sandbox.bubblewrap.options import HOOK, PYTHON, payload_of
+from aiev.sandbox.bubblewrap.options import HOOK, PYTHON
 from aiev.sandbox.docker.container import (
     BOOTSTRAP,
     ENGINE,
@@ -36,6 +36,7 @@ from aiev.sandbox.docker.image import LABEL, has_recipe
 from aiev.sandbox.docker.pool import Pool
 from aiev.sandbox.inside.monitor import MIB, SHARED_MIB
 from aiev.sandbox.seccomp import docker_profile
+from aiev.sandbox.validation import validate
 
 STARTS = 3
 MAKE = "make sandbox-image"
@@ -113,8 +114,7 @@ class Docker:
 
     def run(self, request: Request) -> Result:
         """See `Sandbox.run`."""
-        payload_of(request, from_root=True, parent=False)  # raises where the request cannot be
-        header, blobs = message_of(request)
+        header, blobs = message_of(request, validate(request, from_root=True))
         losses, fresh = 0, False
         while losses < STARTS:
             try:

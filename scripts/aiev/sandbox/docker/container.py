@@ -19,9 +19,10 @@ from requests.exceptions import RequestException
 from aiev.core.errors import UserError
 from aiev.core.files import module_path
 from aiev.sandbox.api import Request, Result
-from aiev.sandbox.bubblewrap.options import ENVIRONMENT, HOOK, PYTHON, relative, resource_limits
+from aiev.sandbox.bubblewrap.options import ENVIRONMENT, HOOK, PYTHON, resource_limits
 from aiev.sandbox.inside.monitor import MIB
 from aiev.sandbox.seccomp import bpf_program
+from aiev.sandbox.validation import relative
 
 ENGINE = (
     "install Docker or Podman and start it, or name a running engine in DOCKER_HOST"
@@ -181,9 +182,9 @@ def _sources() -> bytes:
     return json.dumps({"modules": modules, "hook": hook}).encode()
 
 
-def message_of(request: Request) -> tuple[dict[str, Any], list[bytes]]:
-    """The request for the worker: a header, and the files' contents."""
-    contents = [c.encode() if isinstance(c, str) else bytes(c) for c in request.files.values()]
+def message_of(request: Request, files: dict[str, bytes]) -> tuple[dict[str, Any], list[bytes]]:
+    """The request for the worker: a header, and the files' contents. files: as `validate` gives
+    them."""
     own = request.environment.get("PYTHONPATH", "")
     environment = {
         "LD_LIBRARY_PATH": f"{PYTHON}/lib",
@@ -199,7 +200,7 @@ def message_of(request: Request) -> tuple[dict[str, Any], list[bytes]]:
     # The kernel would count the user's processes in all containers: the engine counts each one's.
     resources["RLIMIT_NPROC"] = (1 << 16, 1 << 16)
     return {
-        "files": [relative(name) for name in request.files],
+        "files": list(files),
         "command": [python if first == "python" else first, *rest],
         "named": [first],
         "environment": environment,
@@ -207,4 +208,4 @@ def message_of(request: Request) -> tuple[dict[str, Any], list[bytes]]:
         "resources": resources,
         "filter": FILTER,
         "collect": [relative(name) for name in request.collect],
-    }, contents
+    }, list(files.values())

@@ -40,9 +40,12 @@ KEPT = (
     *("http_proxy", "https_proxy", "all_proxy", "no_proxy"),
 )
 # A failure that says nothing about the packages: the network, the index, the disk or pip itself.
+# An index that answers with a client error (4xx: some say 403 for what they lack) has answered;
+# 408, 425 and 429 ask to come back later.
+_REFUSED = r"4(?!08|25|29)\d\d"
 UNREACHABLE = re.compile(
-    r"^.*(?:Could not fetch URL(?!.* 404 )|Max retries exceeded|ReadTimeoutError|HTTP error"
-    r"|\[Errno 28\]|No module named pip).*$",
+    rf"^.*(?:Could not fetch URL(?!.*\b{_REFUSED} )|HTTP error (?!{_REFUSED})"
+    r"|Max retries exceeded|ReadTimeoutError|\[Errno 28\]|No module named pip).*$",
     re.MULTILINE,
 )
 STUCK = re.compile(r"^.*Retrying \(Retry.*$", re.MULTILINE)
@@ -69,7 +72,7 @@ class Pip:
         Raises InstallFailed with pip's reason, UserError where the index cannot be reached.
         """
         report = self.work / "report.json"
-        self._run("install", "--dry-run", "--ignore-installed", "--report", report, *requirements)
+        self.run("install", "--dry-run", "--ignore-installed", "--report", report, *requirements)
         found = json.loads(report.read_text("utf-8"))["install"]
         return sorted((_package(item) for item in found), key=lambda package: package["name"])
 
@@ -79,10 +82,11 @@ class Pip:
         lines = [f"{p['name']}=={p['version']} --hash=sha256:{p['sha256']}\n" for p in packages]
         listed.write_text("".join(lines), "utf-8")
         wheels = self.work / "wheels"
-        self._run("download", "--no-deps", "--require-hashes", "--dest", wheels, "-r", listed)
+        self.run("download", "--no-deps", "--require-hashes", "--dest", wheels, "-r", listed)
         return sorted(wheels.glob("*.whl"))
 
-    def _run(self, command: str, *arguments: str | Path) -> None:
+    def run(self, command: str, *arguments: str | Path) -> None:
+        """Run one of pip's commands. Raises InstallFailed or UserError where it fails."""
         # Only a pip that tells all tells an index that is down from one without the package.
         options = [command, "-vv", "--only-binary", ":all:", "--no-input", "--no-color"]
         options += ["--progress-bar", "off", "--disable-pip-version-check"]
