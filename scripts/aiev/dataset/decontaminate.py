@@ -4,9 +4,9 @@ Dialogues too close to a benchmark item are dropped. A dialogue's texts (problem
 every function and method in them, bare) are compared with a benchmark item's (prompt, docstring,
 solution, prompt and solution, the function, bare) by normalised Levenshtein similarity, 1 - edits /
 length of the longer, after runs of white space are made one space. Bare: without docstrings,
-comments, decorators, and a leading `self` or `cls`.
+comments, decorators, type hints, and a leading `self` or `cls`.
 
-So are those that equal a test problem of a duel in problem or solution: two seeds may yield one.
+So are those that repeat a test problem of a duel, see `near_tests`.
 """
 
 import ast
@@ -22,14 +22,12 @@ from rapidfuzz.process import cdist
 from aiev.core.errors import UserError
 from aiev.core.log import Progress, log
 from aiev.core.types import Dialogue
+from aiev.dataset.near_tests import BATCH, nearest_tests
 from aiev.languages.markdown import fenced
 from aiev.languages.python.functions import BROKEN, normal_form, parse
 
-NEAR = 0.7
+REPORT_CUTOFF = 0.7
 """Similarities below are not told apart in the report: this cutoff makes it about 5x faster."""
-
-BATCH = 64
-"""Dialogues compared at once: bounds the matrix of similarities to some tens of megabytes."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +45,8 @@ def decontaminate(
     tests: Sequence[Dialogue],
     threshold: float,
 ) -> tuple[list[Dialogue], dict[str, Any]]:
-    """Dialogues that are none of `tests`, and whose every text stays below `threshold` (in (0, 1]),
-    and the report.
+    """Drop the dialogues that repeat one of `tests`, and those with a text that is as near to a
+    benchmark's as `threshold`, in (0, 1]. Returns the others, and the report.
 
     problems: EvalPlus format (task_id, prompt, canonical_solution, entry_point).
     tests: the duels' problems, of the same rounds as the dialogues.
@@ -57,14 +55,20 @@ def decontaminate(
     items = [item for problem in problems for item in _items(problem)]
     if not items:
         raise UserError("no benchmark problem to compare with", where="the benchmark files")
-    known = {form: test["id"] for test in tests for form in _forms(test)}
+    repeated = nearest_tests(dialogues, tests, threshold)
     kept, dropped, nearest = [], [], Counter()
     with Progress("decontaminate", len(dialogues), unit="dialogue") as progress:
         for start in range(0, len(dialogues), BATCH):
             batch = dialogues[start : start + BATCH]
-            for dialogue, best in zip(batch, _nearest(batch, items, threshold), strict=True):
-                if test := next((known[f] for f in _forms(dialogue) if f in known), None):
-                    dropped.append({"id": dialogue["id"], "reason": "test-problem", "test": test})
+            scored = zip(
+                batch,
+                _nearest(batch, items, threshold),
+                repeated[start : start + BATCH],
+                strict=True,
+            )
+            for dialogue, best, test in scored:
+                if test:
+                    dropped.append({"id": dialogue["id"], "reason": "test-problem", **test})
                 elif best["similarity"] >= threshold:
                     dropped.append({"id": dialogue["id"], "reason": "near-benchmark", **best})
                 else:
@@ -73,8 +77,8 @@ def decontaminate(
                 progress.step(note=f"{len(dropped)} dropped")
     if not kept:
         raise UserError(
-            f"all {len(dialogues)} dialogues are test problems, or within {threshold} of a "
-            "benchmark problem",
+            f"all {len(dialogues)} dialogues repeat a test problem or a benchmark's (similarity "
+            f"of {threshold} or more)",
             hint="use other seeds",
         )
     log.info("decontamination: %d kept, %d dropped", len(kept), len(dropped))
@@ -92,16 +96,10 @@ def squeeze(text: str) -> str:
     return " ".join(text.split())
 
 
-def _forms(dialogue: Dialogue) -> Iterator[tuple[str, str]]:
-    """What two dialogues share that pose the same problem, or that solve it the same way."""
-    yield "problem", squeeze(dialogue["messages"][0]["content"])
-    yield "solution", normal_form(dialogue["solution"])
-
-
 def _bucket(value: float) -> str:
     """`0.75-0.80`, or `below 0.70`."""
     low = int(value * 20 + 1e-9) / 20
-    return f"{low:.2f}-{low + 0.05:.2f}" if low >= NEAR else f"below {NEAR:.2f}"
+    return f"{low:.2f}-{low + 0.05:.2f}" if low >= REPORT_CUTOFF else f"below {REPORT_CUTOFF:.2f}"
 
 
 def _nearest(
@@ -113,7 +111,7 @@ def _nearest(
         [text for _, _, text in texts],
         [item.text for item in items],
         scorer=Levenshtein.normalized_similarity,
-        score_cutoff=min(NEAR, threshold),
+        score_cutoff=min(REPORT_CUTOFF, threshold),
         dtype=numpy.float64,  # in float32 a similarity of exactly 0.9 would fall below 0.9
     )
     columns = scores.argmax(axis=1) if texts else []
@@ -157,9 +155,15 @@ def _functions(code: str) -> Iterator[str]:
         return
 
 
-def _bare(node: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
-    """A function's text that does not tell whether it stood in a class. Changes the node."""
+def _bare(node: ast.FunctionDef | ast.AsyncFunctionDef, type_hints: bool = False) -> str:
+    """A function's text without what may differ between copies of it: decorators, type hints, and
+    that it is a method. Changes the node."""
     node.decorator_list = []
+    if not type_hints:
+        node.returns = None
+        for argument in ast.walk(node.args):
+            if isinstance(argument, ast.arg):
+                argument.annotation = None
     leading = node.args.posonlyargs or node.args.args
     if leading and leading[0].arg in ("self", "cls"):
         del leading[0]
@@ -173,6 +177,7 @@ def _items(problem: Mapping[str, Any]) -> Iterator[_Item]:
         "canonical_solution": solution,
         "prompt+solution": prompt + solution,
     }
+    extra: list[tuple[str, str]] = []
     try:
         functions = [n for n in parse(prompt + solution).body if isinstance(n, ast.FunctionDef)]
     except BROKEN:
@@ -180,7 +185,9 @@ def _items(problem: Mapping[str, Any]) -> Iterator[_Item]:
     for node in functions:
         if node.name == problem["entry_point"]:
             fields["docstring"] = ast.get_docstring(node) or ""
-            fields["function"] = _bare(node)
-    for field, text in fields.items():
+            # With hints too: a dialogue's code that does not parse is compared as it stands.
+            fields["function"] = _bare(node, type_hints=True)
+            extra = [("function", _bare(node))]
+    for field, text in [*fields.items(), *extra]:
         if squeezed := squeeze(text):
             yield _Item(problem["task_id"], field, squeezed)

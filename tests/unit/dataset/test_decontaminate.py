@@ -117,35 +117,63 @@ def test_a_decorated_benchmark_function_is_compared_bare_too():
 
 
 OTHER_CODE = "def add(x):\n    # Why.\n    return x + 1\n"
+TEST = dialogue("0-test", "Write `add(x)`, please, as short as you can.", OTHER_CODE)
 
 
 @pytest.mark.parametrize(
-    "parts",
+    ("parts", "field", "similarity"),
     [
-        {"problem": "Write `add(x)`,\n\n  please.", "code": "def add(y):\n    return 1 + y"},
-        {"problem": "Other words.", "code": 'def add(x):\n    "One more."\n\n    return (x + 1)'},
-        {"problem": "Write `add(x)`, please.", "code": "def add(:"},
+        ({"problem": "Write `add(x)`,\n\n  please, as short as you can."}, "problem", 1),
+        ({"problem": "Write `add(x)`, please, as short as you can!"}, "problem", 43 / 44),
+        ({"problem": "write `add(x)` please, as short as you can"}, "problem", 41 / 44),
+        ({"code": 'def add(x):\n    "One more."\n\n    return (x + 1)'}, "solution", 1),
+        ({"code": "def add(y):\n    return y + 1"}, "solution", 22 / 24),
+        (
+            {"code": "LIMIT = 100\nNAMES = ['a', 'b']\n\n\ndef add(x):\n    return x + 1\n"},
+            "function",
+            1,
+        ),
     ],
 )
-def test_a_test_problem_is_not_trained_on(parts):
-    test = dialogue("0-test", "Write `add(x)`, please.", OTHER_CODE)
+def test_a_dialogue_that_nearly_repeats_a_test_problem_is_dropped(parts, field, similarity):
+    test = TEST | {"entry_point": "add"}
     kept, report = run(dialogue(**parts), tests=[test])
     assert [d["id"] for d in kept] == ["0-far"]
-    assert report["dropped"] == [{"id": "1-a", "reason": "test-problem", "test": "0-test"}]
+    (row,) = report["dropped"]
+    assert (row["id"], row["reason"], row["test"]) == ("1-a", "test-problem", "0-test")
+    assert (row["field"], row["similarity"]) == (field, pytest.approx(similarity))
     assert report["compared"]["tests"] == 1 and report["kept"] == 1
 
 
+def test_the_threshold_is_the_benchmarks():
+    one = dialogue(problem="Write `add(x)`, please, as short as you can!")
+    assert len(run(one, tests=[TEST], threshold=0.95)[0]) == 1
+    assert len(run(one, tests=[TEST], threshold=0.99)[0]) == 2
+
+
 def test_another_problem_with_another_solution_is_trained_on():
-    test = dialogue("0-test", "Write `add(x)`, please.", OTHER_CODE)
-    one = dialogue("1-a", "Write `add(y)`, please.", OTHER_CODE.replace("1", "2"))
-    assert len(run(one, tests=[test])[0]) == 2
-    with pytest.raises(UserError, match="are test problems"):
-        decontaminate([test], [PROBLEM], [test], 0.9)
+    one = dialogue("1-a", "Write `add(x, y)`, please.", OTHER_CODE.replace("x + 1", "sum(x) - 7"))
+    assert len(run(one, tests=[TEST])[0]) == 2
+    with pytest.raises(UserError, match="repeat a test problem"):
+        decontaminate([TEST], [PROBLEM], [TEST], 0.9)
 
 
-def test_a_broken_test_problem_is_known_by_its_text():
+def test_a_program_that_does_not_parse_is_compared_as_text():
     test, one = dialogue("0-test", "One.", "def f(:\n  1"), dialogue("1-a", "Two.", "def  f(: 1")
     assert len(run(one, tests=[test])[0]) == 1
+
+
+def test_empty_texts_repeat_nothing():
+    test, one = dialogue("0-test", "", ""), dialogue("1-a", "", "")
+    assert len(run(one, tests=[test])[0]) == 2
+
+
+def test_type_hints_do_not_hide_a_copy():
+    bare = BARE.replace(": float", "").replace(" -> float", "")
+    short = PROBLEM | {"canonical_solution": "    return number % 1.0\n"}
+    code = "def truncate_number(number):\n    return number % 1.0\n"
+    _, report = run(dialogue(code=bare), dialogue("2", code=code), problems=[PROBLEM, short])
+    assert [row["similarity"] for row in report["dropped"]] == [1, 1]
 
 
 def test_revisions_and_the_final_solution_are_looked_at_too():
@@ -162,7 +190,7 @@ def test_what_is_far_stays_in_its_order_and_is_counted():
     near = "def truncate(x):\n    return x - int(x)\n"
     kept, report = run(dialogue("2-b", code=near), dialogue("1-c", code=BARE))
     assert [d["id"] for d in kept] == ["0-far", "2-b"]
-    assert report["compared"] == {"problems": 1, "texts": 5, "tests": 0, "dialogues": 3}
+    assert report["compared"] == {"problems": 1, "texts": 6, "tests": 0, "dialogues": 3}
     assert report["kept"] + len(report["dropped"]) == 3
     assert sum(report["nearest_of_kept"].values()) == report["kept"]
 
@@ -178,10 +206,13 @@ def test_broken_code_is_compared_as_text():
     assert not dropped(code="def f(:\n")
 
 
-def test_no_problems_and_nothing_left_are_errors():
+def test_no_problems_or_no_dialogues_left_are_errors():
     with pytest.raises(UserError, match="no benchmark problem"):
         run(problems=[])
-    with pytest.raises(UserError, match="all 1 dialogues are test problems, or within"):
+    with pytest.raises(
+        UserError,
+        match=r"all 1 dialogues repeat a test problem or a benchmark's \(similarity of 0\.9",
+    ):
         decontaminate([dialogue(code=BARE)], [PROBLEM], [], 0.9)
 
 
