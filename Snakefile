@@ -11,7 +11,8 @@ if not workflow.config_settings.configfiles:
 
 
 include: "rules/common.smk"
-include: "rules/settings.smk"
+include: "rules/names.smk"
+include: "rules/params.smk"
 include: "rules/cluster.smk"
 include: "rules/resources.smk"
 include: "rules/seeds.smk"

@@ -1,5 +1,5 @@
-"""What jobs ask of a cluster because of the run's config. A laptop heeds none of it; what else a
-job asks for (memory, time, processors, partition) stands in profiles/slurm/config.yaml.
+"""What jobs ask of a scheduler because of the run's config; what else a job asks for (memory, time,
+partition) stands in profiles/slurm/config.yaml.
 
 needs: nothing
 makes: nothing
@@ -8,19 +8,31 @@ makes: nothing
 from aiev.engine.slurm import mend
 
 
-def gpus_of(*models):
-    """GPUs of a job that serves `models`, one at a time: as many as the largest of them needs.
+def server_threads(*models):
+    """CPU threads of a job that asks these models, one at a time."""
+    servers = config["execution"]["models"]
+    return max(servers[role_of(model)]["threads"] for model in models)
+
+
+def server_gpus(*models):
+    """GPUs of a job that asks these models, one at a time: as many as the largest of them needs.
     Its rule asks for one node too, as Slurm may spread GPUs alone over several."""
+    servers = config["execution"]["models"]
+    return max(gpus_of({**asked(model), **servers[role_of(model)]}) for model in models)
+
+
+def gpus_of(model):
+    """GPUs of a job that serves the model."""
     needed = {
-        "vllm": lambda model: model["tensor_parallel"],
-        "llamacpp": lambda model: int(model["gpu_layers"] != 0),
-        "openai": lambda model: 0,
+        "vllm": lambda: model["tensor_parallel"],
+        "llamacpp": lambda: int(model["gpu_layers"] != 0),
+        "openai": lambda: 0,
     }
-    return max(needed[model["kind"]](model) for model in models)
+    return needed[model["kind"]]()
 
 
 def accelerators():
-    """What training asks for. More processes than one are started by srun (scripts/aiev/launching);
+    """What training asks for. More processes than one are started by srun (aiev.training.launch);
     `mpi` is the executor's word for a job that calls it itself."""
     count = config["training"]["accelerators"]
     gpus = (

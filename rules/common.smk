@@ -1,4 +1,4 @@
-"""Loads and checks the config, names the run's files, and hashes the code of each job.
+"""Loads and checks the config, and hashes the code of each job.
 
 It imports nothing heavy: a dry run works wherever Snakemake does.
 """
@@ -67,54 +67,8 @@ with clear_errors():
     if RUNS:
         distrust_times(config["name"])
 
-RUN = config["name"]
-SHARDS = [f"{number:03d}" for number in range(config["seeds"]["shards"])]
-ROUNDS = [str(number) for number in range(config["rounds"]["count"])]
-DATA = [*(f"rounds/{number}/data" for number in ROUNDS), "data"]
-BENCHMARKS = sorted(config["evaluation"]["benchmarks"])
-MODELS = ["base", "student", "teacher"]
-TEACHER = config["models"]["teacher"]
-STUDENT = config["models"]["student"]
-RESOURCES = config["resources"]
 OPTIONS = "--log {log} --params {params.settings:q} "
 CODE = {}
-
-
-wildcard_constraints:
-    run=re.escape(RUN),
-    shard="|".join(SHARDS),
-    round="|".join(ROUNDS),
-    data="|".join(DATA),
-    benchmark="|".join(map(re.escape, BENCHMARKS)),
-    model="|".join(MODELS),
-    resource="|".join(map(re.escape, RESOURCES)),
-
-
-def shards_of(round_number):
-    """Names of the shards that make up a round. A later round takes the shards after it, so that
-    raising rounds.count moves no seed."""
-    each = config["rounds"]["dialogues"] // config["seeds"]["per_shard"]
-    return SHARDS[int(round_number) * each : (int(round_number) + 1) * each]
-
-
-def rounds_of(w):
-    """Rounds whose dialogues are in the wildcards' data: all, or those up to a round."""
-    upto = w.data.removeprefix("rounds/").partition("/")[0]
-    return ROUNDS if w.data == "data" else ROUNDS[: int(upto) + 1]
-
-
-def before(round_number, *names):
-    """Files of the round before; none for the first round."""
-    number = int(round_number) - 1
-    return [f"results/{RUN}/rounds/{number}/{name}" for name in names if number >= 0]
-
-
-def untrained(round_number):
-    """The checkpoint that a round's training starts from."""
-    base = [f"resources/students/{STUDENT['name']}"]
-    if config["rounds"]["train_from"] == "base":
-        return base
-    return before(round_number, "student") or base
 
 
 def code(script, *modules):
@@ -157,34 +111,19 @@ def begin():
             run_record.write_record(begun)
 
 
-def main(script, *modules, aside=None, pinned=False):
+def main(script, *modules, execution=None, pinned=False):
     """Start of a job's command: the script in this very environment, its parameters and log.
 
     modules: what a registry loads for it by name; see Registry.source.
-    aside: config values that a job needs and that decide nothing about its outputs. They stand in
-    the command alone, where a change in them makes no job stale.
+    execution: config values that a job needs and that decide nothing about its outputs. They are in
+    the command only, where a change in them makes no job stale.
     pinned: a declared digest decides the outputs, whatever code makes them.
     """
     words = [sys.executable, str(SCRIPTS / f"{script}.py")]
     words += ["--modules", *modules] if modules else []
     words += ["--pinned"] if pinned else []
-    words += ["--aside", as_json(aside)] if aside else []
+    words += ["--execution", as_json(execution)] if execution else []
     return shlex.join(words).replace("{", "{{").replace("}", "}}") + f" {OPTIONS}"
-
-
-def resource_file(name):
-    """Path of a declared external file."""
-    return f"resources/{name}/{RESOURCES[name]['file']}"
-
-
-def weights_of(model):
-    """Files that a job needs to serve `model`; none for a model behind a URL."""
-    return [resource_file(model["resource"])] if model["resource"] else []
-
-
-def benchmark(w):
-    """The config of the wildcards' benchmark."""
-    return config["evaluation"]["benchmarks"][w.benchmark]
 
 
 onerror:

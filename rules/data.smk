@@ -21,7 +21,7 @@ rule gather_verified:
     benchmark:
         "benchmarks/{run}/{data}/verified.tsv"
     params:
-        settings=settings(),
+        settings=hashed_config(),
         code=code("gather_verified"),
     shell:
         main("gather_verified") + "--rounds {input:q} --verified {output:q}"
@@ -44,7 +44,7 @@ rule decontaminate:
     benchmark:
         "benchmarks/{run}/{data}/decontaminated.tsv"
     params:
-        settings=settings("decontamination"),
+        settings=hashed_config("decontamination"),
         code=code("decontaminate"),
     shell:
         main("decontaminate")
@@ -63,7 +63,7 @@ rule tag_dialogues:
     benchmark:
         "benchmarks/{run}/{data}/tagged.tsv"
     params:
-        settings=settings("tags"),
+        settings=hashed_config("tags"),
         code=code("tag_dialogues"),
     shell:
         main("tag_dialogues")

@@ -7,6 +7,19 @@ makes: resources/benchmarks/{benchmark}.jsonl           all problems, in EvalPlu
        results/{run}/eval/{model}/{benchmark}/samples.jsonl  eval_results.json  score.json
 """
 
+# The kinds of the benchmarks that the config names, and no other, are part of the jobs' code.
+BENCHMARK_CODE = sorted(
+    {
+        BENCHMARK_KINDS.source(each["kind"])
+        for each in config["evaluation"]["benchmarks"].values()
+    }
+)
+
+
+def scored(w):
+    """The config of the wildcards' benchmark, with its name."""
+    return {**benchmark(w), "name": w.benchmark}
+
 
 rule prepare_benchmark:
     input:
@@ -17,18 +30,16 @@ rule prepare_benchmark:
         "logs/resources/benchmarks/{benchmark}.log",
     benchmark:
         "benchmarks/resources/benchmarks/{benchmark}.tsv"
-    threads: 2
+    threads: config["evaluation"]["scoring"]["parallel"]
     params:
-        settings=as_json(
-            {
-                "most_inputs": config["evaluation"]["most_inputs"],
-                "limits": config["evaluation"]["scoring"]["limits"],
-                **sandbox(),
-            }
+        settings=lambda w: hashed_config(
+            *("evaluation.max_inputs", "evaluation.scoring.limits", *SANDBOX),
+            kind=benchmark(w)["kind"],
+            **IMAGE,
         ),
-        code=code("prepare_benchmark"),
+        code=code("prepare_benchmark", *BENCHMARK_CODE),
     shell:
-        main("prepare_benchmark", aside=boxes())
+        main("prepare_benchmark", *BENCHMARK_CODE, execution=execution_config())
         + "--source {input.source:q} --problems {output:q}"
 
 
@@ -42,7 +53,7 @@ rule choose_problems:
     benchmark:
         "benchmarks/{run}/eval/{benchmark}.tsv"
     params:
-        settings=lambda w: as_json({"subset": benchmark(w)["subset"]}),
+        settings=lambda w: hashed_config(subset=benchmark(w)["subset"]),
         code=code("choose_problems"),
     shell:
         main("choose_problems") + "--problems {input:q} --chosen {output:q}"
@@ -57,12 +68,14 @@ rule prove_benchmark:
         "logs/{run}/eval/{benchmark}.proof.log",
     benchmark:
         "benchmarks/{run}/eval/{benchmark}.proof.tsv"
-    threads: 2
+    threads: config["evaluation"]["scoring"]["parallel"]
     params:
-        settings=lambda w: scoring_settings(w),
-        code=code("prove_benchmark"),
+        settings=lambda w: hashed_config(
+            *("evaluation.scoring", *SANDBOX), benchmark=scored(w), **IMAGE
+        ),
+        code=code("prove_benchmark", *BENCHMARK_CODE),
     shell:
-        main("prove_benchmark", aside=boxes())
+        main("prove_benchmark", *BENCHMARK_CODE, execution=execution_config())
         + "--problems {input:q} --proof {output:q}"
 
 
@@ -76,16 +89,16 @@ rule generate_samples:
         "logs/{run}/eval/{model}/{benchmark}/samples.log",
     benchmark:
         "benchmarks/{run}/eval/{model}/{benchmark}/samples.tsv"
-    threads: 2
+    threads: lambda w: server_threads(w.model)
     resources:
         model_server=1,
         nodes=1,
-        gpu=lambda w: gpus_of(TEACHER if w.model == "teacher" else STUDENT),
+        gpu=lambda w: server_gpus(w.model),
     params:
-        settings=evaluated_settings,
-        code=code("generate_samples"),
+        settings=lambda w: hashed_config("evaluation.max_tokens", model=asked(w.model)),
+        code=code("generate_samples", *BENCHMARK_CODE),
     shell:
-        main("generate_samples", aside=asking())
+        main("generate_samples", *BENCHMARK_CODE, execution=execution_config())
         + "--problems {input.problems:q} --weights {input.weights:q} --samples {output:q}"
 
 
@@ -101,11 +114,16 @@ rule score_samples:
         "logs/{run}/eval/{model}/{benchmark}/score.log",
     benchmark:
         "benchmarks/{run}/eval/{model}/{benchmark}/score.tsv"
-    threads: 2
+    threads: config["evaluation"]["scoring"]["parallel"]
     params:
-        settings=lambda w: scoring_settings(w, model=w.model),
-        code=code("score_samples"),
+        settings=lambda w: hashed_config(
+            *("evaluation.scoring", *SANDBOX),
+            benchmark=scored(w),
+            model=w.model,
+            **IMAGE,
+        ),
+        code=code("score_samples", *BENCHMARK_CODE),
     shell:
-        main("score_samples", aside=boxes())
+        main("score_samples", *BENCHMARK_CODE, execution=execution_config())
         + "--problems {input.problems:q} --proof {input.proof:q} --samples {input.samples:q}"
         + " --results {output.results:q} --score {output.score:q}"

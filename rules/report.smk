@@ -20,7 +20,7 @@ rule draw_rounds:
     benchmark:
         "benchmarks/{run}/rounds.tsv"
     params:
-        settings=settings(),
+        settings=hashed_config(),
         code=code("draw_rounds"),
     shell:
         main("draw_rounds")
@@ -50,7 +50,7 @@ rule summarise:
     benchmark:
         "benchmarks/{run}/summary.tsv"
     params:
-        settings=as_json({"teacher": TEACHER["name"], "student": STUDENT["name"]}),
+        settings=hashed_config("models.teacher.name", "models.student.name"),
         code=code("summarise"),
     shell:
         main("summarise")
@@ -112,7 +112,7 @@ rule write_manifest:
     benchmark:
         "benchmarks/{run}/manifest.tsv"
     params:
-        settings=deciding(),
+        settings=everything_hashed(),
         code=code("write_manifest"),
     shell:
         main("write_manifest")

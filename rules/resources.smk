@@ -30,13 +30,13 @@ rule prepare_student:
     input:
         weights=weights_of(STUDENT),
     output:
-        directory(f"resources/students/{STUDENT['name']}"),
+        directory(BASE),
     log:
-        f"logs/resources/students/{STUDENT['name']}.log",
+        f"logs/{BASE}.log",
     benchmark:
-        f"benchmarks/resources/students/{STUDENT['name']}.tsv"
+        f"benchmarks/{BASE}.tsv"
     params:
-        settings=settings("models.student.dtype"),
+        settings=hashed_config("models.student.dtype"),
         code=code("prepare_student"),
     shell:
         main("prepare_student") + "--weights {input.weights:q} --student {output:q}"

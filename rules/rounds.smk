@@ -1,5 +1,5 @@
 """Rounds: dialogues, verified in the sandbox and split; a student trained on all so far; its duel
-with the teacher; the gate, which says who writes the next round.
+with the teacher; the gate, which decides which model writes the next round.
 
 needs: results/{run}/seeds/{shard}.jsonl, the teacher's weights, resources/students/{student}/,
        results/{run}/rounds/{round}/data/tagged.jsonl
@@ -15,6 +15,15 @@ localrules:
     decide_gate,
 
 
+def authors(w):
+    """The models one of which writes the dialogues of a round; the gate before it says which."""
+    return ["teacher", "student"] if int(w.round) else ["teacher"]
+
+
+# The code that a job uses follows from the config's choices, so that no other choice counts.
+RECIPE = RECIPES.source(config["dialogues"]["recipe"])
+
+
 rule write_dialogues:
     input:
         seeds="results/{run}/seeds/{shard}.jsonl",
@@ -28,24 +37,21 @@ rule write_dialogues:
         "logs/{run}/rounds/{round}/dialogues/{shard}.log",
     benchmark:
         "benchmarks/{run}/rounds/{round}/dialogues/{shard}.tsv"
-    threads: 2
+    threads: lambda w: server_threads(*authors(w))
     resources:
         model_server=1,
         nodes=1,
-        gpu=lambda w: gpus_of(TEACHER, *[STUDENT] * bool(int(w.round))),
+        gpu=lambda w: server_gpus(*authors(w)),
     params:
-        settings=lambda w: as_json(
-            {
-                **writing(),
-                "models": (
-                    contestants() if int(w.round) else {"teacher": as_asked("teacher")}
-                ),
-                "round": int(w.round),
-            }
+        settings=lambda w: hashed_config(
+            *("seed", "dialogues", *BOXED),
+            models={author: asked(author) for author in authors(w)},
+            round=int(w.round),
+            **IMAGE,
         ),
-        code=code("write_dialogues"),
+        code=code("write_dialogues", RECIPE),
     shell:
-        main("write_dialogues", aside=asking())
+        main("write_dialogues", RECIPE, execution=execution_config())
         + "--seeds {input.seeds:q} --weights {input.weights:q} --student {input.student:q}"
         + " --next {input.next:q} --dialogues {output:q}"
 
@@ -65,7 +71,7 @@ if config["rounds"]["recorded"]:
         benchmark:
             "benchmarks/{run}/rounds/0/dialogues/{shard}.tsv"
         params:
-            settings=settings(),
+            settings=hashed_config(),
             code=code("take_dialogues"),
         shell:
             main("take_dialogues")
@@ -89,7 +95,7 @@ rule close_round:
     benchmark:
         "benchmarks/{run}/rounds/{round}/close.tsv"
     params:
-        settings=settings("rounds.split", "rounds.minimum_yield"),
+        settings=hashed_config("rounds.split", "rounds.minimum_yield"),
         code=code("close_round"),
     shell:
         main("close_round")
@@ -110,11 +116,11 @@ rule train_student:
         "logs/{run}/rounds/{round}/student.log",
     benchmark:
         "benchmarks/{run}/rounds/{round}/student.tsv"
-    threads: 2
+    threads: config["training"]["threads"]
     resources:
         **accelerators(),
     params:
-        settings=settings("training"),
+        settings=hashed_config("training"),
         code=code("train_model"),
     shell:
         main("train_model")
@@ -134,23 +140,21 @@ rule run_duel:
         "logs/{run}/rounds/{round}/duel.log",
     benchmark:
         "benchmarks/{run}/rounds/{round}/duel.tsv"
-    threads: 2
+    threads: server_threads("teacher", "student")
     resources:
         model_server=1,
         nodes=1,
-        gpu=gpus_of(TEACHER, STUDENT),
+        gpu=server_gpus("teacher", "student"),
     params:
-        settings=lambda w: as_json(
-            {
-                **chosen("seed", "duel"),
-                **sandbox("limits", "packages"),
-                "models": contestants(),
-                "round": int(w.round),
-            }
+        settings=lambda w: hashed_config(
+            *("seed", "duel", *BOXED),
+            models={model: asked(model) for model in ("teacher", "student")},
+            round=int(w.round),
+            **IMAGE,
         ),
         code=code("run_duel"),
     shell:
-        main("run_duel", aside=asking())
+        main("run_duel", execution=execution_config())
         + "--test {input.test:q} --weights {input.weights:q} --student {input.student:q}"
         + " --digest {input.digest:q} --duel {output:q}"
 
@@ -167,7 +171,7 @@ rule decide_gate:
     benchmark:
         "benchmarks/{run}/rounds/{round}/gate.tsv"
     params:
-        settings=settings("gate", "rounds.self_learning"),
+        settings=hashed_config("gate", "rounds.self_learning"),
         code=code("decide_gate"),
     shell:
         main("decide_gate")

@@ -8,6 +8,11 @@ from aiev.seeds.mine import paths_of
 from aiev.seeds.sources import SOURCES as SEED_SOURCES
 from aiev.seeds.watch import fingerprint
 
+# The kinds of the sources that the config names, and no other, are part of the job's code.
+SEED_KINDS = sorted(
+    {SEED_SOURCES.source(source["kind"]) for source in config["seeds"]["sources"]}
+)
+
 
 def declared_seed_files(_):
     """Files of the seed sources that are declared resources."""
@@ -42,13 +47,10 @@ rule mine_seeds:
         "benchmarks/{run}/seeds/mine.tsv"
     params:
         # A function's result is taken as it is; in a text, Snakemake would look for wildcards.
-        settings=lambda w: settings("seeds"),
+        settings=lambda w: hashed_config("seeds"),
         sources=seed_paths,
         watched=lambda w: fingerprint(own_seed_paths()),
-        code=code(
-            "mine_seeds",
-            *{SEED_SOURCES.source(s["kind"]) for s in config["seeds"]["sources"]},
-        ),
+        code=code("mine_seeds", *SEED_KINDS),
     shell:
-        main("mine_seeds")
+        main("mine_seeds", *SEED_KINDS)
         + "--sources {params.sources:q} --shards {output.shards:q} --report {output.report:q}"

@@ -20,11 +20,11 @@ rule train_model:
         "logs/{run}/model.log",
     benchmark:
         "benchmarks/{run}/model.tsv"
-    threads: 2
+    threads: config["training"]["threads"]
     resources:
         **accelerators(),
     params:
-        settings=settings("training"),
+        settings=hashed_config("training"),
         code=code("train_model"),
     shell:
         main("train_model")

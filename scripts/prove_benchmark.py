@@ -5,15 +5,19 @@ from aiev.core.hashing import of_file
 from aiev.engine.job import Job, run_job
 from aiev.evaluation.benchmarks.base import read_problems
 from aiev.evaluation.benchmarks.evalplus import Rules, prove
-from aiev.sandbox.api import open_sandbox
+from aiev.sandbox.api import open_sandbox, with_containers
 
 
 def main(job: Job) -> None:
     problems = read_problems(job.input("problems"))
-    rules, known = Rules.of(job.params["scoring"]), job.params["benchmark"]["known_exceptions"]
-    judged = (of_file(job.input("problems")), job.params["scoring"], job.params["sandbox"])
+    scoring, known = (
+        job.params["evaluation"]["scoring"],
+        job.params["benchmark"]["known_exceptions"],
+    )
+    rules = Rules.of(scoring)
+    judged = (of_file(job.input("problems")), scoring, job.params["sandbox"])
     mark = job.mark("proved", *judged)
-    with open_sandbox(**job.box()) as sandbox:
+    with open_sandbox(**with_containers(job.params["sandbox"], job.execution)) as sandbox:
         proof = prove(problems, sandbox, rules, known, mark)
     write_json(job.output("proof"), proof)
 

@@ -11,7 +11,7 @@ from aiev.engine.store import STORE
 from aiev.evaluation.generate import Decoding, generate
 from aiev.languages.interpreter import open_interpreter
 from aiev.llm.client import open_chat
-from aiev.llm.endpoints import serve
+from aiev.llm.endpoints import serve, with_server
 from aiev.rounds.duel import (
     Answers,
     Problem,
@@ -23,6 +23,7 @@ from aiev.rounds.duel import (
     seeds_of,
     sound,
 )
+from aiev.sandbox.api import with_containers
 from aiev.training.checkpoints import check_digest
 
 
@@ -30,8 +31,9 @@ def main(job: Job) -> None:
     student = job.input("student")
     check_digest(student, job.input("digest"))
     weights = {"teacher": job.weights(), "student": student}
+    sandbox = with_containers(job.params["sandbox"], job.execution)
     test = problems_of(read_jsonl(job.input("test")))
-    with open_interpreter(job.box(), job.aside["ledger"], STORE / "layers") as interpreter:
+    with open_interpreter(sandbox, job.execution["ledger"], STORE / "layers") as interpreter:
         problems, excluded = sound(test, interpreter)
         answers, outcomes, models = {}, {}, {}
         for model in weights:
@@ -47,10 +49,11 @@ def _answers(
     job: Job, role: str, weights: Path | None, problems: list[Problem]
 ) -> tuple[Answers, dict[str, str]]:
     """What one model answers, and which it was."""
-    settings, duel = job.served(job.params["models"][role]), job.params["duel"]
+    duel = job.params["duel"]
+    model = with_server(job.params["models"][role], job.execution)
     # A server of its own for each, one after the other: a machine may hold but one of them.
-    with serve(settings, weights, job.scratch(), _log_of(job, role)) as endpoint:
-        chat = open_chat(endpoint, job.aside, "duel", settings["timeout_seconds"])
+    with serve(model, weights, job.scratch(), _log_of(job, role)) as endpoint:
+        chat = open_chat(endpoint, job.execution, "duel", model["timeout_seconds"])
         takes = asyncio.run(_take(chat, problems, duel, job.params["seed"]))
     job.remarks["answers"] = sorted({*job.remarks.get("answers", []), *chat.used})
     return grouped(problems, takes), {"name": endpoint.model, "digest": endpoint.digest}

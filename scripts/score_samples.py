@@ -13,7 +13,7 @@ from aiev.evaluation.benchmarks.evalplus import (
     score,
     solutions_of,
 )
-from aiev.sandbox.api import open_sandbox
+from aiev.sandbox.api import open_sandbox, with_containers
 
 
 def main(job: Job) -> None:
@@ -21,10 +21,14 @@ def main(job: Job) -> None:
     check_proof(proof, problems, str(job.input("proof")))
     samples = job.input("samples")
     solutions = solutions_of(read_jsonl(samples), problems, str(samples))
-    rules, known = Rules.of(job.params["scoring"]), job.params["benchmark"]["known_exceptions"]
-    judged = (of_file(job.input("problems")), job.params["scoring"], job.params["sandbox"])
+    scoring, known = (
+        job.params["evaluation"]["scoring"],
+        job.params["benchmark"]["known_exceptions"],
+    )
+    rules = Rules.of(scoring)
+    judged = (of_file(job.input("problems")), scoring, job.params["sandbox"])
     mark = job.mark("proved", *judged)
-    with open_sandbox(**job.box()) as sandbox:
+    with open_sandbox(**with_containers(job.params["sandbox"], job.execution)) as sandbox:
         if not mark.exists():
             log.info("the proof is of another machine or an earlier run: proving it here, too")
             prove(problems, sandbox, rules, known, mark)

@@ -7,11 +7,11 @@ from aiev.reporting.scores import page, table
 
 
 def main(job: Job) -> None:
-    student, teacher = job.params["student"], job.params["teacher"]
+    names = {role: model["name"] for role, model in job.params["models"].items()}
     titles = {
-        "base": f"base student, {student}",
+        "base": f"base student, {names['student']}",
         "student": "tuned student",
-        "teacher": f"teacher, {teacher}",
+        "teacher": f"teacher, {names['teacher']}",
     }
     scores = table(map(read_json, job.inputs["scores"]), titles)
     write_json(job.output("table"), scores)

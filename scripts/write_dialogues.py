@@ -15,9 +15,10 @@ from aiev.engine.job import Job, run_job
 from aiev.engine.store import STORE
 from aiev.languages.interpreter import Interpreter, open_interpreter
 from aiev.llm.client import Chat, open_chat
-from aiev.llm.endpoints import serve
+from aiev.llm.endpoints import serve, with_server
 from aiev.llm.endpoints.base import Endpoint
 from aiev.recipes.aiev_instruct.dialogue import Settings, write_dialogues
+from aiev.sandbox.api import with_containers
 
 FIRST = {"stage": "teaching", "author": "teacher"}
 """Of the first round, which no gate precedes."""
@@ -25,15 +26,16 @@ FIRST = {"stage": "teaching", "author": "teacher"}
 
 def main(job: Job) -> None:
     seeds = read_jsonl(job.input("seeds"))
-    model = job.served(job.params["model"])
+    model = with_server(job.params["model"], job.execution)
+    sandbox = with_containers(job.params["sandbox"], job.execution)
     # Each dialogue has two, the Questioner's and the Programmer's.
-    conversations = 2 * job.aside["in_flight"]
+    conversations = 2 * job.execution["in_flight"]
     with (
-        open_interpreter(job.box(), job.aside["ledger"], STORE / "layers") as interpreter,
+        open_interpreter(sandbox, job.execution["ledger"], STORE / "layers") as interpreter,
         serve(model, job.weights(), job.scratch(), job.log_path, conversations) as endpoint,
     ):
         stage = _stage(job, endpoint)
-        chat = open_chat(endpoint, job.aside, "dialogues", model["timeout_seconds"])
+        chat = open_chat(endpoint, job.execution, "dialogues", model["timeout_seconds"])
         dialogues = asyncio.run(_write(job, seeds, chat, interpreter, stage))
     job.remarks["answers"] = sorted(chat.used)
     write_jsonl(job.output("dialogues"), dialogues)
@@ -83,7 +85,7 @@ async def _write(job: Job, seeds, chat: Chat, interpreter: Interpreter, stage: s
                 Settings.of(job.params),
                 round_number=job.params["round"],
                 stage=stage,
-                in_flight=job.aside["in_flight"],
+                in_flight=job.execution["in_flight"],
                 done=done,
             )
     log.info("verdicts: %s", dict(sorted(verdicts.items())))

@@ -11,9 +11,10 @@ from aiev.core.errors import UserError
 from aiev.core.files import read_json, read_jsonl
 from aiev.languages.interpreter import open_interpreter
 from aiev.llm.client import Chat
-from aiev.llm.endpoints import serve
+from aiev.llm.endpoints import serve, with_server
 from aiev.llm.ledger import Ledger
 from aiev.recipes.aiev_instruct.dialogue import Settings, write_dialogues
+from aiev.sandbox.api import with_containers
 from benches import report
 
 SEEDS = 12
@@ -28,10 +29,10 @@ def dialogue_saturation() -> None:
     if not shard.exists():
         raise UserError("no seeds of the laptop run here", where=str(shard), hint="make run")
     seeds = read_jsonl(shard)[:SEEDS]
-    teacher = config["models"]["teacher"]
+    teacher = with_server({**config["models"]["teacher"], "role": "teacher"}, config["execution"])
     resource = config["resources"][teacher["resource"]]
     weights = Path("resources") / teacher["resource"] / resource["file"]
-    places = 2 * config["dialogues"]["in_flight"]
+    places = 2 * config["execution"]["in_flight"]
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         with serve(teacher, weights, work, work / "stage.log", places) as endpoint:
@@ -48,8 +49,9 @@ def dialogue_saturation() -> None:
 async def _stage(chat: Chat, seeds, config) -> float:
     """Tokens per second while at least as many dialogues are left as the server has slots: the
     last ones of a shard leave slots idle whatever the stage does; a longer shard has no more."""
-    chosen = config["dialogues"]
     settings = Settings.of(config)
+    execution = config["execution"]
+    sandbox, ledger = with_containers(config["sandbox"], execution), execution["ledger"]
     start, left, rate = time.monotonic(), len(seeds), 0.0
 
     def done(_) -> None:
@@ -58,10 +60,17 @@ async def _stage(chat: Chat, seeds, config) -> float:
         if left == chat.endpoint.slots:
             rate = chat.completion_tokens / (time.monotonic() - start)
 
-    with open_interpreter(config["sandbox"], config["ledger"], Path(".aiev/layers")) as interpreter:
+    with open_interpreter(sandbox, ledger, Path(".aiev/layers")) as interpreter:
         async with chat:
             await write_dialogues(
-                seeds, chat, interpreter, settings, 0, "teaching", chosen["in_flight"], done
+                seeds,
+                chat,
+                interpreter,
+                settings,
+                0,
+                "teaching",
+                config["execution"]["in_flight"],
+                done,
             )
     return rate
 

@@ -12,10 +12,9 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
-import yaml
-
 from aiev.core.errors import UserError
 from aiev.sandbox.api import SITE_PACKAGES, Limits, Request, open_sandbox
+from aiev.sandbox.settings import DockerSettings
 from benches import report
 
 CORES = 2
@@ -54,13 +53,12 @@ def sandbox_docker() -> None:
     docker = shutil.which("docker")
     if docker is None:
         raise UserError("there is no docker command to measure against", hint="install docker-cli")
-    settings = yaml.safe_load(Path("config/schema.yaml").read_text("utf-8"))
-    image = settings["properties"]["sandbox"]["properties"]["docker"]["properties"]["image"]
+    image = DockerSettings().image
     command = [docker, "run", "--rm", "--network", "none", "--read-only", "--cap-drop", "ALL"]
     command += ["--memory", f"{LIMITS.memory_mib}m", "--pids-limit", str(LIMITS.processes)]
     command += ["--tmpfs", f"/box:size={LIMITS.disk_mib}m", "--user", "65534", "--entrypoint"]
-    command += ["/opt/python/bin/python", image["default"], "-c", "pass"]
-    with open_sandbox("docker", {"image": image["default"], "containers": CORES}) as sandbox:
+    command += ["/opt/python/bin/python", image, "-c", "pass"]
+    with open_sandbox("docker", {"image": image, "containers": CORES}) as sandbox:
         work = _passing(sandbox, TRIVIAL)
         ours, peer = _rates(work, lambda: subprocess.run(command, check=True))
     report("sandbox_docker", ours, "runs/s", "docker run --rm", peer, ours / peer)

@@ -50,14 +50,14 @@ def over_memory(cluster, endpoint):
 
 
 def always_over_memory(cluster, endpoint):
-    cluster.project.config["dialogues"]["in_flight"] = 1
+    cluster.project.config["execution"]["in_flight"] = 1
     process = cluster.start(DIALOGUES, options=("--retries", "1"), mem_mb="40")
     return finish(process)
 
 
 def over_runtime(cluster, endpoint):
     endpoint.script = lambda body: HANG
-    cluster.project.config["models"]["teacher"]["timeout_seconds"] = 300
+    cluster.project.config["execution"]["models"]["teacher"]["timeout_seconds"] = 300
     process = cluster.start(DIALOGUES, runtime="attempt")
     cluster.wait(RULE, "TIMEOUT", seconds=180)
     endpoint.script = dialogues

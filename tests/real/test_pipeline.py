@@ -39,7 +39,7 @@ def attempt(checkout: Path, name: str, seed: int = 1) -> tuple[int, str]:
     """Run a shipped config; Snakemake's exit code and what it said."""
     config = yaml.safe_load((checkout / f"config/{name}.yaml").read_text("utf-8")) | {"seed": seed}
     if (ROOT / "ledger").is_dir():
-        config["ledger"] = {"path": str(ROOT / "ledger")}
+        config.setdefault("execution", {})["ledger"] = {"path": str(ROOT / "ledger")}
     (checkout / f"{name}.yaml").write_text(yaml.safe_dump(config))
     return again(checkout, name)
 

@@ -157,7 +157,7 @@ sets("teacher temperature", "dialogues.sampling", {"programmer_temperature": 0.6
 sets("teacher model", "models.teacher.name", "scripted-2")
 sets("learning rate", "training.learning_rate", 2e-3)
 sets("speed of the server", "models.teacher.slots", 3)
-sets("dialogues in flight", "dialogues.in_flight", 2)
+sets("dialogues in flight", "execution.in_flight", 2)
 sets("gate's margin", "gate", {"margin": 0.1})
 sets("duel's samples", "duel", {"samples": 1})
 sets("teaching-only arm", "rounds.self_learning", False)
@@ -167,7 +167,9 @@ sets("shard count", "seeds.shards", 5)
 sets("sandbox limits", "sandbox.limits", {"wall_seconds": 9})
 sets("sandbox backend", "sandbox.backend", "another-box")
 sets("benchmark subset", "evaluation.benchmarks.humaneval.subset", 3)
-sets("config key that no rule uses", "prices", {"scripted": {"prompt_usd_per_million": 1}})
+sets(
+    "config key that no rule uses", "execution.prices", {"scripted": {"prompt_usd_per_million": 1}}
+)
 sets("name of the run", "name", "other")
 
 

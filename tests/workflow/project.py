@@ -38,14 +38,15 @@ class Project:
         shutil.copyfile(ROOT / "Snakefile", root / "Snakefile")
         (root / "code").mkdir()
         (root / "code/functions.py").write_text(seed_source(*NAMES))
-        teacher = {"name": "scripted", "kind": "openai", "base_url": base_url, "slots": 2}
+        server = {"base_url": base_url, "slots": 2, "timeout_seconds": 10}
         source = {"kind": "directory", "path": "code", "licence": "MIT"}
         self.config = {
             "name": "tiny",
-            "models": {"teacher": {**teacher, "timeout_seconds": 10}},
+            "models": {"teacher": {"name": "scripted", "kind": "openai"}},
             "seeds": {"sources": [source], "shards": 1, "per_shard": 8},
             "rounds": {"dialogues": 8},
-            "dialogues": {"feedback_rounds": 1, "in_flight": 3},
+            "dialogues": {"feedback_rounds": 1},
+            "execution": {"in_flight": 3, "models": {"teacher": server}},
         }
 
     def make_whole(self, mirror: Path) -> None:
@@ -64,6 +65,8 @@ class Project:
             file.write("\n" + yaml.safe_dump(declared))
         teacher = self.config["models"]["teacher"]
         self.config["models"]["student"] = {**teacher, "name": "tiny", "resource": "tiny-student"}
+        servers = self.config["execution"]["models"]
+        servers["student"] = dict(servers["teacher"])
         (self.root / "code/functions.py").write_text(seed_source(*WHOLE))
         self.config["seeds"]["shards"] = 4
         self.config["rounds"] = {"dialogues": 16}

@@ -28,15 +28,16 @@ def test_the_image_s_recipe_counts_where_there_is_an_image(project):
 def test_how_many_containers_there_are_decides_nothing(project):
     project.config["sandbox"] = {"backend": "docker"}
     before = handed(project)
-    project.config["sandbox"]["docker"] = {"containers": 3, "runs": 7}
+    project.config["execution"]["containers"] = {"count": 3, "runs": 7}
     assert handed(project) == before
     project.config["sandbox"]["docker"] = {"runtime": "another"}
     assert handed(project) != before
 
 
 def test_gpus_and_tasks_follow_from_the_config(project):
-    teacher = {"name": "big", "kind": "vllm", "resource": "smollm2-135m", "tensor_parallel": 2}
+    teacher = {"name": "big", "kind": "vllm", "resource": "smollm2-135m"}
     project.config["models"]["teacher"] = teacher
+    project.config["execution"]["models"]["teacher"] = {"tensor_parallel": 2, "threads": 1}
     project.config["training"] = {"accelerator": "cuda", "accelerators": 4, "global_batch": 8}
     found = asked(project)
     for rule in ("write_dialogues", "run_duel"):
@@ -47,6 +48,7 @@ def test_gpus_and_tasks_follow_from_the_config(project):
     project.config["training"] = {"accelerators": 2}
     assert {"tasks": "2", "mpi": "srun"}.items() <= asked(project)["train_student"].items()
     del project.config["training"], project.config["models"]["teacher"]
+    del project.config["execution"]["models"]
     found = asked(project)
     assert found["write_dialogues"]["gpu"] == "0" and found["train_student"]["nodes"] == "1"
     assert not {"gpu", "tasks", "mpi"} & found["train_student"].keys()

@@ -45,13 +45,13 @@ def fresh(endpoint, tmp_path):
 
 
 def test_a_run_that_is_to_come(fresh):
-    fresh.config["prices"] = {"scripted": PRICE}
+    fresh.config["execution"]["prices"] = {"scripted": PRICE}
     fresh.config["dialogues"] |= {"feedback_rounds": 2, "answers": 3}
     sizes = {"problem_tokens": 10, "solution_tokens": 100, "description_tokens": 1}
     fresh.config["dialogues"]["sampling"] = sizes
     fresh.config["models"]["teacher"]["context_tokens"] = 1000
     fresh.config["duel"] = {"samples": 4, "max_tokens": 50}
-    fresh.config["budget"] = {"tokens": 10**6}
+    fresh.config["execution"]["budget"] = {"tokens": 10**6}
     said = plan(fresh)
     # A round of two shards of 8 seeds: a problem, 3 x 3 programs, 2 errors put into words.
     questions, written = 16 * (1 + 9 + 2), 16 * (10 + 900 + 2)
@@ -79,7 +79,7 @@ def test_a_benchmark_of_a_size_that_is_not_known(fresh):
 
 
 def test_a_bound_is_kept_and_a_finished_run_has_nothing_to_do(fresh, endpoint):
-    fresh.config["prices"] = {"scripted": PRICE}
+    fresh.config["execution"]["prices"] = {"scripted": PRICE}
     before, asked = plan(fresh), len(endpoint.bodies)
     code, said = fresh.run("all", seconds=600)
     assert code == 0, said

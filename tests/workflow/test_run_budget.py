@@ -34,8 +34,8 @@ def costs(project):
 def test_a_budget_is_reached_and_raised(unit, project, scripted, undisturbed):
     """Two shards share it, each with several calls under way."""
     project.config["seeds"]["shards"], project.config["rounds"]["dialogues"] = 2, 16
-    project.config["prices"] = {"scripted": PRICE}
-    project.config["budget"] = {unit: LIMIT if unit == "tokens" else LIMIT / 1000}
+    project.config["execution"]["prices"] = {"scripted": PRICE}
+    project.config["execution"]["budget"] = {unit: LIMIT if unit == "tokens" else LIMIT / 1000}
     scripted.script = lambda body: Raw(
         json.dumps(completion(dialogues(body), usage=USAGE)).encode()
     )
@@ -53,7 +53,7 @@ def test_a_budget_is_reached_and_raised(unit, project, scripted, undisturbed):
     assert code == 4 and paid(project)[0] == len(scripted.bodies) <= LIMIT // 1100
     assert set(scripted.answered.values()) == {1}
 
-    project.config["budget"] = {unit: None}
+    project.config["execution"]["budget"] = {unit: None}
     code, said = project.run()
     assert code == 0, said
     assert set(project.entries()) == undisturbed[1] == set(scripted.answered)
@@ -72,8 +72,8 @@ def test_budget_and_prices_make_nothing_stale(project, scripted):
     assert code == 0, said
     before = project.file(DIALOGUES)
     scripted.forget()
-    project.config["prices"] = {"scripted": PRICE}
-    project.config["budget"] = {"usd": 0, "tokens": 0}
+    project.config["execution"]["prices"] = {"scripted": PRICE}
+    project.config["execution"]["budget"] = {"usd": 0, "tokens": 0}
     code, said = project.run()
     assert code == 0 and "Nothing to be done" in said and scripted.bodies == []
 
@@ -86,7 +86,7 @@ def test_budget_and_prices_make_nothing_stale(project, scripted):
 
 
 def test_a_price_that_is_missing(project, scripted):
-    project.config["budget"] = {"usd": 1}
+    project.config["execution"]["budget"] = {"usd": 1}
     code, said = project.run()
     assert code != 0 and "no price of 'scripted'" in said and "config: prices" in said
     assert scripted.bodies == [] and "Traceback" not in said
@@ -101,12 +101,12 @@ def test_a_replay_names_the_entry_that_is_damaged(project, scripted):
     (project.root / ".aiev").rename(project.root / "lost")
     (project.root / DIALOGUES).unlink()
     entry.write_bytes(right[: len(right) // 2])
-    project.config["ledger"] = {"mode": "replay"}
+    project.config["execution"]["ledger"] = {"mode": "replay"}
     code, said = project.run(DIALOGUES)
     assert code != 0 and "replay: this ledger entry is damaged" in said and entry.name in said
     assert scripted.bodies == [] and "Traceback" not in said
 
-    project.config["ledger"] = {"mode": "record"}
+    project.config["execution"]["ledger"] = {"mode": "record"}
     code, said = project.run(DIALOGUES)
     assert code == 0, said
     assert len(scripted.bodies) == 1 and entry.read_bytes() == right

@@ -62,8 +62,8 @@ def begin(base, tmp_path):
         asked = endpoint.__enter__()
         endpoints.append(endpoint)
         project = base.copy_to(tmp_path / "project")
-        for model in project.config["models"].values():
-            model["base_url"] = asked.url
+        for server in project.config["execution"]["models"].values():
+            server["base_url"] = asked.url
         return project, asked
 
     yield copy

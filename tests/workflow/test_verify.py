@@ -152,7 +152,7 @@ def test_the_manifest_is_also_a_standard_statement_of_provenance(run):
     assert all(of_file(root / one["name"]) == one["digest"]["sha256"] for one in needed)
     assert {"envs/lock.txt", "code/functions.py"} <= {one["name"] for one in needed}
     text = json.dumps([told, whole])
-    assert str(root) not in text and "ledger" not in whole["config"]
+    assert str(root) not in text and "execution" not in whole["config"]
 
 
 def why(run: Verified, file: str) -> tuple[int, str]:

@@ -33,11 +33,11 @@ def check_checkout(config: Path | None = None) -> None:
 
 def ledger_of(config: Mapping[str, Any]) -> Path:
     """Directory of the ledger that a config names."""
-    return Path(config["ledger"]["path"])
+    return Path(config["execution"]["ledger"]["path"])
 
 
 def spending_of(config: Mapping[str, Any]) -> "Spending":
     """What was paid through the ledger that a config names, at the config's prices."""
     from aiev.llm.budget import Spending
 
-    return Spending(ledger_of(config), prices=config["prices"])
+    return Spending(ledger_of(config), prices=config["execution"]["prices"])

@@ -1,13 +1,23 @@
 """`aiev schema`: the description of every config key."""
 
-from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from aiev.cli.options import check_checkout
 
-SCHEMA = Path("config/schema.yaml")
+WriteOption = Annotated[
+    bool, typer.Option("--write", help="Write config/schema.yaml in place of printing it.")
+]
 
 
-def schema() -> None:
+def schema(write: WriteOption = False) -> None:
     """Print the schema of configs: every key with its description, its type and its default."""
+    from aiev.config import schema as generated
+
     check_checkout()
-    print(SCHEMA.read_text("utf-8"), end="")
+    if write:
+        changed = generated.write()
+        print(f"{generated.PATH}: {'written' if changed else 'is current'}")
+    else:
+        print(generated.text(), end="")

@@ -1,8 +1,10 @@
 """Registries: what the config chooses by name, each in a file of its own.
 
 A registry is a package whose modules are the choices: the name is the module's, with `-` for `_`.
-Adding a choice is adding a file; nothing lists them. A name that ends in `.py` is the path of a
-file outside the package, so that a project may bring its own benchmark or recipe.
+A choice is a module that defines the registry's class; others are helpers. Adding a choice is
+adding a file; nothing lists them. A name that ends in `.py` is the path of a file outside the
+package, so that a project may bring its own benchmark or recipe. docs/extending.md lists what each
+class has.
 
 A module is imported only once it is chosen, and does its heavy imports inside its functions:
 Snakemake reads the registries on every dry run.
@@ -39,11 +41,21 @@ class Registry:
 
     def names(self) -> list[str]:
         """Names of the built-in choices, sorted."""
-        folder = importlib.import_module(self.package).__path__
-        # A module that starts with an underscore, and one called base, is shared by the others.
-        modules = pkgutil.iter_modules(folder)
-        found = (module.name for module in modules if module.ispkg or not self.module)
-        return sorted(n.replace("_", "-") for n in found if n[0] != "_" and n != "base")
+        folder = Path(importlib.import_module(self.package).__path__[0])
+        # `base` and modules that start with an underscore are shared by the others.
+        found = [m for m in pkgutil.iter_modules([str(folder)]) if m.ispkg or not self.module]
+        names = [m.name for m in found if m.name[0] != "_" and m.name != "base"]
+        return sorted(name.replace("_", "-") for name in names if self._defines(folder / name))
+
+    def _defines(self, place: Path) -> bool:
+        """Whether the module at `place` defines the class, seen without importing it."""
+        inside = place / f"{self.module or '__init__'}.py"
+        path = inside if place.is_dir() else place.with_suffix(".py")
+        if not path.is_file():
+            return False
+        return bool(
+            re.search(rf"^(class )?{self.attribute}\b", path.read_text("utf-8"), re.MULTILINE)
+        )
 
     def source(self, name: str) -> str:
         """What the code digest of a job that uses the choice must follow: the dotted name of its

@@ -8,12 +8,14 @@ depend on a name in it, such as `kind`.
 import difflib
 import re
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic import (
     BaseModel,
     ConfigDict,
     ValidationError,
+    create_model,
     field_validator,
     model_validator,
 )
@@ -83,6 +85,12 @@ def checked(model: type[Model], value: Any, where: str = "config") -> Model:
     raise UserError(message, where=f"{where}: {path or 'top level'}", hint=context.get("hint"))
 
 
+def json_schema(model: type[Section]) -> dict[str, Any]:
+    """JSON Schema of a section, nested as the section is and without generated titles."""
+    schema = model.model_json_schema()
+    return _nested(schema, schema.get("$defs", {}))
+
+
 def did_you_mean(name: str, known: list[str], otherwise: str) -> str:
     """A hint: the known name that is closest to a mistyped one, or `otherwise`."""
     close = difflib.get_close_matches(name, known, 1)
@@ -93,56 +101,100 @@ def did_you_mean(name: str, known: list[str], otherwise: str) -> str:
 class Chosen:
     """Annotation of a section whose keys are those of the class that one of its keys names.
 
-    `Annotated[dict[str, Any], Chosen(KINDS, "kind", "llamacpp")]` is a mapping with the key `kind`,
-    and otherwise the keys of the `Config` of the class that the registry KINDS finds for it. The
-    value is a plain dictionary with all defaults.
+    `Annotated[dict[str, Any], Chosen(KINDS, "kind", "llamacpp", Model)]` is a mapping with the key
+    `kind`, the keys of `Model`, and those of the `Config` of the class that the registry KINDS
+    finds for the kind. The value is a plain dictionary with all defaults.
 
-    default: name that is taken where the section has none; "" for a key that is required.
+    default: the name where the section gives none; "" for a key that is required.
+    shared:  keys that all choices have.
     """
 
     registry: Registry
     key: str = "kind"
     default: str = ""
+    shared: type[Section] = Section
 
     def __get_pydantic_core_schema__(self, _source: Any, _handler: Any) -> Any:
         return core_schema.no_info_plain_validator_function(self._check)
 
-    def __get_pydantic_json_schema__(self, _schema: Any, handler: Any) -> dict[str, Any]:
-        shapes = []
-        for name in self.registry.names():
-            config = self.registry.get(name).Config
-            shape = dict(handler.resolve_ref_schema(handler(config.__pydantic_core_schema__)))
-            about = {"const": name, "description": f"The {self.registry.what}."}
-            own = {key: part for key, part in shape["properties"].items() if key != self.key}
-            shape["properties"] = {self.key: about, **own}
-            required = [key for key in shape.get("required", []) if key != self.key]
-            required = required if name == self.default else [self.key, *required]
-            shape.pop("required", None)
-            shapes.append({**shape, **({"required": required} if required else {})})
-        return {"oneOf": shapes}
+    def __get_pydantic_json_schema__(self, _schema: Any, _handler: Any) -> dict[str, Any]:
+        """One shape for each built-in choice."""
+        return {"oneOf": [self._shape(name) for name in self.registry.names()]}
+
+    def _shape(self, name: str) -> dict[str, Any]:
+        config = self.config(name)
+        shape = json_schema(config)
+        what = {"const": name, "description": f"The {self.registry.what}."}
+        if name == self.default:
+            what["default"] = name
+        required = shape.pop("required", []) + ([] if name == self.default else [self.key])
+        shape["properties"] = {self.key: what, **shape.get("properties", {})}
+        return {**shape, **({"required": sorted(required)} if required else {})}
 
     def _check(self, value: Any) -> dict[str, Any]:
         if not isinstance(value, dict):
             raise invalid(f"{_shown(value)} should be a mapping of keys")
+        mistyped = difflib.get_close_matches(self.key, map(str, value), 1)
+        if self.key not in value and mistyped and mistyped[0] not in self._keys():
+            context = {"message": "unknown key", "hint": f"did you mean {self.key!r}?"}
+            raise _single(PydanticCustomError(_EXPLAINED, "{message}", context), mistyped[0], value)
         if self.key not in value and not self.default:
             known = ", ".join(self.registry.names())
-            raise invalid(f"required key {self.key!r} is missing", hint=f"use one of {known}")
+            raise invalid(f"required key {self.key!r} is missing", f"use one of {known}")
         name = value.get(self.key, self.default)
-        config = self._config(name)
+        config = self.config(name)
         rest = {key: each for key, each in value.items() if key != self.key}
         return {self.key: name, **config.model_validate(rest).model_dump()}
 
-    def _config(self, name: Any) -> type[Section]:
+    def config(self, name: Any) -> type[Section]:
+        """The model of a section that names this choice. Raises ValidationError for an unknown
+        name."""
         try:
             if not isinstance(name, str):
                 raise UserError(f"{_shown(name)} should be a string")
-            return self.registry.get(name).Config
+            return _with_shared(self.shared, self.registry.get(name).Config)
         except UserError as error:
             hint = error.hint or (error.where and f"see {error.where}")
             if isinstance(name, str) and not name.endswith(".py"):
                 hint = did_you_mean(name, self.registry.names(), error.hint)
-            wrong = InitErrorDetails(type=invalid(error.message, hint), loc=(self.key,), input=name)
-            raise ValidationError.from_exception_data(self.registry.what, [wrong]) from None
+            raise _single(invalid(error.message, hint), self.key, name) from None
+
+    def _keys(self) -> set[str]:
+        """Keys that are known whatever is chosen."""
+        config = self.config(self.default) if self.default else self.shared
+        return set(config.model_fields)
+
+
+def _single(error: PydanticCustomError, key: str, value: Any) -> ValidationError:
+    """A validation error about one key."""
+    wrong = InitErrorDetails(type=error, loc=(key,), input=value)
+    return ValidationError.from_exception_data("config", [wrong])
+
+
+def _nested(part: Any, shared: dict[str, Any], names: bool = False) -> Any:
+    """A part of a schema with each reference replaced by what it refers to.
+
+    names: whether the keys of `part` are the config's own, one of which may be "title".
+    """
+    if isinstance(part, list):
+        return [_nested(each, shared) for each in part]
+    if not isinstance(part, dict):
+        return part
+    if not names:
+        name = part.get("$ref", "").rpartition("/")[2]
+        part = {**shared[name], **part} if name else part
+        part = {key: each for key, each in part.items() if key not in ("title", "$defs", "$ref")}
+    return {
+        key: each if key == "default" and not names else _nested(each, shared, key == "properties")
+        for key, each in part.items()
+    }
+
+
+@cache
+def _with_shared(shared: type[Section], own: type[BaseModel]) -> type[Section]:
+    if issubclass(own, shared):
+        return own
+    return create_model(own.__name__, __base__=(own, shared), __doc__=own.__doc__ or shared.__doc__)
 
 
 def _number(value: Any, annotation: Any) -> Any:
@@ -197,9 +249,8 @@ def _message(error: dict[str, Any]) -> str:
         return str(error["ctx"]["error"])
     if error["type"] in ("model_type", "dict_type", "model_attributes_type"):
         return f"{_shown(error['input'])} should be a mapping of keys"
-    return f"{_shown(error['input'])}: {error['msg'][0].lower()}{error['msg'][1:]}".replace(
-        ": input should", " should"
-    )
+    reason = re.sub(r"^\w+ should", "should", error["msg"])
+    return f"{_shown(error['input'])} {reason}"
 
 
 def _shown(value: Any) -> str:

@@ -37,8 +37,8 @@ class Job:
 
     inputs:  name -> files or directories, as named on the command line.
     params:  the config values that this job uses, and no others.
-    aside:   config values that decide nothing about the outputs, and so are not in the action's
-             key: the ledger's place, the budget, where models are served.
+    execution: the config's section `execution`, which decides nothing about the outputs and so is
+             not in the action's key.
     remarks: what else the record of this job shall say, put there by the main: which answers it
              used. They decide nothing either.
     """
@@ -46,7 +46,7 @@ class Job:
     def __init__(self, action: Action, key: str, store: Store, arguments: argparse.Namespace):
         self.inputs = action.inputs
         self.params = dict(action.params)
-        self.aside: dict[str, Any] = json.loads(arguments.aside)
+        self.execution: dict[str, Any] = json.loads(arguments.execution)
         self.remarks: dict[str, Any] = {}
         self.environment = action.environment
         self.log_path: Path | None = arguments.log
@@ -63,16 +63,6 @@ class Job:
     def weights(self) -> Path | None:
         """The model that the job serves; None for one behind a URL."""
         return self.input("weights") if self.inputs["weights"] else None
-
-    def served(self, model: dict[str, Any]) -> dict[str, Any]:
-        """One of the parameters' models, with what the config says of its server."""
-        return {**model, **self.aside["servers"][model["name"]]}
-
-    def box(self) -> dict[str, Any]:
-        """The parameters' sandbox, with what the config says of its containers."""
-        box = self.params["sandbox"]
-        more = {"docker": {**box["docker"], **self.aside["boxes"]}} if "docker" in box else {}
-        return {**box, **more}
 
     def output(self, name: str) -> Path:
         """Path to write to; a file or, if the main makes one, a directory. Renamed afterwards."""
@@ -199,7 +189,7 @@ def _parse(argv: list[str], inputs: tuple[str, ...], outputs: tuple[str, ...]):
     for name in outputs:
         parser.add_argument(f"--{name}", nargs="+", type=Path, required=True)
     parser.add_argument("--params", default="{}", help="config values, as JSON")
-    parser.add_argument("--aside", default="{}", help="values that decide no output, as JSON")
+    parser.add_argument("--execution", default="{}", help="options that decide no output")
     parser.add_argument("--modules", nargs="*", default=[], help="loaded by a registry")
     parser.add_argument("--pinned", action="store_true", help="a declared digest fixes the outputs")
     parser.add_argument("--describe", action="store_true", help="say what decides the outputs")

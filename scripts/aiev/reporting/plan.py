@@ -146,8 +146,8 @@ def _in_columns(counts: Counter, across: int = 3) -> list[str]:
 
 
 def _asked(config: Mapping[str, Any], bounds: Bounds) -> list[str]:
-    if config["ledger"]["mode"] == "replay":
-        return ["no model would be asked: ledger.mode is replay"]
+    if config["execution"]["ledger"]["mode"] == "replay":
+        return ["no model would be asked: execution.ledger.mode is replay"]
     if not bounds.most and not bounds.unknown:
         return ["no model would be asked"]
     table = [["jobs that ask", "model", "questions", "tokens read", "written", "usd"]]
@@ -165,7 +165,7 @@ def _remarks(config: Mapping[str, Any], bounds: Bounds) -> Iterator[str]:
     if served:
         yield "tokens read: as many a question as models.*.context_tokens says"
     names = [asked_as(config, role) for role in served]
-    missing = [name for name in names if name not in config["prices"]]
+    missing = [name for name in names if name not in config["execution"]["prices"]]
     if missing:
         yield f"no price in the config, counted as $0: {', '.join(missing)}"
 
@@ -181,7 +181,7 @@ def _spent(config: Mapping[str, Any], spending: Spending) -> list[str]:
         lines = ["nothing was paid for so far"]
     else:
         lines = ["paid for so far, over all runs (by stage: make costs):", *columns(found)]
-    usd, tokens = (config["budget"][key] for key in ("usd", "tokens"))
+    usd, tokens = (config["execution"]["budget"][key] for key in ("usd", "tokens"))
     limits = [f"${usd:,.2f}"] if usd is not None else []
     limits += [f"{tokens:,} tokens"] if tokens is not None else []
     return [*lines, f"budget, over all runs: {' and '.join(limits) or 'none'}"]

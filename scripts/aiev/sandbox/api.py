@@ -118,3 +118,12 @@ def open_sandbox(
         )
     with opened as sandbox:
         yield sandbox
+
+
+def with_containers(sandbox: Mapping[str, Any], execution: Mapping[str, Any]) -> dict[str, Any]:
+    """The sandbox of a job's parameters with its pool of containers, as `open_sandbox` takes it."""
+    if "docker" not in sandbox:
+        return dict(sandbox)
+    pool = execution["containers"]
+    docker = {**sandbox["docker"], "containers": pool["count"], "runs": pool["runs"]}
+    return {**sandbox, "docker": docker}

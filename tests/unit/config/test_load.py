@@ -1,21 +1,25 @@
-"""The config and its schema: every key described, every mistake named, every shipped file right."""
+"""The config: every key described, every mistake named, every shipped file right."""
 
 import copy
+import json
 import math
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
+from config_walk import KEYS, SECTIONS
 
 from aiev.config.load import check_config, read_config
 from aiev.core.errors import UserError
-from aiev.llm.endpoints.openai import remote
+from aiev.seeds.settings import SOURCE
 
 CONFIG = Path(__file__).parents[3] / "config"
-SCHEMA = yaml.safe_load((CONFIG / "schema.yaml").read_text("utf-8"))
 RUNS = sorted(CONFIG.glob("*.yaml"))
 RUNS = [path for path in RUNS if path.name not in ("schema.yaml", "resources.yaml")]
+SOURCES = {name: SOURCE.config(name) for name in SOURCE.registry.names()}
 
 
 def checked(config: dict) -> dict:
@@ -23,41 +27,23 @@ def checked(config: dict) -> dict:
     return config
 
 
-DEFAULT = checked({})
-
-
 def default() -> dict:
-    """The defaults, and one of each object whose name is free, by the name of `objects`."""
-    return checked({"prices": {"humaneval": {}}})
-
-
-def resolved(part: dict) -> dict:
-    """A part of the schema with its reference followed; its own keys come first."""
-    name = part.get("$ref", "").rpartition("/")[2]
-    return {**SCHEMA["$defs"][name], **part} if name else part
-
-
-def objects(part=None, path=()):
-    """(path in a config, schema) of every object; a list's items and any key's value included."""
-    part = resolved(part or SCHEMA)
-    kinds = part.get("type", [])
-    if "object" in kinds:
-        yield path, part
-    for name, child in part.get("properties", {}).items():
-        yield from objects(child, (*path, name))
-    if isinstance(part.get("additionalProperties"), dict):
-        yield from objects(part["additionalProperties"], (*path, "humaneval"))
-
-
-OBJECTS = dict(objects())
-SOURCES = {
-    shape["properties"]["kind"]["const"]: shape for shape in SCHEMA["$defs"]["source"]["oneOf"]
-}
+    """The defaults, and one of each section whose name is free, by its name in the walk."""
+    config = checked({"execution": {"prices": {"humaneval": {}}}})
+    del config["resources"]
+    return config
 
 
 def at(config: dict, path) -> dict:
     for name in path:
         config = config[name]
+    return config
+
+
+def put(path, value) -> dict:
+    """The defaults but for one key."""
+    config = default()
+    at(config, path[:-1])[path[-1]] = value
     return config
 
 
@@ -67,156 +53,129 @@ def mistake(config: dict) -> UserError:
     return caught.value
 
 
+def required(kind: str) -> list[str]:
+    return [name for name, field in SOURCES[kind].model_fields.items() if field.is_required()]
+
+
 def source(kind: str) -> dict:
-    """A source of seeds that has what it must have."""
-    values = {"kind": kind, "licence": "MIT", "resource": "seeds-algorithms"}
-    return {name: values.get(name, "x") for name in SOURCES[kind]["required"]}
+    """A source of seeds with the keys that it must have."""
+    values = {"licence": "MIT", "resource": "seeds-algorithms"}
+    pinned = {"revision": "0" * 40} if kind == "hub" else {}
+    return {"kind": kind, **pinned, **{name: values.get(name, "x") for name in required(kind)}}
 
 
-def test_the_walk_sees_the_whole_schema():
-    assert () in OBJECTS and ("dialogues", "sampling") in OBJECTS
-    assert ("models", "teacher") in OBJECTS and ("sandbox", "limits") in OBJECTS
-    assert ("evaluation", "benchmarks", "humaneval") in OBJECTS and len(OBJECTS) > 15
+def test_the_walk_finds_the_sections():
+    places = {".".join(path) for path in SECTIONS}
+    assert {"", "dialogues", "dialogues.sampling", "models.teacher", "sandbox.limits"} <= places
+    assert {"evaluation.benchmarks.humaneval", "execution.prices.humaneval"} <= places
+    assert len(SECTIONS) > 20 and len(KEYS) > 90
 
 
-@pytest.mark.parametrize("path", OBJECTS, ids=".".join)
-def test_an_unknown_key_is_named_with_what_was_meant(path):
-    known = list(OBJECTS[path].get("properties", {}))
-    if not known:  # free names, such as those of the benchmarks
-        assert isinstance(OBJECTS[path]["additionalProperties"], dict)
+@pytest.mark.parametrize("path", SECTIONS, ids=".".join)
+def test_an_unknown_key_is_named_with_the_known_key_that_it_resembles(path):
+    name = max(SECTIONS[path].model_fields, key=len, default=None)
+    if name is None:
         return
-    name = max(known, key=len)
-    config = default()
-    del config["resources"]
-    at(config, path)[name + "x"] = 1
-    error = mistake(config)
+    error = mistake(put((*path, name + "x"), 1))
     assert error.message == "unknown key"
     assert error.where == f"config: {'.'.join((*path, name + 'x'))}"
     assert error.hint == f"did you mean {name!r}?"
 
 
-@pytest.mark.parametrize("path", OBJECTS, ids=".".join)
-def test_a_key_like_no_other_is_told_the_known_ones(path):
-    known = list(OBJECTS[path].get("properties", {}))
-    config = default()
-    del config["resources"]
-    at(config, path)["qqqqqqqq"] = 1
-    error = mistake(config)
-    assert "qqqqqqqq" in str(error) and all(name in error.hint for name in known)
+@pytest.mark.parametrize("path", SECTIONS, ids=".".join)
+def test_an_unknown_key_that_resembles_none_lists_the_known_ones(path):
+    error = mistake(put((*path, "qqqqqqqq"), 1))
+    assert "qqqqqqqq" in str(error)
+    assert all(name in error.hint for name in SECTIONS[path].model_fields)
 
 
-LEAVES = {
-    (*path, name): child
-    for path, part in OBJECTS.items()
-    for name, child in part.get("properties", {}).items()
-}
-
-
-def check_key(name: str, child: dict, parent: dict) -> None:
-    """It has a description, a type, and a default unless it is required."""
-    assert child.get("description", "").rstrip().endswith("."), "a sentence"
-    assert "default" in child or name in parent.get("required", [])
-    part = resolved(child)
-    assert {"type", "enum", "const"} & set(part)
-    if "object" in part.get("type", []):
-        assert "additionalProperties" in part, "unknown keys are refused, or any name is meant"
-
-
-@pytest.mark.parametrize("path", LEAVES, ids=".".join)
+@pytest.mark.parametrize("path", KEYS, ids=".".join)
 def test_every_key_has_a_description_and_a_default_or_is_required(path):
-    check_key(path[-1], LEAVES[path], OBJECTS[path[:-1]])
+    assert KEYS[path].description.rstrip().endswith((".", ")")), "a sentence"
 
 
 @pytest.mark.parametrize("kind", SOURCES)
-def test_so_has_every_key_of_a_source(kind):
-    shape = SOURCES[kind]
-    assert shape["additionalProperties"] is False
-    for name, child in shape["properties"].items():
-        check_key(name, child, shape)
+def test_every_key_of_a_source_has_a_description(kind):
+    assert all(field.description.endswith(".") for field in SOURCES[kind].model_fields.values())
 
 
-@pytest.mark.parametrize("path", sorted(set(OBJECTS) - set(LEAVES) - {()}), ids=".".join)
-def test_every_object_under_a_free_name_has_a_description(path):
-    assert OBJECTS[path].get("description", "").endswith(".")
-    assert OBJECTS[path]["additionalProperties"] is False
-
-
-def test_the_walk_sees_what_has_a_free_name():
-    free = {("prices", "humaneval"), ("evaluation", "benchmarks", "humaneval")}
-    assert set(OBJECTS) - set(LEAVES) == {(), *free}
-
-
-@pytest.mark.parametrize("path", LEAVES, ids=".".join)
+@pytest.mark.parametrize("path", KEYS, ids=".".join)
 def test_a_value_of_the_wrong_type_is_named(path):
-    config = default()
-    del config["resources"]
-    at(config, path[:-1])[path[-1]] = {"a": ["wrong"]} if "object" not in resolved(
-        LEAVES[path]
-    ).get("type", []) else "wrong"  # fmt: skip
-    error = mistake(config)
+    is_section = isinstance(at(default(), path), dict)
+    error = mistake(put(path, "wrong" if is_section else {"a": ["wrong"]}))
     assert error.where == f"config: {'.'.join(path)}" and "wrong" in error.message
-    shared = SCHEMA["$defs"].get(LEAVES[path].get("$ref", "").rpartition("/")[2], {})
-    assert error.hint in (LEAVES[path]["description"], shared.get("description"))
+    assert error.hint == KEYS[path].description
 
 
 @pytest.mark.parametrize(
     ("path", "value"),
     [
-        (("seeds", "shards"), 2.0),
-        (("seeds", "shards"), True),
-        (("seeds", "shards"), 0),
-        (("seeds", "shards"), None),
-        (("seeds", "shards"), "2"),
-        (("tags", "untagged_share"), 1.5),
-        (("tags", "untagged_share"), math.nan),
-        (("training", "learning_rate"), "5e-5"),
-        (("training", "learning_rate"), math.inf),
-        (("decontamination", "threshold"), 0),
-        (("name",), "../elsewhere"),
-        (("name",), ""),
-        (("name",), "a b"),
-        (("models", "student", "name"), "../elsewhere"),
-        (("models", "student", "name"), "a b"),
-        (("models", "student", "name"), "{run}"),
-        (("models", "student", "name"), ""),
-        (("evaluation", "benchmarks"), {}),
-        (("evaluation", "benchmarks"), {"humaneval+": {"resource": "humaneval"}}),
-        (("evaluation", "benchmarks"), {"../mine": {"resource": "humaneval"}}),
-        (("models", "teacher", "kind"), "sglang"),
-        (("models", "teacher"), {}),
-        (("models", "teacher"), None),
-        (("seeds", "sources"), []),
-        (("seeds", "sources"), [{}]),
-        (("seeds", "sources"), ["wheel"]),
+        ("seeds.shards", 2.5),
+        ("seeds.shards", True),
+        ("seeds.shards", 0),
+        ("seeds.shards", None),
+        ("seeds.shards", "2"),
+        ("tags.untagged_share", 1.5),
+        ("tags.untagged_share", math.nan),
+        ("training.learning_rate", "a lot"),
+        ("training.learning_rate", math.inf),
+        ("training.learning_rate", False),
+        ("decontamination.threshold", 0),
+        ("name", "../elsewhere"),
+        ("name", ""),
+        ("name", "a b"),
+        ("models.student.name", "../elsewhere"),
+        ("models.student.name", "a b"),
+        ("models.student.name", "{run}"),
+        ("models.student.name", ""),
+        ("evaluation.benchmarks", {}),
+        ("evaluation.benchmarks", {"humaneval+": {"resource": "humaneval"}}),
+        ("evaluation.benchmarks", {"../mine": {"resource": "humaneval"}}),
+        ("evaluation.benchmarks", {5: {"resource": "humaneval"}}),
+        ("models.teacher.kind", "sglang"),
+        ("models.teacher", {}),
+        ("models.teacher", None),
+        ("seeds.sources", []),
+        ("seeds.sources", [{}]),
+        ("seeds.sources", ["wheel"]),
+        ("dialogues.recipe", "aiev"),
     ],
     ids=repr,
 )
 def test_a_bad_value_is_named(path, value):
-    config = default()
-    del config["resources"]
-    at(config, path[:-1])[path[-1]] = value
-    assert mistake(config).where.startswith(f"config: {'.'.join(path)}")
+    assert mistake(put(path.split("."), value)).where.startswith(f"config: {path}")
+
+
+def test_the_learning_rate_that_yaml_reads_as_a_string():
+    config = yaml.safe_load("training: {learning_rate: 5e-5, epochs: 2}")
+    assert checked(config)["training"]["learning_rate"] == 5e-5
+    assert config["training"]["epochs"] == 2.0
+
+
+def test_a_number_with_and_without_a_point_gives_the_same_config():
+    one = yaml.safe_load("{duel: {temperature: 1}, gate: {margin: 0}, seeds: {shards: 2}}")
+    other = yaml.safe_load("{duel: {temperature: 1.0}, gate: {margin: 0.0}, seeds: {shards: 2.0}}")
+    assert json.dumps(checked(one)) == json.dumps(checked(other))
 
 
 @pytest.mark.parametrize("kind", SOURCES)
-def test_a_source_s_mistakes_are_those_of_its_kind(kind):
+def test_the_mistakes_of_a_source_are_those_of_its_kind(kind):
     good = source(kind)
     check_config({"seeds": {"sources": [copy.deepcopy(good)]}}, CONFIG)
     error = mistake({"seeds": {"sources": [{**good, "licnce": "MIT"}]}})
     assert error.message == "unknown key" and error.where == "config: seeds.sources.0.licnce"
     assert error.hint == "did you mean 'licence'?"
-    for name in SOURCES[kind]["required"]:
-        if name != "kind":
-            without = {key: value for key, value in good.items() if key != name}
-            error = mistake({"seeds": {"sources": [without]}})
-            assert repr(name) in error.message and error.where == "config: seeds.sources.0"
-            error = mistake({"seeds": {"sources": [{**good, name: 5}]}})
-            assert error.where == f"config: seeds.sources.0.{name}"
+    for name in required(kind):
+        without = {key: value for key, value in good.items() if key != name}
+        error = mistake({"seeds": {"sources": [without]}})
+        assert repr(name) in error.message and error.where == "config: seeds.sources.0"
+        error = mistake({"seeds": {"sources": [{**good, name: 5}]}})
+        assert error.where == f"config: seeds.sources.0.{name}"
 
 
-def test_a_source_of_an_unknown_kind_is_told_the_known_ones():
-    error = mistake({"seeds": {"sources": [{"kind": "wheels", "licence": "MIT"}]}})
-    assert error.where == "config: seeds.sources.0.kind" and "'wheels'" in error.message
+def test_a_source_of_an_unknown_kind_lists_the_known_ones():
+    error = mistake({"seeds": {"sources": [{"kind": "zip", "licence": "MIT"}]}})
+    assert error.where == "config: seeds.sources.0.kind" and "'zip'" in error.message
     assert all(kind in str(error) for kind in SOURCES)
 
 
@@ -236,22 +195,21 @@ def test_a_resource_that_is_not_declared(config, where):
     assert error.where == f"config: {where}" and "did you mean" in error.hint
 
 
-def test_a_local_model_without_weights():
-    assert "weights" in mistake({"models": {"teacher": {"name": "x"}}}).message
-
-
 @pytest.mark.parametrize(
     ("config", "where"),
     [
+        ({"models": {"teacher": {"name": "x"}}}, "models.teacher.resource"),
         ({"models": {"student": {"name": "x", "kind": "openai"}}}, "models.student.resource"),
         ({"models": {"teacher": {"name": "x", "kind": "openai", "resource": "smollm2-135m",
           "version": "1"}}}, "models.teacher.version"),
         ({"training": {"micro_batch": 3, "global_batch": 4}}, "training"),
         ({"training": {"scheduler": "linaer"}}, "training.scheduler"),
+        ({"seeds": {"min_lines": 50}}, "seeds.min_lines"),
     ],
 )  # fmt: skip
-def test_a_contradiction_is_found_before_anything_is_paid(config, where):
-    assert mistake(config).where == f"config: {where}"
+def test_a_contradiction_is_found_before_anything_is_paid_for(config, where):
+    error = mistake(config)
+    assert error.where == f"config: {where}" and error.hint
 
 
 @pytest.mark.parametrize(
@@ -265,7 +223,6 @@ def test_a_contradiction_is_found_before_anything_is_paid(config, where):
     ],
 )
 def test_a_bad_declaration_of_files_is_named(text, where, tmp_path):
-    shutil.copyfile(CONFIG / "schema.yaml", tmp_path / "schema.yaml")
     (tmp_path / "resources.yaml").write_text(text, "utf-8")
     with pytest.raises(UserError) as caught:
         check_config({}, tmp_path)
@@ -284,105 +241,206 @@ def test_a_round_that_is_no_whole_number_of_shards():
 
 def test_defaults_fill_every_key():
     config = default()
-    for path, part in OBJECTS.items():
-        assert set(part.get("properties", {})) <= set(at(config, path)), path
+    for path, model in SECTIONS.items():
+        assert set(model.model_fields) <= set(at(config, path)), path
 
 
 @pytest.mark.parametrize("kind", SOURCES)
 def test_checking_twice_changes_nothing(kind):
-    config = {"seeds": {"sources": [source(kind)]}}
-    check_config(config, CONFIG)
-    assert set(config["seeds"]["sources"][0]) <= set(SOURCES[kind]["properties"])
-    resources = config.pop("resources")
+    config = checked({"seeds": {"sources": [source(kind)]}})
     before = copy.deepcopy(config)
-    check_config(config, CONFIG)
-    assert config == {**before, "resources": resources}
+    assert checked(config) == before
 
 
-def test_the_defaults_are_the_same_each_time():
+def test_a_change_of_one_config_changes_no_other():
     first = checked({})
+    unchanged = copy.deepcopy(first)
     first["seeds"]["sources"].append("changed")
-    first["models"]["teacher"]["slots"] = 99
-    assert checked({}) == DEFAULT != first
+    first["evaluation"]["benchmarks"]["humaneval"]["subset"] = 99
+    assert checked({}) == unchanged != first
 
 
-NO_CONFIGS = {
+def test_limits_of_scoring_that_are_given_in_part_keep_the_wide_defaults():
+    wide = checked({})["evaluation"]["scoring"]["limits"]
+    assert wide["cpu_seconds"] == 1800 and wide["memory_mib"] == 6144
+    given = {"evaluation": {"scoring": {"limits": {"wall_seconds": 3600}}}}
+    assert checked(given)["evaluation"]["scoring"]["limits"] == {**wide, "wall_seconds": 3600}
+
+
+NOT_CONFIGS = {
     "gone": (None, "no such config"),
     "not YAML": (b"name: [", "not YAML: while parsing"),
     "deep": (b"[" * 100_000, "not YAML: "),
     "not UTF-8": (b"\xff", "not UTF-8"),
-    "a list": (b"- name", "a mapping of keys"),
+    "UTF-16": ("name: x".encode("utf-16"), "not UTF-8"),
+    "a list": (b"- name", "a mapping of keys is needed, not a list"),
+    "a word": (b"name", "a mapping of keys is needed, not text"),
     "a typo": (b"nmae: x", "did you mean 'name'?"),
+    "a number for a key": (b"{5: x}", "config: 5"),
 }
 
 
-@pytest.mark.parametrize("kind", NO_CONFIGS)
-def test_what_is_no_config_is_told_in_words(kind, tmp_path, monkeypatch):
-    content, told = NO_CONFIGS[kind]
+@pytest.mark.parametrize("kind", NOT_CONFIGS)
+def test_a_file_that_is_no_config(kind, tmp_path, monkeypatch):
+    content, message = NOT_CONFIGS[kind]
     monkeypatch.chdir(CONFIG.parent)
     path = tmp_path / "nope.yaml"
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(UserError) as caught:
         read_config(path)
-    assert told in str(caught.value) and caught.value.where
+    assert message in str(caught.value) and caught.value.where
 
 
 @pytest.mark.parametrize("path", RUNS, ids=lambda path: path.name)
 def test_every_shipped_run_passes(path, monkeypatch):
     monkeypatch.chdir(CONFIG.parent)  # what a config names lies in the checkout
-    config = yaml.safe_load(path.read_text("utf-8"))
-    check_config(config, CONFIG)
-    assert config["resources"]
-
-
-def test_the_laptop_run_has_only_keys_of_the_schema():
-    """check_config says so too; this one is independent of it."""
-
-    def check(config, path):
-        part = OBJECTS.get(path)
-        if part is None or not isinstance(config, dict):
-            return
-        for name, value in config.items():
-            if part.get("properties"):
-                assert name in part["properties"], (*path, name)
-            check(value, (*path, name))
-
-    check(yaml.safe_load((CONFIG / "config.yaml").read_text("utf-8")), ())
+    assert checked(yaml.safe_load(path.read_text("utf-8")))["resources"]
 
 
 def test_a_budget_in_dollars_needs_prices():
     teacher = {"name": "gpt", "kind": "openai"}
     price = {"prompt_usd_per_million": 10, "completion_usd_per_million": 30}
-    config = {"models": {"teacher": teacher}, "budget": {"usd": 5}}
-    told = mistake(copy.deepcopy(config))
-    assert "'gpt'" in told.message and told.where == "config: prices"
-    assert checked({**config, "prices": {"gpt": price}})["prices"]["gpt"] == price
-    assert checked({**config, "budget": {"tokens": 5}})["budget"] == {"usd": None, "tokens": 5}
+
+    def run(**execution) -> dict:
+        return {"models": {"teacher": dict(teacher)}, "execution": execution}
+
+    error = mistake(run(budget={"usd": 5}))
+    assert "'gpt'" in error.message and error.where == "config: execution.prices"
+    found = checked(run(budget={"usd": 5}, prices={"gpt": price}))["execution"]
+    assert found["prices"]["gpt"] == price
+    assert checked(run(budget={"tokens": 5}))["execution"]["budget"] == {"usd": None, "tokens": 5}
 
 
 @pytest.mark.parametrize("role", ["teacher", "student"])
 @pytest.mark.parametrize("user", ["me:pass-word", "pass-word", ":pass-word"])
-def test_an_address_holds_no_password_and_it_is_not_shown(user, role):
-    config = checked({})
-    del config["resources"]
-    config["models"][role]["base_url"] = f"https://{user}@host.invalid/v1"
-    error = mistake(config)
-    assert error.where == f"config: models.{role}.base_url" and "OPENAI_API_KEY" in error.hint
+def test_an_address_with_a_password_is_refused_and_not_shown(user, role):
+    path = ("execution", "models", role, "base_url")
+    error = mistake(put(path, f"https://{user}@host.invalid/v1"))
+    assert error.where == f"config: {'.'.join(path)}" and "OPENAI_API_KEY" in error.hint
     assert "pass-word" not in str(error)
 
 
-def test_an_address_in_the_environment_holds_no_password_either(monkeypatch):
-    monkeypatch.setenv("OPENAI_BASE_URL", "https://me:pass-word@host.invalid/v1")
-    endpoint = remote({"name": "m", "version": "1", "base_url": None, "slots": 1})
-    with pytest.raises(UserError) as caught:
-        endpoint.start()
-    assert "OPENAI_BASE_URL" in caught.value.where and "pass-word" not in str(caught.value)
-
-
-def test_a_recorded_round_that_is_not_there_is_an_error():
-    config = default()
-    del config["resources"]
-    config["rounds"]["recorded"] = "config/recorded/no-such-file.jsonl"
-    error = mistake(config)
+def test_a_recorded_round_that_does_not_exist():
+    error = mistake(put(("rounds", "recorded"), "config/recorded/no-such-file.jsonl"))
     assert error.message == "no such file" and "no-such-file.jsonl" in error.where
+
+
+@pytest.mark.parametrize("row", ['{"seed": "text"}', '{"seed": {}}', "[]", "nonsense", "{}"])
+def test_a_recorded_row_that_is_no_dialogue_is_named(row, tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"seed": {"id": "a"}}\n' + row + "\n", "utf-8")
+    error = mistake(put(("rounds", "recorded"), str(path)))
+    assert error.where == f"config: rounds.recorded: {path}, line 2" and error.hint
+
+
+OLD = {
+    "ledger": {"mode": "replay"},
+    "prices": {},
+    "budget": {"usd": 5},
+    "models": {
+        "teacher": {"name": "x", "kind": "openai", "base_url": "http://x", "slots": 9},
+        "student": {"name": "y", "resource": "smollm2-135m", "timeout_seconds": 5},
+    },
+    "dialogues": {"in_flight": 3},
+    "sandbox": {"docker": {"containers": 2, "runs": 3}},
+    "evaluation": {"most_inputs": 5},
+}
+
+
+def test_an_old_config_is_refused_with_the_new_place_of_each_key():
+    error = mistake(copy.deepcopy(OLD))
+    lines = {tuple(line.split()) for line in str(error).splitlines() if "->" in line}
+    assert lines == {
+        ("ledger", "->", "execution.ledger"),
+        ("prices", "->", "execution.prices"),
+        ("budget", "->", "execution.budget"),
+        ("models.teacher.base_url", "->", "execution.models.teacher.base_url"),
+        ("models.teacher.slots", "->", "execution.models.teacher.slots"),
+        ("models.student.timeout_seconds", "->", "execution.models.student.timeout_seconds"),
+        ("dialogues.in_flight", "->", "execution.in_flight"),
+        ("sandbox.docker.containers", "->", "execution.containers.count"),
+        ("sandbox.docker.runs", "->", "execution.containers.runs"),
+        ("evaluation.most_inputs", "->", "evaluation.max_inputs"),
+    }
+
+
+def test_an_old_config_passes_once_its_keys_are_moved():
+    error, config = mistake(copy.deepcopy(OLD)), copy.deepcopy(OLD)
+    for line in str(error).splitlines():
+        if "->" in line:
+            old, new = ([*part.split(".")] for part in line.replace(" ", "").split("->"))
+            value = at(config, old[:-1]).pop(old[-1])
+            place = config
+            for name in new[:-1]:
+                place = place.setdefault(name, {})
+            place[new[-1]] = value
+    config["execution"]["prices"] = {"x": {}}
+    assert checked(config)["execution"]["containers"] == {"count": 2, "runs": 3}
+
+
+@pytest.mark.parametrize("value", ["text", 5, None, [], {"teacher": 5}])
+def test_moved_keys_are_looked_for_in_anything(value):
+    assert mistake({"models": value}).where.startswith("config: models")
+
+
+def test_the_schema_is_current():
+    """`aiev schema` writes it."""
+    from aiev.config import schema
+
+    assert (CONFIG / "schema.yaml").read_text("utf-8") == schema.text()
+
+
+def test_the_schema_describes_every_key():
+    schema = yaml.safe_load((CONFIG / "schema.yaml").read_text("utf-8"))
+    for path in KEYS:
+        part = schema
+        for name in path:
+            part = part["oneOf"][0] if "oneOf" in part else part
+            free = part.get("patternProperties") or {name: part["additionalProperties"]}
+            part = part.get("properties", {}).get(name) or next(iter(free.values()))
+        assert part["description"] == KEYS[path].description, path
+
+
+def test_what_rules_read_imports_nothing_heavy():
+    """A dry run works, and is fast, wherever Snakemake is installed."""
+    modules = [
+        "aiev.config.load", "aiev.recipes", "aiev.seeds.sources", "aiev.evaluation.benchmarks",
+        "aiev.engine.codehash", "aiev.engine.job", "aiev.llm.endpoints.base",
+    ]  # fmt: skip
+    registries = (
+        "from aiev.evaluation.settings import BENCHMARK as B; from aiev.seeds.settings import "
+        "SOURCE as S; from aiev.config.run import RECIPE as R; "
+        "[c.registry.get(n) for c in (B, S, R) for n in c.registry.names()]; "
+    )
+    heavy = {"torch", "transformers", "docker", "datasets", "openai", "numpy", "evalplus"}
+    code = f"import sys, {', '.join(modules)}; {registries}"
+    code += f"print(sorted({heavy!r} & {{*sys.modules}}))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=CONFIG.parent / "scripts"
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "[]\n"
+
+
+def test_a_kind_of_source_from_a_file_outside_brings_its_own_keys(tmp_path):
+    path = tmp_path / "gist.py"
+    path.write_text(
+        "from pydantic import Field\n"
+        "from aiev.core.settings import Section\n\n\n"
+        "class Source:\n"
+        "    class Config(Section):\n"
+        "        depth: int = Field(1, ge=1, description='How deep.')\n\n"
+        "    @staticmethod\n"
+        "    def inputs(config):\n"
+        "        return []\n"
+    )
+    mine = {"kind": str(path), "licence": "MIT"}
+    config = checked({"seeds": {"sources": [dict(mine)]}})
+    assert config["seeds"]["sources"] == [{**mine, "depth": 1}]
+    error = mistake({"seeds": {"sources": [{**mine, "dept": 2}]}})
+    assert error.hint == "did you mean 'depth'?"
+    shutil.copy(path, tmp_path / "broken.py")
+    (tmp_path / "broken.py").write_text("import no_such_module\n")
+    error = mistake({"seeds": {"sources": [{**mine, "kind": str(tmp_path / "broken.py")}]}})
+    assert error.where == "config: seeds.sources.0.kind" and "no_such_module" in error.message

@@ -341,11 +341,11 @@ def test_bad_parameters_are_no_traceback(project):
     assert done.returncode != 0 and "Traceback" not in done.stderr
 
 
-def test_what_stands_aside_is_known_to_the_job_and_decides_nothing(project):
-    project.write(f"print(job.aside['ledger'])\n{UPPER}")
-    assert project.run(aside='{"ledger": "here"}').stdout == "here\n"
+def test_execution_options_are_known_to_the_job_and_decide_nothing(project):
+    project.write(f"print(job.execution['ledger'])\n{UPPER}")
+    assert project.run(execution='{"ledger": "here"}').stdout == "here\n"
     first = (project.root / ".aiev/made/out.txt.json").read_text()
-    assert project.run(aside='{"ledger": "there"}').stdout == "", "restored"
+    assert project.run(execution='{"ledger": "there"}').stdout == "", "restored"
     assert (project.root / ".aiev/made/out.txt.json").read_text() == first
     assert "here" not in first
 

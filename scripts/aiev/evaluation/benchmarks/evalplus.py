@@ -19,6 +19,7 @@ from aiev.core.errors import UserError
 from aiev.core.files import dump_line, write_text
 from aiev.core.hashing import of_bytes, of_text
 from aiev.core.log import log
+from aiev.core.settings import Section
 from aiev.evaluation.benchmarks.base import Problem, lines_of
 from aiev.evaluation.benchmarks.boxed import run_evalplus, text_of
 from aiev.evaluation.stats import share
@@ -281,3 +282,10 @@ def check_proof(proof: Any, problems: list[Problem], where: str) -> None:
             where=where,
             hint="prove the benchmark again: scripts/prove_benchmark.py",
         )
+
+
+class Benchmark:
+    """A benchmark in EvalPlus's format: HumanEval(+), MBPP(+)."""
+
+    class Config(Section):
+        """A benchmark in the format of HumanEval or EvalPlus."""

@@ -9,7 +9,7 @@ An endpoint knows no prompt. Kinds:
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -79,3 +79,11 @@ def local_endpoint(
         weights=weights,
         scratch=scratch,
     )
+
+
+def with_server(model: Mapping[str, Any], execution: Mapping[str, Any]) -> dict[str, Any]:
+    """A model of a job's parameters with the keys of its server, as `serve` takes it.
+
+    model: has the key `role`, which names its section in `execution.models`.
+    """
+    return {**model, **execution["models"][model["role"]]}

@@ -1,0 +1,73 @@
+"""Names of the run's files, and the wildcards in them.
+
+needs: nothing
+makes: nothing
+"""
+
+RUN = config["name"]
+SHARDS = [f"{number:03d}" for number in range(config["seeds"]["shards"])]
+ROUNDS = [str(number) for number in range(config["rounds"]["count"])]
+DATA = [*(f"rounds/{number}/data" for number in ROUNDS), "data"]
+BENCHMARKS = sorted(config["evaluation"]["benchmarks"])
+MODELS = ["base", "student", "teacher"]
+RESOURCES = config["resources"]
+TEACHER = config["models"]["teacher"]
+STUDENT = config["models"]["student"]
+BASE = f"resources/students/{STUDENT['name']}"
+
+
+wildcard_constraints:
+    run=re.escape(RUN),
+    shard="|".join(SHARDS),
+    round="|".join(ROUNDS),
+    data="|".join(DATA),
+    benchmark="|".join(map(re.escape, BENCHMARKS)),
+    model="|".join(MODELS),
+    resource="|".join(map(re.escape, RESOURCES)),
+
+
+def shards_of(round_number):
+    """Names of the shards of a round. A later round takes the shards that follow, so that raising
+    rounds.count moves no seed."""
+    each = config["rounds"]["dialogues"] // config["seeds"]["per_shard"]
+    return SHARDS[int(round_number) * each : (int(round_number) + 1) * each]
+
+
+def rounds_of(w):
+    """Rounds whose dialogues are in the wildcards' data: all, or those up to a round."""
+    last = w.data.removeprefix("rounds/").partition("/")[0]
+    return ROUNDS if w.data == "data" else ROUNDS[: int(last) + 1]
+
+
+def before(round_number, *names):
+    """Files of the previous round; none for the first round."""
+    number = int(round_number) - 1
+    return [f"results/{RUN}/rounds/{number}/{name}" for name in names if number >= 0]
+
+
+def untrained(round_number):
+    """The checkpoint from which the training of a round starts."""
+    if config["rounds"]["train_from"] == "base":
+        return [BASE]
+    return before(round_number, "student") or [BASE]
+
+
+def resource_file(name):
+    """Path of a declared external file."""
+    return f"resources/{name}/{RESOURCES[name]['file']}"
+
+
+def weights_of(model):
+    """Files that a job needs to serve `model`; none for a model behind a URL."""
+    return [resource_file(model["resource"])] if model["resource"] else []
+
+
+def evaluated(w):
+    """The checkpoint or the weights of base, student or teacher."""
+    places = {"teacher": weights_of(TEACHER), "base": [BASE]}
+    return places.get(w.model, [f"results/{w.run}/model"])
+
+
+def benchmark(w):
+    """The config of the wildcards' benchmark."""
+    return config["evaluation"]["benchmarks"][w.benchmark]

@@ -1,0 +1,60 @@
+"""What a job gets of the config: values that decide its outputs, which are hashed, and apart from
+them the section `execution`, which decides nothing about them.
+
+needs: nothing
+makes: nothing
+"""
+
+from aiev.evaluation.benchmarks import BENCHMARKS as BENCHMARK_KINDS
+from aiev.recipes import RECIPES
+
+DOCKER = config["sandbox"]["backend"] == "docker"
+SANDBOX = ["sandbox.backend", *["sandbox.docker"] * DOCKER]
+# What the image is made of counts too; its name alone says nothing about it.
+IMAGE = {"sandbox_image": of_directory(SOURCES / "envs/sandbox")} if DOCKER else {}
+BOXED = [*SANDBOX, "sandbox.limits", "sandbox.packages"]
+
+
+def as_json(value):
+    return json.dumps(value, sort_keys=True)
+
+
+def hashed_config(*keys, **more):
+    """Parameters of a job, as JSON: the config values at dotted `keys`, nested as in the config, and
+    `more`. A change in one of them makes the job stale, and nothing else in the config does.
+    """
+    params = {}
+    for key in keys:
+        value, place, parts = config, params, key.split(".")
+        if parts[0] == "execution":
+            raise ValueError(f"{key} decides no result and is never hashed")
+        for part in parts[:-1]:
+            value, place = value[part], place.setdefault(part, {})
+        place[parts[-1]] = value[parts[-1]]
+    return as_json({**params, **more})
+
+
+def execution_config():
+    """The section `execution`, for jobs that ask models or run code."""
+    return config["execution"]
+
+
+def everything_hashed():
+    """The whole config but for `execution`, and the pinned files, which are inputs."""
+    return hashed_config(
+        *(key for key in config if key not in ("execution", "resources"))
+    )
+
+
+def role_of(model):
+    """The section of `models` and of `execution.models` that describes base, student or teacher."""
+    return "teacher" if model == "teacher" else "student"
+
+
+def asked(model):
+    """What decides the answers of base, student or teacher. It is asked by the name that is given
+    here, and served as `execution.models` says of its role."""
+    role = role_of(model)
+    own = config["models"][role]
+    name = own["name"] if model == "teacher" else f"{model}-{own['name']}"
+    return {**own, "name": name, "role": role}

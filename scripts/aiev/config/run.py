@@ -1,0 +1,125 @@
+"""The config of a run: all sections together.
+
+Everything decides results and is hashed, except the section `execution`.
+"""
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from aiev.core.settings import Chosen, Section
+from aiev.dataset.settings import DecontaminationSettings, TagSettings
+from aiev.evaluation.settings import EvaluationSettings
+from aiev.llm.settings import Budget, Ledger, Model, Price, Server, Student
+from aiev.recipes import RECIPES
+from aiev.rounds.settings import DuelSettings, GateSettings, RoundSettings
+from aiev.sandbox.settings import Containers, SandboxSettings
+from aiev.seeds.settings import SeedSettings
+from aiev.training.settings import TrainingSettings
+
+RECIPE = Chosen(RECIPES, "recipe", "aiev-instruct")
+
+
+class Models(Section):
+    """`models`."""
+
+    teacher: Model = Field(
+        Model(name="qwen2.5-coder-0.5b", resource="qwen2.5-coder-0.5b"),
+        description="The model that writes the dialogues.",
+    )
+    student: Student = Field(
+        Student(name="smollm2-135m", resource="smollm2-135m"),
+        description="The model that is trained on the dialogues.",
+    )
+
+
+class Servers(Section):
+    """`execution.models`."""
+
+    teacher: Server = Field(Server(), description="How the teacher is served.")
+    student: Server = Field(
+        Server(), description="How the student is served, before training and after."
+    )
+
+
+class Execution(Section):
+    """`execution`: how a run is carried out. Nothing here changes a result or makes one stale."""
+
+    ledger: Ledger = Field(Ledger(), description="The store of all answers of models.")
+    prices: dict[str, Price] = Field(
+        {},
+        description="What models cost, by the names by which they are asked; others cost nothing.",
+    )
+    budget: Budget = Field(
+        Budget(), description="Maximum that may be spent through this ledger, over all runs."
+    )
+    in_flight: int = Field(
+        4,
+        ge=1,
+        description="Number of dialogues written at the same time. A local server keeps two "
+        "prompts for each.",
+    )
+    containers: Containers = Field(
+        Containers(), description="The docker backend's pool of containers."
+    )
+    models: Servers = Field(Servers(), description="How the models are served.")
+
+
+class RunConfig(Section):
+    """A run of the AIEV-Instruct / AutoCoder pipeline."""
+
+    name: str = Field(
+        "laptop",
+        pattern=r"^[a-z0-9][a-z0-9._-]*$",
+        description="Name of the run, in lower case; its files are in results/{name}.",
+    )
+    seed: int = Field(
+        1,
+        ge=0,
+        description="The run's seed; every sampling seed is derived from it, the dialogue's id and "
+        "the turn.",
+    )
+    models: Models = Field(
+        Models(), description="The teacher, which writes dialogues, and the student."
+    )
+    seeds: SeedSettings = Field(
+        SeedSettings(), description="Where snippets come from, and which are used."
+    )
+    rounds: RoundSettings = Field(RoundSettings(), description="Rounds of dialogues.")
+    duel: DuelSettings = Field(
+        DuelSettings(),
+        description="Teacher and student solve a round's test problems, given the description "
+        "only.",
+    )
+    gate: GateSettings = Field(
+        GateSettings(), description="When the student takes the teacher's place."
+    )
+    dialogues: Annotated[dict[str, Any], RECIPE] = Field(
+        {}, description="How a dialogue is written: a recipe and its keys."
+    )
+    sandbox: SandboxSettings = Field(
+        SandboxSettings(), description="Where model-written code runs."
+    )
+    decontamination: DecontaminationSettings = Field(
+        DecontaminationSettings(),
+        description="Dialogues too close to a benchmark problem are dropped. This cannot be "
+        "switched off.",
+    )
+    tags: TagSettings = Field(
+        TagSettings(), description="How verified dialogues become tagged training data."
+    )
+    training: TrainingSettings = Field(
+        TrainingSettings(), description="Fine-tuning of the student with DeepSpeed."
+    )
+    evaluation: EvaluationSettings = Field(
+        EvaluationSettings(), description="Greedy pass@1 of base, student and teacher."
+    )
+    execution: Execution = Field(
+        Execution(),
+        description="How the run is carried out: addresses, servers, parallel work, costs. Nothing "
+        "here changes a result or makes one stale; every key outside does.",
+    )
+
+    def filled(self) -> dict[str, Any]:
+        """The config as a plain dictionary with all defaults."""
+        return self.model_dump()

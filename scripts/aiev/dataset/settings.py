@@ -1,0 +1,34 @@
+"""Config keys of the training data: decontamination and tags."""
+
+from pydantic import Field
+
+from aiev.core.settings import Section
+
+
+class DecontaminationSettings(Section):
+    """`decontamination`."""
+
+    threshold: float = Field(
+        0.9,
+        gt=0,
+        le=1,
+        description="Normalised Levenshtein similarity from which a dialogue is dropped "
+        "(paper 0.9).",
+    )
+
+
+class TagSettings(Section):
+    """`tags`."""
+
+    untagged_share: float = Field(
+        0.2,
+        ge=0,
+        le=1,
+        description="Share of dialogues that are kept without a request to run code and without "
+        "tags.",
+    )
+    result_chars: int = Field(
+        1000,
+        ge=20,
+        description="Maximum number of characters of a result; a longer one is cut in its middle.",
+    )

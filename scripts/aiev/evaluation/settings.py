@@ -1,0 +1,77 @@
+"""Config keys of the evaluation."""
+
+from typing import Annotated, Any
+
+from pydantic import Field, StringConstraints
+
+from aiev.core.settings import Chosen, Section
+from aiev.evaluation.benchmarks import BENCHMARKS
+from aiev.sandbox.settings import LimitSettings
+
+BenchmarkName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+
+
+class BenchmarkSettings(Section):
+    """`evaluation.benchmarks.*`: keys that every kind of benchmark has."""
+
+    resource: str = Field(description="Declared file with the problems.")
+    subset: int | None = Field(
+        None,
+        ge=1,
+        description="Number of problems, chosen by the hash of their ids; null for all.",
+    )
+    known_exceptions: list[str] = Field(
+        [],
+        description="Tasks whose canonical solution is known to fail; any other failure stops the "
+        "run.",
+    )
+
+
+BENCHMARK = Chosen(BENCHMARKS, "kind", "evalplus", BenchmarkSettings)
+
+
+class ScoringLimits(LimitSettings):
+    """`evaluation.scoring.limits`: of a whole scoring run, wider than a dialogue's."""
+
+    wall_seconds: float = Field(1800, gt=0, description="Wall time, in seconds.")
+    cpu_seconds: int = Field(1800, ge=1, description="CPU time of each process, in seconds.")
+    memory_mib: int = Field(6144, ge=64, description="Memory of all processes together, in MiB.")
+    processes: int = Field(256, ge=4, description="Number of processes and threads.")
+    open_files: int = Field(1024, ge=16, description="Number of open files of each process.")
+    disk_mib: int = Field(512, ge=1, description="Size of the working directory, in MiB.")
+
+
+class ScoringSettings(Section):
+    """`evaluation.scoring`: wide limits, so that scores are the same on every machine."""
+
+    min_time_limit_seconds: float = Field(
+        4, gt=0, description="Minimum time limit of one input, in seconds."
+    )
+    reference_factor: float = Field(
+        8,
+        ge=1,
+        description="Minimum time limit of one input, as a multiple of what the canonical solution "
+        "took.",
+    )
+    parallel: int = Field(2, ge=1, description="Number of solutions judged at the same time.")
+    solution_memory_mib: int = Field(2048, ge=64, description="Memory of one solution, in MiB.")
+    limits: ScoringLimits = Field(
+        ScoringLimits(), description="Limits of the whole scoring run in the sandbox."
+    )
+
+
+class EvaluationSettings(Section):
+    """`evaluation`: greedy pass@1 of base, student and teacher."""
+
+    benchmarks: dict[BenchmarkName, Annotated[dict[str, Any], BENCHMARK]] = Field(
+        {"humaneval": {"resource": "humaneval", "known_exceptions": ["HumanEval/32"]}},
+        min_length=1,
+        description="Benchmarks by name; letters, digits, dots, dashes and underscores.",
+    )
+    max_inputs: int = Field(
+        200, ge=1, description="Maximum number of inputs recorded from a problem's own tests."
+    )
+    max_tokens: int = Field(768, ge=1, description="Maximum length of an answer, in tokens.")
+    scoring: ScoringSettings = Field(
+        ScoringSettings(), description="Limits under which answers are judged."
+    )

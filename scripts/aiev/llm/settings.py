@@ -1,0 +1,118 @@
+"""Config keys of models: which model is asked, and how it is served and paid for."""
+
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from aiev.core.errors import UserError
+from aiev.core.settings import Section, invalid
+from aiev.llm.endpoints.base import check_address
+
+
+class Model(Section):
+    """`models.teacher` and `models.student`: what decides a model's answers."""
+
+    name: str = Field(
+        min_length=1,
+        description="Name of the model in records, and of the student in file names. A teacher of "
+        "kind openai is asked by this name, a student as base-NAME and student-NAME.",
+    )
+    kind: Literal["llamacpp", "vllm", "openai"] = Field(
+        "llamacpp",
+        description="How the model is reached: llamacpp and vllm (GPU) are served here, openai is "
+        "any server that speaks the OpenAI API.",
+    )
+    resource: str = Field(
+        "", description='Declared file with the weights; "" for a model that is served elsewhere.'
+    )
+    version: str = Field(
+        "", description="Dated version of a model that is served elsewhere; part of ledger keys."
+    )
+    context_tokens: int = Field(
+        4096,
+        ge=256,
+        description="Maximum length of a conversation in tokens, of a model that is served here; "
+        "for others, what `make plan` counts for each question.",
+    )
+
+
+class Student(Model):
+    """`models.student`."""
+
+    dtype: Literal["float32", "bfloat16"] = Field(
+        "bfloat16", description="Number format of the student's checkpoint."
+    )
+
+
+class Server(Section):
+    """`execution.models.*`: where a model is served and how fast. It decides no answer."""
+
+    base_url: str | None = Field(
+        None,
+        description="Address of an openai endpoint; null for OPENAI_BASE_URL or the vendor's own.",
+    )
+    slots: int = Field(4, ge=1, description="Number of requests that are sent at the same time.")
+    threads: int = Field(2, ge=1, description="CPU threads of a server that runs here.")
+    gpu_layers: int = Field(
+        0,
+        ge=-1,
+        description="Layers that llamacpp puts on a GPU; 0 for none, -1 for all. Needs another "
+        "build of xllamacpp than the pinned one, which has no GPU support.",
+    )
+    tensor_parallel: int = Field(
+        1, ge=1, description="Number of GPUs over which vllm spreads the model."
+    )
+    timeout_seconds: float = Field(
+        600,
+        gt=0,
+        description="Maximum time for one answer, in seconds. A request is given up after the "
+        "second timeout.",
+    )
+
+    @field_validator("base_url")
+    @classmethod
+    def _check_base_url(cls, url: str | None) -> str | None:
+        try:
+            check_address(url, "base_url")
+        except UserError as error:
+            raise invalid(error.message, error.hint) from None
+        return url
+
+
+class Ledger(Section):
+    """`execution.ledger`: the store of all answers of models."""
+
+    path: str = Field("ledger", description="Directory of the ledger.")
+    mode: Literal["record", "replay"] = Field(
+        "record",
+        description="record asks for answers that are not in the ledger; replay asks nothing, and "
+        "a missing answer is an error.",
+    )
+
+
+class Price(Section):
+    """`execution.prices.*`: what one model costs."""
+
+    prompt_usd_per_million: float = Field(
+        0, ge=0, description="Dollars for a million prompt tokens."
+    )
+    completion_usd_per_million: float = Field(
+        0, ge=0, description="Dollars for a million completion tokens."
+    )
+
+
+class Budget(Section):
+    """`execution.budget`: the maximum that may be spent through this ledger, over all runs."""
+
+    usd: float | None = Field(
+        None,
+        ge=0,
+        description="Maximum in dollars; null for no limit. The run stops before the call that "
+        "could exceed it.",
+    )
+    tokens: int | None = Field(
+        None,
+        ge=0,
+        description="Maximum number of tokens, of prompts and completions, local models included; "
+        "null for no limit.",
+    )

@@ -1,0 +1,46 @@
+"""Config keys of dialogues: how they are written."""
+
+from pydantic import Field
+
+from aiev.core.settings import Section
+
+
+class Sampling(Section):
+    """`dialogues.sampling`: how the model is sampled in its two roles."""
+
+    questioner_temperature: float = Field(
+        0.7, ge=0, description="Sampling temperature of the Questioner."
+    )
+    programmer_temperature: float = Field(
+        0.5, ge=0, description="Sampling temperature of the Programmer."
+    )
+    top_p: float = Field(0.95, gt=0, le=1, description="Nucleus sampling (top-p) of both roles.")
+    problem_tokens: int = Field(
+        512, ge=1, description="Maximum length of a problem description, in tokens."
+    )
+    solution_tokens: int = Field(
+        2048,
+        ge=1,
+        description="Maximum length of a solution with its tests, and of a revision, in tokens.",
+    )
+    description_tokens: int = Field(
+        256, ge=1, description="Maximum length of the description of an error, in tokens."
+    )
+
+
+class DialogueSettings(Section):
+    """`dialogues`."""
+
+    feedback_rounds: int = Field(
+        7, ge=0, description="Maximum number of feedback rounds after the first solution (paper 7)."
+    )
+    answers: int = Field(
+        3,
+        ge=1,
+        description="Maximum number of answers sampled for a turn until one holds a program with "
+        "tests.",
+    )
+    shown_characters: int = Field(
+        800, ge=100, description="Maximum number of characters of a run's output in a message."
+    )
+    sampling: Sampling = Field(Sampling(), description="How the model is sampled in its two roles.")

@@ -1,0 +1,74 @@
+"""Config keys of training."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from aiev.core.settings import Section
+
+Scheduler = Literal[
+    "linear",
+    "cosine",
+    "cosine_with_restarts",
+    "polynomial",
+    "constant",
+    "constant_with_warmup",
+    "inverse_sqrt",
+]
+
+
+class TrainingSettings(Section):
+    """`training`."""
+
+    deepspeed: str = Field(
+        "config/deepspeed/zero2.json",
+        description='DeepSpeed configuration; its "auto" values are filled from the keys here.',
+    )
+    seed: int = Field(
+        1, ge=0, description="Seed of all randomness in training, new embedding rows included."
+    )
+    epochs: float = Field(2, gt=0, description="Number of passes over the data.")
+    learning_rate: float = Field(
+        5e-5,
+        gt=0,
+        description="Peak learning rate. The paper gives none; 5e-5 is Magicoder's.",
+    )
+    scheduler: Scheduler = Field(
+        "linear", description="Learning-rate schedule, by its name in transformers."
+    )
+    warmup_ratio: float = Field(
+        0.05, ge=0, lt=1, description="Share of the steps in which the learning rate rises."
+    )
+    weight_decay: float = Field(0.0, ge=0, description="Weight decay of AdamW.")
+    micro_batch: int = Field(
+        1, ge=1, description="Dialogues in one forward pass on one accelerator."
+    )
+    global_batch: int = Field(
+        4,
+        ge=1,
+        description="Dialogues in one optimiser step; a multiple of micro_batch x accelerators.",
+    )
+    max_tokens: int = Field(
+        4096,
+        ge=16,
+        description="Maximum length of a dialogue, in tokens; a longer one is dropped and counted, "
+        "never cut.",
+    )
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32", description="Number format of the computation."
+    )
+    activation_checkpointing: bool = Field(
+        False, description="Recompute activations in the backward pass, to save memory."
+    )
+    checkpoint_steps: int = Field(
+        0, ge=0, description="Steps between checkpoints, to resume after a crash; 0 for none."
+    )
+    accelerator: Literal["cpu", "cuda"] = Field(
+        "cpu", description="What DeepSpeed trains on, by DeepSpeed's name."
+    )
+    accelerators: int = Field(1, ge=1, description="Number of accelerators.")
+    threads: int = Field(
+        2,
+        ge=1,
+        description="CPU threads of each process. Sums depend on it, and so does the checkpoint.",
+    )
