@@ -1,8 +1,8 @@
 """Tagged training data (METHOD 3): when to run code, what to run, and where its result stands.
 
 Everything that decides what a tagged dialogue looks like is in this module: the four tokens, the
-phrases, the layout. `encoding` takes the tokens from here, and so must every place that serves a
-tuned model.
+phrases, the layout. `training.encoding` takes the tokens from here, and so must every place that
+serves a tuned model.
 """
 
 from collections import Counter
@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, TypedDict
 
 from aiev.core.hashing import of_text
+from aiev.dataset.plain_answer import plain_answer
 from aiev.languages.markdown import SHELLS, fenced, unix
 from aiev.languages.python.blocks import program_of, python_blocks
 
@@ -62,7 +63,7 @@ def tag_dialogues(
     """Verified dialogues as training conversations, in the order given, and a report.
 
     untagged_share: share, 0 to 1, that is kept without request and tags, by hash of the id.
-    result_chars: a longer result is cut in its middle, as an interpreter would do it.
+    result_chars: maximum length of a result; a longer one is cut in its middle.
     Report: {"dialogues", "tagged", "untagged", "dropped": {reason: count}}.
     """
     rows: list[TaggedDialogue] = []
@@ -89,12 +90,12 @@ def tag_dialogue(
         raise Dropped("not-verified")
     messages = dialogue["messages"]
     _check_order(messages)
-    # A token that a model or a program wrote would move the border between what is learnt and
-    # what is not. Taking it out would change code that was verified as it stands: so drop.
+    # A token that a model or a program wrote would move the border between what is in the loss and
+    # what is not. Removing it would change code that was verified as it stands: so drop.
     if any(token in message["content"] for message in messages for token in TOKENS):
         raise Dropped("token-in-text")
     plain = is_untagged(dialogue["id"], untagged_share)
-    turns = _plain(messages) if plain else _tagged(dialogue["id"], messages, result_chars)
+    turns = _plain(dialogue) if plain else _tagged(dialogue["id"], messages, result_chars)
     return {"id": dialogue["id"], "tagged": not plain, "messages": turns}
 
 
@@ -103,13 +104,13 @@ def is_untagged(id: str, share: float) -> bool:
     return _hash("untagged", id) / 2**64 < share
 
 
-def _plain(messages: Sequence[Mapping[str, str]]) -> list[TaggedMessage]:
-    """The problem and the final answer: no request, no tags, no results."""
-    final = messages[-2]["content"]
-    _split_code(final)
+def _plain(dialogue: Mapping[str, Any]) -> list[TaggedMessage]:
+    """The problem and a clean answer: no request, no tests, no tags, no results."""
+    messages = dialogue["messages"]
+    _split_code(messages[-2]["content"])  # drops what would be dropped with tags
     return [
         {"role": "user", "content": messages[0]["content"].strip()},
-        {"role": "assistant", "content": final.strip()},
+        {"role": "assistant", "content": plain_answer(dialogue)},
     ]
 
 

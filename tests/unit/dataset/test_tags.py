@@ -17,6 +17,7 @@ from aiev.dataset.tags import (
 from aiev.languages.interpreter import script_of
 
 CODE = "def one():\n    return 1\n\nassert one() == 1"
+SOLUTION = "def one():\n    return 1\n"
 FENCED = f"```python\n{CODE}\n```"
 
 
@@ -36,7 +37,7 @@ def dialogue(rounds=0, **changes):
             message("assistant", "revision", f"Changed {number}.\n\n{FENCED}"),
         ]
     messages.append(message("interpreter", "stdout", "fine\n"))
-    record = {"id": "d1", "verdict": "verified", "messages": messages}
+    record = {"id": "d1", "verdict": "verified", "messages": messages, "solution": SOLUTION}
     return record | changes
 
 
@@ -101,13 +102,50 @@ def test_nothing_is_tagged_as_run_that_was_not(pieces):
     assert program == script_of(answer).code
 
 
-def test_an_untagged_dialogue_is_the_problem_and_the_final_answer():
-    row = tag_dialogue(dialogue(rounds=2), 1, 100)
+CLEAN = f"```python\n{SOLUTION}```"
+
+
+def answer_of(record):
+    row = tag_dialogue(record, 1, 100)
     assert not row["tagged"]
-    assert row["messages"] == [
-        {"role": "user", "content": "Write one()."},
-        {"role": "assistant", "content": f"Changed 1.\n\n{FENCED}"},
-    ]
+    user, assistant = row["messages"]
+    assert user == {"role": "user", "content": "Write one()."}
+    return assistant["content"]
+
+
+@pytest.mark.parametrize("rounds", [0, 2])
+def test_an_untagged_dialogue_is_the_problem_and_a_clean_answer(rounds):
+    """The revisions changed the tests alone, so that the first answer's words still fit."""
+    assert answer_of(dialogue(rounds)) == f"Here it is.\n\n{CLEAN}\n\nIt returns {{1}}."
+
+
+def test_words_about_another_solution_or_about_an_error_are_not_in_a_clean_answer():
+    record = dialogue(rounds=1, solution=SOLUTION.replace("1", "0 + 1"))
+    assert answer_of(record) == CLEAN.replace("1", "0 + 1")
+
+
+def test_words_about_tests_are_not_in_a_clean_answer():
+    record = dialogue()
+    words = "Here is `one`.\n\nI also wrote **tests** for it.\n\nIt is short.\n\n"
+    record["messages"][1]["content"] = f"{words}{FENCED}\n\nAll assertions hold.\n\nBye."
+    assert answer_of(record) == f"Here is `one`.\n\nIt is short.\n\n{CLEAN}\n\nBye."
+
+
+def test_prints_at_the_top_level_are_not_in_a_clean_answer():
+    code = "def show(x):\n    print(x)\n\nprint(\n    1,\n)\ny = 2; print(y)\n# why\nz = 3\n"
+    clean = "def show(x):\n    print(x)\n\ny = 2; print(y)\n# why\nz = 3\n"
+    assert answer_of(dialogue(solution=code)) == f"```python\n{clean}```"
+
+
+def test_a_package_that_is_needed_stays_in_a_clean_answer():
+    record = dialogue()
+    record["messages"][1]["content"] = f"First:\n\n{INSTALL}\n\nThen:\n\n{FENCED}"
+    assert answer_of(record) == f"First:\n\n{INSTALL}\n\nThen:\n\n{CLEAN}"
+
+
+def test_a_fence_in_the_code_does_not_end_a_clean_answer():
+    code = 'def doc():\n    return """\n```\n"""\n'
+    assert answer_of(dialogue(solution=code)) == f"````python\n{code}````"
 
 
 def test_the_untagged_share_is_stable_and_about_as_asked():
