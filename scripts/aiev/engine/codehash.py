@@ -98,10 +98,10 @@ def code_parts(script: Path, modules: Iterable[str] = ()) -> dict[str, str]:
 @cache
 def _module(source: bytes) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
     """Parts of one module with their digests, and the names of what it may load."""
-    tree = ast.parse(source)
+    tree = _meaning_only(ast.parse(source))
     names = tuple(dict.fromkeys(names_in(tree)))
     parts: dict[str, list[str]] = {}
-    rest = ast.dump(_take_apart(_meaning_only(tree), "", parts))
+    rest = ast.dump(_take_apart(tree, "", parts))
     found = [("(module)", of_text(rest))]
     return tuple(found + [(name, of_json(dumps)) for name, dumps in parts.items()]), names
 
@@ -164,15 +164,24 @@ def _data_of(package: Path) -> Iterator[Path]:
 
 
 def _meaning_only(tree: ast.Module) -> ast.Module:
-    """Remove docstrings, and sort each run of neighbouring imports."""
+    """Remove docstrings and what only type checkers run; sort each run of neighbouring imports."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | _FUNCTION) and ast.get_docstring(node):
             node.body = node.body[1:]
         for field in ("body", "orelse", "finalbody"):
             block = getattr(node, field, None)
             if isinstance(block, list):
-                setattr(node, field, _sort_imports(block))
+                setattr(node, field, _sort_imports([n for n in block if not _is_for_checkers(n)]))
     return tree
+
+
+def _is_for_checkers(node: ast.AST) -> bool:
+    """Whether a statement is `if TYPE_CHECKING:` without an else."""
+    return (
+        isinstance(node, ast.If)
+        and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING")
+        and not node.orelse
+    )
 
 
 def _sort_imports(block: list[ast.AST]) -> list[ast.AST]:

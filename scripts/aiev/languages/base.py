@@ -7,11 +7,13 @@ A language is a package of aiev.languages with a module `language` that defines 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from aiev.core.registry import Registry
 from aiev.languages.markdown import Block
-from aiev.sandbox.api import Limits, Request
+
+if TYPE_CHECKING:  # what reads programs and runs none is not stale when the sandbox changes
+    from aiev.sandbox.api import Limits, Request
 
 LANGUAGES = Registry("language", "aiev.languages", "Language", module="language")
 
@@ -79,8 +81,8 @@ class Language(Protocol):
         SyntaxError."""
 
     def request(
-        self, script: Script, limits: Limits, mounts: Mapping[str, Path], hash_seed: int
-    ) -> Request:
+        self, script: Script, limits: "Limits", mounts: Mapping[str, Path], hash_seed: int
+    ) -> "Request":
         """The sandbox's request that runs `script.code`."""
 
     def normal_form(self, code: str) -> str:

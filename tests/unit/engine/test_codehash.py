@@ -231,6 +231,15 @@ def test_two_modules_that_differ_in_a_constant_have_two_digests(one, other):
     assert (digests[0] == digests[1]) == (written(one) == written(other))
 
 
+def test_what_only_a_type_checker_runs_does_not_count(tree):
+    before = digest(tree)
+    block = "if TYPE_CHECKING:\n    from lib import unrelated\n\n\n"
+    edit(tree, "lib/plain.py", "def add", f"{block}def add")
+    assert digest(tree) == before
+    edit(tree, "lib/plain.py", "if TYPE_CHECKING:", "if not TYPE_CHECKING:")
+    assert digest(tree) != before
+
+
 def test_circular_imports_end(tree):
     edit(tree, "lib/shared.py", "common = 1", "from lib.deep import sibling\ncommon = 1")
     assert digest(tree) == digest(tree)
