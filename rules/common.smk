@@ -20,10 +20,12 @@ from aiev.core.hashing import of_directory, of_json
 from aiev.engine import run_record
 from aiev.engine.codehash import PINNED, code_digest
 from aiev.engine.environment import environment
+from aiev.engine.events import EVENTS, Reporter
 from aiev.engine.run_lock import guard_directory, noted_exit, only_looks
 from aiev.engine.tampering import distrust_times, restore_changed
 from snakemake.cli import parse_args
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 
 SOURCES = Path(workflow.basedir)
 SCRIPTS = SOURCES / "scripts"
@@ -51,6 +53,10 @@ def asked_to_look():
 
 LOOKS = workflow.is_main_process and asked_to_look()
 RUNS = workflow.is_main_process and not LOOKS
+
+if workflow.is_main_process:
+    # Jobs may run workflows of their own: those have other events.
+    logger.addFilter(Reporter(logger, os.environ.pop(EVENTS, None)))
 
 with clear_errors():
     # A job that waited in a queue goes on with the config that its run began with.

@@ -4,7 +4,6 @@ A job has run when its main has. One that Snakemake starts and that takes its ou
 action store has come back; a cell of the table counts the first, and "r" stands for the second.
 """
 
-import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from tiny import answers
 
 from aiev.core.files import read_json
 from aiev.core.hashing import of_path
+from aiev.engine.events import EVENTS, Job, jobs_in, read_events
 
 RULES = {
     "fet": "fetch_resource",
@@ -43,9 +43,6 @@ RULES = {
 }
 BACK = "r"
 """Cell of a rule whose outputs have to come back: from the store, or by running where none is."""
-
-_JOB = re.compile(r"^(?:local)?rule (\w+):\n((?:    .*\n)+)", re.MULTILINE)
-_FIELD = re.compile(r"^    (\w+): (.*)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -141,33 +138,36 @@ def run_row(name: str, base: Project, root: Path, endpoint: Scripted) -> Seen:
     project = base.copy_to(root)
     CHANGES[name](project)
     key = f"{KEY} of row {list(CHANGES).index(name)}"
-    code, said = project.run("all", seconds=600, OPENAI_API_KEY=key)
+    events = root.with_suffix(".jsonl")
+    run = {"OPENAI_API_KEY": key, EVENTS: str(events)}
+    code, said = project.run("all", seconds=600, **run)
+    started = jobs_in(read_events(events), "job_info")
     asked = endpoint.credentials[f"Bearer {key}"]
-    found = Seen(code, said, *jobs(project, said), asked, artifacts(project), listed(project))
+    found = Seen(
+        code, said, *cells_of(project, started), asked, artifacts(project), listed(project)
+    )
     shutil.rmtree(root)
     return found
 
 
-def jobs(project: Project, said: str) -> tuple[dict[str, str], dict[str, str]]:
+def cells_of(project: Project, jobs: list[Job]) -> tuple[dict[str, str], dict[str, str]]:
     """Cells of the jobs that ran and of those that came back: Snakemake says which it started, and
     their logs whether they ran."""
     short = {rule: name for name, rule in RULES.items()}
     ran: dict[str, str] = {}
     back: dict[str, str] = {}
-    for rule, block in _JOB.findall(said):
-        if rule not in short:
+    for job in jobs:
+        if job.rule not in short:
             continue
-        fields = dict(_FIELD.findall(block))
-        log = (project.root / fields["log"]).read_text("utf-8")
-        cells = back if "restored from action" in log else ran
-        cells[short[rule]] = "".join(sorted({*cells.get(short[rule], ""), *letter(fields)}))
+        log = (project.root / job.event["log"][0]).read_text("utf-8")
+        cells, name = back if "restored from action" in log else ran, short[job.rule]
+        cells[name] = "".join(sorted({*cells.get(name, ""), letter(job.wildcards())}))
     return ran, back
 
 
-def letter(fields: Mapping[str, str]) -> str:
+def letter(found: Mapping[str, str]) -> str:
     """Which of its rule's jobs: last digit of the shard, the round, or the model's initial. Of data
     up to a round and of all rounds, which are the same at the end, whoever comes first runs."""
-    found = dict(re.findall(r"(\w+)=([^,]+)", fields.get("wildcards", "")))
     if "resource" in found:
         return found["resource"].removeprefix("tiny-")[0]
     if "model" in found:

@@ -18,13 +18,13 @@ def plan(config: ConfigOption = DEFAULT_CONFIG) -> None:
     """
     check_checkout(config)
     from aiev.config.load import read_config
-    from aiev.engine.events import dry_run, jobs
+    from aiev.engine.events import dry_run
     from aiev.reporting.plan import screen
 
     read = read_config(config)
-    code, output = dry_run(str(config))
-    planned = jobs(code, output)
-    for line in output.splitlines():
+    done = dry_run(str(config))
+    planned = done.jobs()
+    for line in done.output.splitlines():
         if line.endswith(CHANGED):
             print(line)
     spending = spending_of(read)

@@ -1,6 +1,7 @@
 """Progress and logs: a bar on a terminal, plain lines in a log file."""
 
 import logging
+import re
 import sys
 import time
 from pathlib import Path
@@ -8,6 +9,9 @@ from pathlib import Path
 from tqdm import tqdm
 
 log = logging.getLogger("aiev")
+LINE = "%(asctime)s %(levelname).1s %(message)s"
+_RECORD = re.compile(r"^\d{4}-\d\d-\d\d [\d:,]+ ([DIWEC]) ", re.MULTILINE)
+"""Start of a record in a log file; a message may have many lines."""
 
 
 def start_log(path: Path | None) -> None:
@@ -19,12 +23,24 @@ def start_log(path: Path | None) -> None:
     if path:
         path.parent.mkdir(parents=True, exist_ok=True)
         file = logging.FileHandler(path, mode="w", encoding="utf-8")
-        file.setFormatter(logging.Formatter("%(asctime)s %(levelname).1s %(message)s"))
+        file.setFormatter(logging.Formatter(LINE))
         log.addHandler(file)
     terminal = logging.StreamHandler(sys.stderr)
     terminal.setLevel(logging.WARNING if path else logging.INFO)
     terminal.setFormatter(logging.Formatter("%(message)s"))
     log.addHandler(terminal)
+
+
+def last_error(path: Path) -> str:
+    """The last error in a log that `start_log` began, with its lines; "" where there is none."""
+    text = path.read_text("utf-8", "replace") if path.is_file() else ""
+    found = list(_RECORD.finditer(text))
+    errors = [n for n, record in enumerate(found) if record[1] == "E"]
+    if not errors:
+        return ""
+    last = errors[-1]
+    end = found[last + 1].start() if last + 1 < len(found) else len(text)
+    return text[found[last].end() : end].strip()
 
 
 class Progress:

@@ -1,45 +1,125 @@
-"""Jobs that the workflow would start, as its dry run lists them."""
+"""What Snakemake reports, as records instead of text: jobs that it would start, jobs that failed.
 
-import re
+The workflow attaches these to Snakemake's own logger (rules/common.smk). A logger plugin could do
+the same, but Snakemake finds one only if it is installed as a package of its own name, and then
+only where the command line or a profile asks for it. Events and their fields are those of
+snakemake_interface_logger_plugins, which is what a plugin would see.
+"""
+
+import json
+import logging
+import os
 import subprocess
 import sys
+import tempfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from aiev.core.errors import UserError
+from aiev.core.log import last_error
 
-_JOB = re.compile(
-    r"^(?:local)?rule (\w+):\n((?:    .*\n)+)(?:Shell command: (.*)\n)?", re.MULTILINE
-)
-_FIELD = re.compile(r"^    (\w+): (.*)$", re.MULTILINE)
+EVENTS = "AIEV_EVENTS"
+"""Environment variable that names the file which is to hold a workflow's events, one a line."""
+
+FIELDS = ("rule_name", "output", "log", "wildcards", "reason", "shellcmd", "exception")
+
+
+class Reporter(logging.Filter):
+    """Writes Snakemake's events to a file, and puts a short message in place of Snakemake's own
+    about a job that failed, which shows the whole command with every parameter.
+
+    logger: Snakemake's, which has this filter. events: the file, as JSON Lines; None for none.
+    """
+
+    def __init__(self, logger: logging.Logger, events: str | None = None):
+        super().__init__()
+        self._logger, self._events = logger, events
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        event = str(getattr(record, "event", ""))
+        if event and self._events:
+            self._write(event, record)
+        if event == "job_error":
+            self._logger.error(failure(vars(record)))
+        elif event == "group_error":
+            for job in record.job_error_info:
+                self._logger.error(failure(job))
+        # What follows is a job's command that ended with an error, and the job's error is shown.
+        repeats = event == "error" and record.exception == "RuleException"
+        repeats = repeats and "CalledProcessError" in record.getMessage()
+        return not (repeats or event in ("job_error", "group_error"))
+
+    def _write(self, event: str, record: logging.LogRecord) -> None:
+        found = {name: getattr(record, name) for name in FIELDS if hasattr(record, name)}
+        resources = getattr(record, "resources", None)
+        if resources is not None:
+            found["resources"] = {n: str(value) for n, value in resources.items()}
+        with open(self._events, "a", encoding="utf-8") as file:
+            file.write(json.dumps({"event": event, **found}, default=str) + "\n")
+
+
+def failure(job: Mapping[str, Any]) -> str:
+    """The message about a job that failed: its error if no screen has shown it, its log, a hint.
+
+    job: fields of Snakemake's JOB_ERROR event.
+    """
+    lines = [f"{job['rule_name']} failed: {', '.join(job['output'][:3])}"]
+    if "external_jobid" in job.get("aux", {}):  # it ran on another host
+        lines[:0] = [last_error(Path(job["log"][0])) if job["log"] else ""]
+        lines[0] = lines[0] or ("no error in its log: it was killed, or ran out of memory or time")
+    lines += [f"  log: {', '.join(job['log'])}"] if job["log"] else []
+    hint = "fix what its error says, then run the same command again; what is finished stays"
+    return "\n".join([*lines, f"  hint: {hint}"])
 
 
 class Job(NamedTuple):
-    """fields: what Snakemake says of it; command: "" unless the dry run was to print it."""
+    """A job that the workflow would start, or that failed; event: what Snakemake says of it."""
 
     rule: str
-    fields: dict[str, str]
-    command: str
+    event: Mapping[str, Any]
 
     def outputs(self) -> list[str]:
-        return self.fields["output"].split(", ") if "output" in self.fields else []
+        return self.event["output"]
 
     def wildcards(self) -> dict[str, str]:
-        found = self.fields.get("wildcards", "")
-        return dict(pair.split("=", 1) for pair in found.split(", ") if pair)
+        return self.event["wildcards"] or {}
 
 
-def dry_run(config: str, *options: str) -> tuple[int, str]:
-    """Exit code of a dry run, and all that was said."""
+class DryRun(NamedTuple):
+    """How a dry run ended: exit code, all that was printed, Snakemake's events."""
+
+    code: int
+    output: str
+    events: list[dict[str, Any]]
+
+    def jobs(self) -> list[Job]:
+        """Jobs that would start. Raises UserError with the end of the output if it failed."""
+        if self.code:
+            end = "\n".join(self.output.splitlines()[-8:])
+            raise UserError(f"the workflow cannot be planned:\n{end}")
+        return jobs_in(self.events, "job_info")
+
+    def failed_with(self, exception: str) -> bool:
+        return any(event.get("exception") == exception for event in self.events)
+
+
+def dry_run(config: str, *options: str) -> DryRun:
+    """Ask Snakemake what a run with `config` would do."""
     snakemake = str(Path(sys.executable).parent / "snakemake")
     command = [snakemake, "--configfile", config, "--dry-run", "--nocolor", *options]
-    done = subprocess.run(command, capture_output=True, text=True)
-    return done.returncode, done.stdout + done.stderr
+    with tempfile.NamedTemporaryFile(suffix=".jsonl") as file:
+        environment = {**os.environ, EVENTS: file.name}
+        done = subprocess.run(command, capture_output=True, text=True, env=environment)
+        return DryRun(done.returncode, done.stdout + done.stderr, read_events(Path(file.name)))
 
 
-def jobs(code: int, said: str) -> list[Job]:
-    """Of a dry run that ended so. Raises UserError with what was said last, if it failed."""
-    if code:
-        raise UserError("the workflow cannot be planned:\n" + "\n".join(said.splitlines()[-8:]))
-    found = _JOB.findall(said)
-    return [Job(rule, dict(_FIELD.findall(block)), shell) for rule, block, shell in found]
+def read_events(path: Path) -> list[dict[str, Any]]:
+    """Events of a workflow; [] where it did not come to write any."""
+    lines = path.read_text("utf-8").splitlines() if path.exists() else []
+    return [json.loads(line) for line in lines]
+
+
+def jobs_in(events: list[dict[str, Any]], kind: str) -> list[Job]:
+    """Jobs among the events of a kind: "job_info" when one starts, "job_error" when it failed."""
+    return [Job(event["rule_name"], event) for event in events if event["event"] == kind]

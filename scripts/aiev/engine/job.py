@@ -18,7 +18,7 @@ from aiev.core.hashing import of_json, of_path
 from aiev.core.log import log, start_log
 from aiev.core.process import follow_workflow, raise_on_terminate
 from aiev.engine.action import Action, key_of
-from aiev.engine.codehash import PINNED, code_digest
+from aiev.engine.codehash import PINNED, code_digest, code_parts
 from aiev.engine.environment import environment
 from aiev.engine.run_lock import note_exit, only_writer
 from aiev.engine.run_record import Record, check_unchanged, code_key, own_run
@@ -105,7 +105,8 @@ def run_job(
     try:
         action = _action(script, arguments, tuple(inputs), tuple(outputs), narrow)
         if arguments.describe:
-            print(json.dumps(_describe(action, stored)))
+            parts = {} if arguments.pinned else code_parts(script, arguments.modules)
+            print(json.dumps({**_describe(action, stored), "parts": parts}))
         else:
             if run := own_run():
                 _check_sources(run, action, arguments.modules)

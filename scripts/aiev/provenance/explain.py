@@ -12,7 +12,7 @@ from typing import Any
 from aiev.core.errors import UserError
 from aiev.core.files import read_json
 from aiev.core.hashing import of_path
-from aiev.engine.events import Job, dry_run, jobs
+from aiev.engine.events import Job, dry_run
 from aiev.engine.store import STORE, open_store
 from aiev.provenance.diff import differences
 from aiev.provenance.manifest import inputs_of
@@ -28,8 +28,8 @@ def explain(file: Path, config: str) -> Iterator[str]:
     """
     # As rules name it: relative to here, and without "..".
     file = Path(os.path.relpath(file))
-    forced = _plan(file, config, "--printshellcmds", "--force")
-    command = next((job.command for job in forced if str(file) in job.outputs()), None)
+    forced = _plan(file, config, "--force")
+    command = next((job.event["shellcmd"] for job in forced if str(file) in job.outputs()), None)
     if command is None:
         # Snakemake also takes the name of a rule, a log or a benchmark for a target.
         raise _not_made(file)
@@ -43,10 +43,10 @@ def explain(file: Path, config: str) -> Iterator[str]:
 
 def _plan(file: Path, config: str, *options: str) -> list[Job]:
     """Jobs of a dry run for `file`."""
-    code, said = dry_run(config, *options, str(file))
-    if code and "MissingRuleException" in said:
+    done = dry_run(config, *options, str(file))
+    if done.failed_with("MissingRuleException"):
         raise _not_made(file)
-    return jobs(code, said)
+    return done.jobs()
 
 
 def _not_made(file: Path) -> UserError:
@@ -70,7 +70,7 @@ def _describe(command: str) -> tuple[dict[str, Any] | None, str]:
     if done.returncode:
         return None, " ".join(done.stderr.split())
     found = json.loads(done.stdout)
-    return {**found, "inputs": inputs_of(found), "parts": _parts(found["code"])}, ""
+    return {**found, "inputs": inputs_of(found)}, ""
 
 
 def _parts(code: str) -> dict[str, str] | None:
@@ -129,5 +129,5 @@ def _workflow(stale: list[Job]) -> Iterator[str]:
     yield f"a run would start {len(stale)} jobs for it:"
     for job in stale:
         # Which parameters changed is said above, by name.
-        reason = job.fields.get("reason", "").partition(": Union of")[0]
+        reason = job.event["reason"].partition(": Union of")[0]
         yield f"  {job.rule} ({', '.join(job.outputs())}): {reason}"

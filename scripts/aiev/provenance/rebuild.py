@@ -5,7 +5,6 @@ action store, the manifest's config, and the ledger in replay mode, where nothin
 """
 
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -23,14 +22,13 @@ from aiev.core.files import write_json
 from aiev.core.hashing import of_path
 from aiev.core.log import Progress
 from aiev.core.process import die_with_parent
+from aiev.engine.events import EVENTS, jobs_in, read_events
 from aiev.engine.store import SHARED, STORE, Store
 from aiev.provenance.diff import differences
 from aiev.provenance.manifest import inputs_of, sources
 
 CODE = ("Snakefile", "rules", "scripts", "config", "profiles", "envs")
 TRAINING = "train_model"
-FAILED_JOB = re.compile(r"^Error in rule (\S+):\n(?:    .*\n)*?    log: (\S+)", re.MULTILINE)
-"""How Snakemake tells of a job that failed: its rule, its log file."""
 SHOWN = 25
 """Last lines that are shown of the log of a job that failed."""
 LONGEST = 200
@@ -86,6 +84,7 @@ class Rebuild:
         self.artifacts: dict[str, Any] = manifest["artifacts"]
         self.store = Store(place / ".aiev")
         self.said = place / "snakemake.log"
+        self.events = place / "events.jsonl"
 
     def prepare(self, checkout: Path, ledger: Path) -> None:
         """Fill the directory: code copied, inputs that no rule makes linked, answers linked.
@@ -116,6 +115,7 @@ class Rebuild:
         command += ["--cores", str(cores), "--nocolor"]
         # An empty store of its own: nothing that was made before may come back.
         kept = {k: v for k, v in os.environ.items() if k != SHARED}
+        kept[EVENTS] = str(self.events.absolute())
         with open(self.said, "ab") as said:
             process = subprocess.Popen(
                 command,
@@ -135,13 +135,12 @@ class Rebuild:
 
     def failures(self) -> list[str]:
         """What the jobs that failed said last; without one, what Snakemake said last."""
-        said = self.said.read_text("utf-8", "replace")
         lines = []
-        for rule, path in FAILED_JOB.findall(said):
-            own = self.place / path
-            lines += [f"{rule} failed:"]
-            lines += own.read_text("utf-8", "replace").splitlines()[-SHOWN:] if own.exists() else []
-        return lines or said.splitlines()[-SHOWN:]
+        for job in jobs_in(read_events(self.events), "job_error"):
+            log = self.place / job.event["log"][0]
+            lines += [f"{job.rule} failed:"]
+            lines += log.read_text("utf-8", "replace").splitlines()[-SHOWN:] if log.exists() else []
+        return lines or self.said.read_text("utf-8", "replace").splitlines()[-SHOWN:]
 
     def _watch(self, process: subprocess.Popen) -> None:
         with Progress("rebuilt", len(self.artifacts), "file") as progress:
