@@ -78,13 +78,22 @@ if config["rounds"]["recorded"]:
             + "--seeds {input.seeds:q} --recorded {input.recorded:q} --dialogues {output:q}"
 
 
+# A student that goes on from the previous one must not meet its training dialogues in a duel.
+GOES_ON = config["rounds"]["train_from"] == "previous"
+
+
 rule close_round:
     input:
-        lambda w: expand(
+        dialogues=lambda w: expand(
             "results/{run}/rounds/{round}/dialogues/{shard}.jsonl",
             run=w.run,
             round=w.round,
             shard=shards_of(w.round),
+        ),
+        earlier=lambda w: expand(
+            "results/{run}/rounds/{round}/train.jsonl",
+            run=w.run,
+            round=range(int(w.round) if GOES_ON else 0),
         ),
     output:
         train="results/{run}/rounds/{round}/train.jsonl",
@@ -95,12 +104,16 @@ rule close_round:
     benchmark:
         "benchmarks/{run}/rounds/{round}/close.tsv"
     params:
-        settings=hashed_config("rounds.split", "rounds.minimum_yield"),
+        settings=hashed_config(
+            "rounds.split",
+            "rounds.minimum_yield",
+            *["decontamination.threshold"] * GOES_ON,
+        ),
         code=code("close_round"),
     shell:
         main("close_round")
-        + "--dialogues {input:q} --train {output.train:q} --test {output.test:q}"
-        + " --report {output.report:q}"
+        + "--dialogues {input.dialogues:q} --earlier {input.earlier:q}"
+        + " --train {output.train:q} --test {output.test:q} --report {output.report:q}"
 
 
 rule train_student:

@@ -2,6 +2,7 @@
 
 from aiev.core.files import read_jsonl, write_json, write_jsonl
 from aiev.engine.job import Job, run_job
+from aiev.rounds.seen import without_seen
 from aiev.rounds.splits import split_round
 
 
@@ -9,10 +10,13 @@ def main(job: Job) -> None:
     dialogues = [d for path in job.inputs["dialogues"] for d in read_jsonl(path)]
     rounds = job.params["rounds"]
     split = split_round(dialogues, **rounds["split"], minimum_yield=rounds["minimum_yield"])
+    if job.inputs["earlier"]:
+        earlier = [d for path in job.inputs["earlier"] for d in read_jsonl(path)]
+        split = without_seen(split, earlier, job.params["decontamination"]["threshold"])
     write_jsonl(job.output("train"), split.train)
     write_jsonl(job.output("test"), split.test)
     write_json(job.output("report"), split.report)
 
 
 if __name__ == "__main__":
-    run_job(main, inputs=("dialogues",), outputs=("train", "test", "report"))
+    run_job(main, inputs=("dialogues", "earlier"), outputs=("train", "test", "report"))
