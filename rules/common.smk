@@ -75,46 +75,7 @@ with clear_errors():
 
 OPTIONS = "--log {log} --params {params.settings:q} "
 CODE = {}
-
-
-def code(script, *modules):
-    """Digest of the code of a rule's script.
-
-    modules: what a registry loads for it by name; see Registry.source.
-    """
-    key = run_record.code_key(script, modules)
-    if key not in CODE:
-        known = BEGUN.code.get(key) if BEGUN else None
-        digest_of = run_record.recorded_code if RUNS else code_digest
-        with clear_errors():
-            CODE[key] = known or digest_of(SCRIPTS / f"{script}.py", modules)
-    return CODE[key]
-
-
-def begin():
-    """Complete the rules, and write down what the run begins with.
-
-    Snakemake looks neither at what a rule's command does with files nor at the environment
-    (`code` is no trigger of ours: it would rerun on a comment). So both become parameters.
-    """
-    around = environment(SOURCES / "envs")
-    for each in workflow.rules:
-        if each.shellcmd:
-            # How main() starts it, which holds the place of this checkout, is left out.
-            wiring = each.shellcmd.partition(OPTIONS)[2].split()
-            pinned = each.params.get("code") == PINNED
-            each.set_params(made_by=of_json([wiring, "" if pinned else around]))
-    if RUNS:
-        with clear_errors():
-            begun = run_record.Record(
-                run=os.environ[run_record.RUN],
-                config=config,
-                rules=run_record.rules_digest(SOURCES),
-                environment=around,
-                code=CODE,
-                files=run_record.input_digests(SOURCES),
-            )
-            run_record.write_record(begun)
+COMMANDS = {}
 
 
 def main(script, *modules, execution=None, pinned=False):
@@ -129,7 +90,46 @@ def main(script, *modules, execution=None, pinned=False):
     words += ["--modules", *modules] if modules else []
     words += ["--pinned"] if pinned else []
     words += ["--execution", as_json(execution)] if execution else []
-    return shlex.join(words).replace("{", "{{").replace("}", "}}") + f" {OPTIONS}"
+    command = shlex.join(words).replace("{", "{{").replace("}", "}}") + " "
+    COMMANDS[command] = PINNED if pinned else code(script, modules)
+    return command + OPTIONS
+
+
+def code(script, modules):
+    """Digest of all project code that a script can run."""
+    key = run_record.code_key(script, modules)
+    if key not in CODE:
+        known = BEGUN.code.get(key) if BEGUN else None
+        digest_of = run_record.recorded_code if RUNS else code_digest
+        with clear_errors():
+            CODE[key] = known or digest_of(SCRIPTS / f"{script}.py", modules)
+    return CODE[key]
+
+
+def begin():
+    """Complete the rules' parameters, and write down what the run begins with.
+
+    Snakemake looks neither at the code behind a command, nor at what the command does with files,
+    nor at the environment. So all three become parameters.
+    """
+    around = environment(SOURCES / "envs")
+    for each in workflow.rules:
+        command, found, wiring = (each.shellcmd or "").partition(OPTIONS)
+        if found:
+            # The command's own start, which holds the path of this checkout, is left out.
+            made_by = [wiring.split(), "" if COMMANDS[command] == PINNED else around]
+            each.set_params(code=COMMANDS[command], made_by=of_json(made_by))
+    if RUNS:
+        with clear_errors():
+            begun = run_record.Record(
+                run=os.environ[run_record.RUN],
+                config=config,
+                rules=run_record.rules_digest(SOURCES),
+                environment=around,
+                code=CODE,
+                files=run_record.input_digests(SOURCES),
+            )
+            run_record.write_record(begun)
 
 
 onerror:

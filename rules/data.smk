@@ -22,7 +22,6 @@ rule gather_verified:
         "benchmarks/{run}/{data}/verified.tsv"
     params:
         settings=hashed_config(),
-        code=code("gather_verified"),
     shell:
         main("gather_verified") + "--rounds {input:q} --verified {output:q}"
 
@@ -45,7 +44,6 @@ rule decontaminate:
         "benchmarks/{run}/{data}/decontaminated.tsv"
     params:
         settings=hashed_config("decontamination"),
-        code=code("decontaminate"),
     shell:
         main("decontaminate")
         + "--dialogues {input.dialogues:q} --benchmarks {input.benchmarks:q}"
@@ -64,7 +62,6 @@ rule tag_dialogues:
         "benchmarks/{run}/{data}/tagged.tsv"
     params:
         settings=hashed_config("tags"),
-        code=code("tag_dialogues"),
     shell:
         main("tag_dialogues")
         + "--dialogues {input:q} --tagged {output.tagged:q} --report {output.report:q}"

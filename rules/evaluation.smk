@@ -37,7 +37,6 @@ rule prepare_benchmark:
             kind=benchmark(w)["kind"],
             **IMAGE,
         ),
-        code=code("prepare_benchmark", *BENCHMARK_CODE),
     shell:
         main("prepare_benchmark", *BENCHMARK_CODE, execution=execution_config())
         + "--source {input.source:q} --problems {output:q}"
@@ -54,7 +53,6 @@ rule choose_problems:
         "benchmarks/{run}/eval/{benchmark}.tsv"
     params:
         settings=lambda w: hashed_config(subset=benchmark(w)["subset"]),
-        code=code("choose_problems"),
     shell:
         main("choose_problems") + "--problems {input:q} --chosen {output:q}"
 
@@ -73,7 +71,6 @@ rule prove_benchmark:
         settings=lambda w: hashed_config(
             *("evaluation.scoring", *SANDBOX), benchmark=scored(w), **IMAGE
         ),
-        code=code("prove_benchmark", *BENCHMARK_CODE),
     shell:
         main("prove_benchmark", *BENCHMARK_CODE, execution=execution_config())
         + "--problems {input:q} --proof {output:q}"
@@ -96,7 +93,6 @@ rule generate_samples:
         gpu=lambda w: server_gpus(w.model),
     params:
         settings=lambda w: hashed_config("evaluation.max_tokens", model=asked(w.model)),
-        code=code("generate_samples", *BENCHMARK_CODE),
     shell:
         main("generate_samples", *BENCHMARK_CODE, execution=execution_config())
         + "--problems {input.problems:q} --weights {input.weights:q} --samples {output:q}"
@@ -122,7 +118,6 @@ rule score_samples:
             model=w.model,
             **IMAGE,
         ),
-        code=code("score_samples", *BENCHMARK_CODE),
     shell:
         main("score_samples", *BENCHMARK_CODE, execution=execution_config())
         + "--problems {input.problems:q} --proof {input.proof:q} --samples {input.samples:q}"

@@ -21,7 +21,6 @@ rule draw_rounds:
         "benchmarks/{run}/rounds.tsv"
     params:
         settings=hashed_config(),
-        code=code("draw_rounds"),
     shell:
         main("draw_rounds")
         + "--reports {input.reports:q} --duels {input.duels:q} --gates {input.gates:q}"
@@ -51,7 +50,6 @@ rule summarise:
         "benchmarks/{run}/summary.tsv"
     params:
         settings=hashed_config("models.teacher.name", "models.student.name"),
-        code=code("summarise"),
     shell:
         main("summarise")
         + "--scores {input.scores:q} --seeds {input.seeds:q} --rounds {input.rounds:q}"
@@ -113,7 +111,6 @@ rule write_manifest:
         "benchmarks/{run}/manifest.tsv"
     params:
         settings=everything_hashed(),
-        code=code("write_manifest"),
     shell:
         main("write_manifest")
         + "--artifacts {input:q}"

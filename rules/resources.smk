@@ -20,8 +20,6 @@ rule fetch_resource:
         "benchmarks/resources/{resource}/{file}.tsv"
     params:
         settings=lambda w: as_json({"declaration": RESOURCES[w.resource]}),
-        # The declared digest decides the bytes, whatever code fetches them.
-        code=PINNED,
     shell:
         main("fetch_resource", pinned=True) + "--resource {output:q}"
 
@@ -37,6 +35,5 @@ rule prepare_student:
         f"benchmarks/{BASE}.tsv"
     params:
         settings=hashed_config("models.student.dtype"),
-        code=code("prepare_student"),
     shell:
         main("prepare_student") + "--weights {input.weights:q} --student {output:q}"

@@ -49,7 +49,6 @@ rule write_dialogues:
             round=int(w.round),
             **IMAGE,
         ),
-        code=code("write_dialogues", RECIPE),
     shell:
         main("write_dialogues", RECIPE, execution=execution_config())
         + "--seeds {input.seeds:q} --weights {input.weights:q} --student {input.student:q}"
@@ -72,7 +71,6 @@ if config["rounds"]["recorded"]:
             "benchmarks/{run}/rounds/0/dialogues/{shard}.tsv"
         params:
             settings=hashed_config(),
-            code=code("take_dialogues"),
         shell:
             main("take_dialogues")
             + "--seeds {input.seeds:q} --recorded {input.recorded:q} --dialogues {output:q}"
@@ -109,7 +107,6 @@ rule close_round:
             "rounds.minimum_yield",
             *["decontamination.threshold"] * GOES_ON,
         ),
-        code=code("close_round"),
     shell:
         main("close_round")
         + "--dialogues {input.dialogues:q} --earlier {input.earlier:q}"
@@ -134,7 +131,6 @@ rule train_student:
         **accelerators(),
     params:
         settings=hashed_config("training"),
-        code=code("train_model"),
     shell:
         main("train_model")
         + "--student {input.student:q} --data {input.data:q} --deepspeed {input.deepspeed:q}"
@@ -165,7 +161,6 @@ rule run_duel:
             round=int(w.round),
             **IMAGE,
         ),
-        code=code("run_duel"),
     shell:
         main("run_duel", execution=execution_config())
         + "--test {input.test:q} --weights {input.weights:q} --student {input.student:q}"
@@ -185,7 +180,6 @@ rule decide_gate:
         "benchmarks/{run}/rounds/{round}/gate.tsv"
     params:
         settings=hashed_config("gate", "rounds.self_learning"),
-        code=code("decide_gate"),
     shell:
         main("decide_gate")
         + "--duel {input.duel:q} --before {input.before:q}"

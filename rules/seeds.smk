@@ -50,7 +50,6 @@ rule mine_seeds:
         settings=lambda w: hashed_config("seeds"),
         sources=seed_paths,
         watched=lambda w: fingerprint(own_seed_paths()),
-        code=code("mine_seeds", *SEED_KINDS),
     shell:
         main("mine_seeds", *SEED_KINDS)
         + "--sources {params.sources:q} --shards {output.shards:q} --report {output.report:q}"

@@ -25,7 +25,6 @@ rule train_model:
         **accelerators(),
     params:
         settings=hashed_config("training"),
-        code=code("train_model"),
     shell:
         main("train_model")
         + "--student {input.student:q} --data {input.data:q} --deepspeed {input.deepspeed:q}"
