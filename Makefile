@@ -62,6 +62,7 @@ check: .venv  ## format, lint, schema, code hashes, dry run of every shipped con
 	PYTHONPATH=scripts $(BIN)/lint-imports --no-cache >.dry-run.log 2>&1 || { tail -n 40 .dry-run.log; exit 1; }
 	@$(BIN)/python -m pytest --collect-only -qq >.dry-run.log 2>&1 || { tail -n 20 .dry-run.log; exit 1; }
 	$(BIN)/snakefmt --check --compact-diff Snakefile rules
+	$(AIEV) schema --check
 	$(AIEV) lint
 	@for config in $$($(AIEV) configs); do \
 	  echo "dry run: $$config"; \

@@ -169,3 +169,18 @@ def test_interrupting_a_run_ends_the_workflow_first(tmp_path):
     _, output = process.communicate(timeout=30)
     assert process.returncode == 130 and (tmp_path / "stopped").exists()
     assert "run the same command again to continue" in output
+
+
+def test_a_schema_that_is_not_up_to_date(tmp_path):
+    """Written, it is; edited by hand, it is not."""
+    (tmp_path / "Snakefile").touch()
+    (tmp_path / "config").mkdir()
+    schema = tmp_path / "config/schema.yaml"
+    assert "up to date" in aiev("schema", "--check", root=tmp_path).stderr
+    assert aiev("schema", "--write", root=tmp_path).stdout.endswith("schema.yaml: written\n")
+    assert schema.read_bytes() == (ROOT / "config/schema.yaml").read_bytes()
+    done = aiev("schema", "--check", root=tmp_path)
+    assert done.returncode == 0 and done.stdout.endswith("schema.yaml: up to date\n")
+    schema.write_text(schema.read_text() + "# edited\n")
+    done = aiev("schema", "--check", root=tmp_path)
+    assert done.returncode == 2 and "hint: run: aiev schema --write" in done.stderr
