@@ -102,10 +102,13 @@ def script(body: dict[str, Any]) -> str:
     return installing(answers(body), "once_a", "alpha")
 
 
-def prepared(root: Path, url: str, mirror: Path) -> Project:
+def prepared(root: Path, url: str, mirror: Path, trained: bool = True) -> Project:
     """A project whose run goes from seeds to scores. url: of the scripted endpoint; mirror: a
-    directory for the files that the run fetches."""
+    directory for the files that the run fetches; trained: whether DeepSpeed trains its student."""
     project = Project(root, url)
+    if not trained:
+        supervisor = project.root / "scripts/aiev/training/supervisor.py"
+        shutil.copyfile(Path(__file__).with_name("quick_training.py"), supervisor)
     project.make_whole(mirror)
     project.offer_package("alpha", mirror / "index")
     _name_another_box(project)

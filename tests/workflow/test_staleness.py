@@ -1,7 +1,7 @@
 """The staleness matrix: which jobs a change makes run, and how often models are asked.
 
-Each row is run for real on a copy of a finished tiny run: a scripted teacher, a student of 15 kB
-that is really trained, the real sandbox. Columns are rules, by the first letters of `RULES`; cells:
+Each row is run on a copy of a finished tiny run: the true DAG, a scripted teacher, the real sandbox,
+and a student of 15 kB whose training is stood in for (quick_training.py). Columns are rules, by the first letters of `RULES`; cells:
 
   .        must not run: nothing is started, or outputs of the same meaning come from the store
   x        must run
@@ -22,7 +22,7 @@ from matrix import artifacts, finished, line_of, prepared, rows_of, run_row, scr
 from project import ROOT
 from scripted import scripted_endpoint
 
-pytestmark = pytest.mark.workflow
+pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
 TABLE = """
                               fet stu see dia clo gat dec tag tra due gte mod ben cho pro sam sco dra sum man ask =
@@ -93,7 +93,9 @@ def seen(request, tmp_path_factory):
     wanted = [item.callspec.params["name"] for item in request.session.items if _is_row(item)]
     folder = tmp_path_factory.mktemp("staleness")
     with scripted_endpoint(script) as endpoint, ThreadPoolExecutor(2) as pool:
-        base = finished(prepared(folder / "base", endpoint.url, folder / "mirror"))
+        base = finished(
+            prepared(folder / "base", endpoint.url, folder / "mirror", trained=False)
+        )
         before = artifacts(base)
         runs = {
             name: pool.submit(run_row, name, base, folder / f"row-{number}", endpoint)
