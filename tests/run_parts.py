@@ -92,7 +92,7 @@ def _parse() -> argparse.Namespace:
 
 
 def _run(part: Part, more: list[str], show: bool = True) -> Result:
-    shared = ["-n", "2", "--dist", "loadgroup"] if part.parallel else []
+    shared = ["-n", "2", "--dist", "loadfile"] if part.parallel else []
     command = [sys.executable, "-m", "pytest", "-q", *shared, *part.options, *more]
     if show:
         print(f"\n== {part.name}", flush=True)

@@ -5,9 +5,10 @@ import pickle
 
 import pytest
 from filelock import FileLock
-from matrix import finished, prepared, script
+from matrix import finished, prepared
 from project import Project
 from scripted import scripted_endpoint
+from tiny import answers
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ def _finished(tmp_path_factory):
     with FileLock(shared / "finished.lock"):
         note = shared / "finished.pickle"
         if not note.exists():
-            with scripted_endpoint(script) as endpoint:
+            with scripted_endpoint(answers) as endpoint:
                 root = shared / "finished"
                 project = finished(prepared(root / "project", endpoint.url, root / "mirror"))
             note.write_bytes(pickle.dumps(project))

@@ -13,7 +13,7 @@ from scripted import CLOSE
 
 from aiev.core.process import identity
 
-pytestmark = pytest.mark.workflow
+pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
 
 def wait_for(condition, process=None, seconds=60) -> None:

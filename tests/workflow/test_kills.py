@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from matrix import artifacts, finished, listed, prepared
+from matrix import artifacts, listed, prepared
 from project import Project, end_group
 from scripted import scripted_endpoint
 from test_crashes import wait_for
@@ -62,16 +62,12 @@ def leftovers(root: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.nightly)])
-def test_kills_at_random_moments(kills, tmp_path):
+def test_kills_at_random_moments(kills, tmp_path, finished_copy):
     moments = random.Random(4)
     with scripted_endpoint(answers) as endpoint:
-        base, project = (
-            prepared(tmp_path / name, endpoint.url, tmp_path / "mirror")
-            for name in ("base", "project")
-        )
-        finished(base)
-        asked = set(endpoint.answered)
-        endpoint.forget()
+        base = finished_copy(tmp_path / "base")
+        project = prepared(tmp_path / "project", endpoint.url, tmp_path / "mirror")
+        asked = set(base.entries())
         killed = 0
         for _ in range(kills):
             killed += kill(project, moments.uniform(1, LONGEST), moments.random() < 0.5)

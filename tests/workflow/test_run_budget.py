@@ -10,7 +10,7 @@ from scripted import Raw, completion, dialogues
 
 from aiev.llm.budget import Spending
 
-pytestmark = pytest.mark.workflow
+pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
 PRICE = {"prompt_usd_per_million": 1000, "completion_usd_per_million": 1000}
 USAGE = {"prompt_tokens": 1000, "completion_tokens": 100}

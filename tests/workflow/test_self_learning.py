@@ -15,7 +15,7 @@ from aiev.core.files import read_json, read_jsonl
 from aiev.core.hashing import of_path
 from aiev.rounds.duel import NO_CODE, duel_prompt
 
-pytestmark = pytest.mark.workflow
+pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 RUN = "results/tiny"
 ROUNDS = f"{RUN}/rounds.json"
 DUEL = duel_prompt("@").partition("@")[0]

@@ -93,9 +93,7 @@ def seen(request, tmp_path_factory):
     wanted = [item.callspec.params["name"] for item in request.session.items if _is_row(item)]
     folder = tmp_path_factory.mktemp("staleness")
     with scripted_endpoint(script) as endpoint, ThreadPoolExecutor(2) as pool:
-        base = finished(
-            prepared(folder / "base", endpoint.url, folder / "mirror", trained=False)
-        )
+        base = finished(prepared(folder / "base", endpoint.url, folder / "mirror", trained=False))
         before = artifacts(base)
         runs = {
             name: pool.submit(run_row, name, base, folder / f"row-{number}", endpoint)

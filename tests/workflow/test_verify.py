@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from command import AIEV
-from matrix import finished, prepared
+from matrix import finished
 from project import ROOT, Project
 from scripted import scripted_endpoint
 from tiny import answers
@@ -17,6 +17,7 @@ from aiev.core.files import read_json, write_json
 from aiev.core.hashing import of_file
 from aiev.core.locks import hold
 
+pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 RUN = Path("results/tiny")
 
 
@@ -45,11 +46,10 @@ class Verified:
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
+def run(tmp_path_factory, finished_copy):
     with scripted_endpoint(answers) as endpoint:
-        root = tmp_path_factory.mktemp("verify")
-        project = finished(prepared(root / "project", endpoint.url, root / "mirror"))
-        yield Verified(project, endpoint)
+        place = tmp_path_factory.mktemp("verify") / "project"
+        yield Verified(finished_copy(place, endpoint.url), endpoint)
 
 
 @pytest.fixture
