@@ -105,9 +105,11 @@ class Project:
             start_new_session=True,
         )
 
-    def run(self, *targets: str, seconds: float = 120, **environment: str) -> tuple[int, str]:
+    def run(
+        self, *targets: str, seconds: float = 120, cores: int = 2, **environment: str
+    ) -> tuple[int, str]:
         """Exit code and all that was said."""
-        process = self.start(*targets, **environment)
+        process = self.start(*targets, cores=cores, **environment)
         try:
             said, _ = process.communicate(timeout=seconds)
         finally:

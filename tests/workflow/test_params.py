@@ -5,6 +5,9 @@ import re
 import pytest
 from project import DIALOGUES
 
+from aiev.config.run import RunConfig
+from aiev.core.settings import checked
+
 pytestmark = pytest.mark.workflow
 
 
@@ -25,13 +28,51 @@ def test_the_image_s_recipe_counts_where_there_is_an_image(project):
     assert before != after
 
 
-def test_how_many_containers_there_are_decides_nothing(project):
+EXECUTION = {
+    "ledger": {"path": "elsewhere", "mode": "replay"},
+    "prices": {"scripted": {"prompt_usd_per_million": 1}},
+    "budget": {"usd": 5, "tokens": 1000},
+    "in_flight": 9,
+    "containers": {"count": 3, "runs": 7},
+    "models": {
+        "teacher": {"base_url": "http://127.0.0.1:2", "slots": 9, "timeout_seconds": 7},
+        "student": {"threads": 1, "gpu_layers": 5, "tensor_parallel": 2},
+    },
+}
+"""Another value for each key of the section, but for the prices."""
+
+
+def test_nothing_of_the_section_execution_is_hashed(project):
+    given = leaves(EXECUTION).keys() - leaves({"prices": EXECUTION["prices"]}).keys()
+    defaults = leaves(checked(RunConfig, {}).filled()["execution"])
+    servers = {path[2] for path in defaults if path[0] == "models"}
+    assert {path for path in defaults if path[0] != "models"} <= given | {("prices",)}
+    assert servers == {path[2] for path in given if path[0] == "models"}, "every key is tried"
+
     project.config["sandbox"] = {"backend": "docker"}
-    before = handed(project)
-    project.config["execution"]["containers"] = {"count": 3, "runs": 7}
-    assert handed(project) == before
+    before = handed(project, "all")
+    project.config["execution"] = EXECUTION
+    assert handed(project, "all") == before
     project.config["sandbox"]["docker"] = {"runtime": "another"}
-    assert handed(project) != before
+    assert handed(project, "all") != before
+
+
+def leaves(value, path=()) -> dict[tuple[str, ...], object]:
+    if not isinstance(value, dict) or not value:
+        return {path: value}
+    return {k: v for name, each in value.items() for k, v in leaves(each, (*path, name)).items()}
+
+
+def test_threads_follow_from_the_config(project):
+    project.config["execution"]["models"]["teacher"]["threads"] = 5
+    project.config["execution"]["models"]["student"] = {"threads": 3}
+    project.config["training"] = {"threads": 6}
+    project.config["evaluation"] = {"scoring": {"parallel": 7}}
+    code, said = project.run("all", "--dry-run", cores=16)
+    assert code == 0, said
+    found = dict(re.findall(r"rule (\w+):\n(?:.*\n)*?    threads: (\d+)\n", said))
+    expected = {"write_dialogues": "5", "run_duel": "5", "train_model": "6", "score_samples": "7"}
+    assert expected.items() <= found.items()
 
 
 def test_gpus_and_tasks_follow_from_the_config(project):
@@ -62,9 +103,9 @@ def asked(project) -> dict[str, dict[str, str]]:
     return {rule: dict(item.split("=") for item in line.split(", ")) for rule, line in blocks}
 
 
-def handed(project) -> list[str]:
-    """The parameters that decide the dialogues, as they would be handed over."""
-    code, said = project.run(DIALOGUES, "--dry-run", "--printshellcmds")
+def handed(project, *targets: str) -> list[str]:
+    """The parameters of all jobs, as they would be handed over."""
+    code, said = project.run(*targets, "--dry-run", "--printshellcmds")
     assert code == 0, said
     found = re.findall(r"--params ('\{.*?\}')", said)
     assert found

@@ -30,10 +30,14 @@ of a stored entry changes; everything is then made again."""
 
 PLUMBING = (
     "aiev/engine/",
-    *(f"aiev/core/{name}.py" for name in ("errors", "locks", "log", "process")),
+    *(
+        f"aiev/core/{name}.py"
+        for name in ("errors", "locks", "log", "process", "registry", "settings")
+    ),
 )
 """Modules that are part of no digest. They run jobs and report on them, and decide no output: what
-makes data cannot import the engine (import-linter checks it), and the others only tell users."""
+makes data cannot import the engine (import-linter checks it), and the others only tell users, or
+check a config, whose values are parameters of the jobs."""
 
 PINNED = "pinned"
 """Stands for the code where a declared digest fixes the outputs, whatever code makes them."""
@@ -164,8 +168,11 @@ def _data_of(package: Path) -> Iterator[Path]:
 
 
 def _meaning_only(tree: ast.Module) -> ast.Module:
-    """Remove docstrings and what only type checkers run; sort each run of neighbouring imports."""
+    """Remove docstrings, the descriptions of config keys and what only type checkers run; sort each
+    run of neighbouring imports."""
     for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Field":
+            node.keywords = [word for word in node.keywords if word.arg != "description"]
         if isinstance(node, ast.Module | ast.ClassDef | _FUNCTION) and ast.get_docstring(node):
             node.body = node.body[1:]
         for field in ("body", "orelse", "finalbody"):

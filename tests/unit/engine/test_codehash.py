@@ -373,3 +373,13 @@ def test_the_order_of_definitions_and_what_a_name_means_last_count(tree):
 
     one, two = "def f():\n    return 1\n", "def f():\n    return 2\n"
     assert len({place(one), place(two), place(one + two), place(two + one)}) == 4
+
+
+def test_the_description_of_a_config_key_does_not_count(tree):
+    path = tree / "lib/plain.py"
+    path.write_text("value = Field(1, ge=1, description='Old words.')\n")
+    before = code_digest(tree / "work.py")
+    path.write_text("value = Field(1, ge=1, description='New words.')\n")
+    assert code_digest(tree / "work.py") == before
+    path.write_text("value = Field(2, ge=1, description='New words.')\n")
+    assert code_digest(tree / "work.py") != before
