@@ -70,7 +70,9 @@ def test_threads_follow_from_the_config(project):
     project.config["evaluation"] = {"scoring": {"parallel": 7}}
     code, said = project.run("all", "--dry-run", cores=16)
     assert code == 0, said
-    found = dict(re.findall(r"rule (\w+):\n(?:.*\n)*?    threads: (\d+)\n", said))
+    blocks = re.findall(r"^(?:local)?rule (\w+):\n((?: {4}.*\n)*)", said, re.MULTILINE)
+    threads = [(rule, re.search(r"threads: (\d+)", block)) for rule, block in blocks]
+    found = {rule: line[1] for rule, line in threads if line}
     expected = {"write_dialogues": "5", "run_duel": "5", "train_model": "6", "score_samples": "7"}
     assert expected.items() <= found.items()
 

@@ -37,10 +37,10 @@ def run(
     Exits as the run does: 2 for a mistake that you can fix, 3 for a model that does not answer, 4
     at the budget.
     """
-    from aiev.config.load import read_config
+    from aiev.config.load import read_yaml
 
     check_checkout(config)
-    read_config(config)  # Snakemake would show a traceback for a file that is not UTF-8
+    read_yaml(config)  # Snakemake would show a traceback for a file that is not UTF-8
     more = list(context.args)
     command = [str(Path(sys.executable).parent / "snakemake"), f"--configfile={config}"]
     command += [] if more else QUIET
