@@ -22,7 +22,11 @@ from aiev.engine.codehash import PINNED, code_digest
 from aiev.engine.environment import environment
 from aiev.engine.events import EVENTS, Reporter
 from aiev.engine.run_lock import guard_directory, noted_exit, only_looks
-from aiev.engine.tampering import distrust_times, restore_changed
+from aiev.engine.tampering import (
+    check_unrecorded,
+    invalidate_mtimes,
+    quarantine_changed,
+)
 from snakemake.cli import parse_args
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
@@ -69,9 +73,7 @@ with clear_errors():
         check_config(config, SOURCES / "config")
     guard_directory(workflow.is_main_process, LOOKS)
     if workflow.is_main_process:
-        restore_changed(config["name"], only_look=LOOKS)
-    if RUNS:
-        distrust_times(config["name"])
+        quarantine_changed(config["name"], only_look=LOOKS)
 
 OPTIONS = "--log {log} --params {params.settings:q} "
 CODE = {}
@@ -119,8 +121,11 @@ def begin():
             # The command's own start, which holds the path of this checkout, is left out.
             made_by = [wiring.split(), "" if COMMANDS[command] == PINNED else around]
             each.set_params(code=COMMANDS[command], made_by=of_json(made_by))
-    if RUNS:
-        with clear_errors():
+    with clear_errors():
+        if workflow.is_main_process:
+            check_unrecorded(config["name"], declared_files(), is_output, LOOKS)
+        if RUNS:
+            invalidate_mtimes(config["name"])
             begun = run_record.Record(
                 run=os.environ[run_record.RUN],
                 config=config,
@@ -130,6 +135,18 @@ def begin():
                 files=run_record.input_digests(SOURCES),
             )
             run_record.write_record(begun)
+
+
+def declared_files():
+    """Digests of the pinned external files, by path."""
+    names = config["resources"]
+    return {resource_file(name): names[name]["sha256"] for name in names}
+
+
+def is_output(path):
+    """Whether a rule makes the file; those that are fetched are known by their declaration."""
+    makers = (each for each in workflow.rules if each.name != "fetch_resource")
+    return any(each.is_producer(path) for each in makers)
 
 
 onerror:

@@ -8,13 +8,15 @@ import pytest
 
 from aiev.core.errors import UserError
 from aiev.core.files import write_json
-from aiev.core.hashing import of_path
+from aiev.core.hashing import of_bytes, of_path
+from aiev.engine.store import Store
 from aiev.engine.tampering import (
-    CHANGED,
+    QUARANTINE,
     changed_outputs,
-    distrust_times,
-    put_aside,
-    restore_changed,
+    check_unrecorded,
+    invalidate_mtimes,
+    quarantine,
+    quarantine_changed,
 )
 
 FILE, TREE = Path("results/tiny/a.jsonl"), Path("results/tiny/model")
@@ -93,18 +95,18 @@ def test_a_changed_output_is_kept_elsewhere(caplog):
     for text in ("mine\n", "mine again\n"):
         FILE.write_text(text)
         with caplog.at_level("WARNING", "aiev"):
-            restore_changed("tiny", only_look=False)
+            quarantine_changed("tiny", only_look=False)
         assert not FILE.exists() and str(FILE) in caplog.text
-    kept = (CHANGED / FILE, CHANGED / FILE.with_name("a.jsonl.2"))
+    kept = (QUARANTINE / FILE, QUARANTINE / FILE.with_name("a.jsonl.2"))
     assert [p.read_text() for p in kept] == ["mine\n", "mine again\n"]
 
 
-def test_who_only_looks_moves_nothing(caplog):
+def test_a_dry_run_moves_nothing(caplog):
     FILE.write_text("mine\n")
     with caplog.at_level("WARNING", "aiev"):
-        restore_changed("tiny", only_look=True)
+        quarantine_changed("tiny", only_look=True)
     assert FILE.read_text() == "mine\n" and "would" in caplog.text
-    assert not CHANGED.exists()
+    assert not QUARANTINE.exists()
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"sha256"', "null"])
@@ -116,40 +118,99 @@ def test_damaged_bookkeeping_is_no_obstacle(text):
     assert changed_outputs("tiny") == []
 
 
-def test_a_directory_goes_aside_whole():
+def test_a_directory_is_moved_as_a_whole():
     flip(TREE / "model.bin", 0)
-    assert (put_aside(TREE) / "config.json").is_file() and not TREE.exists()
+    assert (quarantine(TREE) / "config.json").is_file() and not TREE.exists()
 
 
 @pytest.mark.parametrize("path", [FILE, TREE], ids=str)
-def test_a_changed_output_on_another_disk_is_copied_aside(path, monkeypatch):
+def test_a_changed_output_on_another_disk_is_copied(path, monkeypatch):
     def other_disk(source, target, **_):
         raise OSError(errno.EXDEV, "Invalid cross-device link", str(source), None, str(target))
 
     monkeypatch.setattr("os.rename", other_disk)
     monkeypatch.setattr("os.replace", other_disk)
     before = of_path(path)
-    place = put_aside(path)
+    place = quarantine(path)
     assert of_path(place) == before and not path.exists()
 
 
-def test_an_output_that_cannot_be_put_aside_is_named_and_stays(monkeypatch):
-    CHANGED.mkdir()
-    (CHANGED / "results").write_text("a file")
-    with pytest.raises(UserError, match="cannot be put aside") as caught:
-        put_aside(FILE)
+def test_an_output_that_cannot_be_moved_is_named_and_stays(monkeypatch):
+    QUARANTINE.mkdir()
+    (QUARANTINE / "results").write_text("a file")
+    with pytest.raises(UserError, match="cannot be moved away") as caught:
+        quarantine(FILE)
     assert caught.value.where == str(FILE) and FILE.read_text() == "made\n"
 
 
-def test_outputs_count_as_old_where_the_engine_lost_its_records():
+def test_outputs_count_as_old_where_snakemake_lost_its_metadata():
     """Those that were made of something: a pinned file is nobody's output to make again."""
     write_json(Path(f".aiev/made/{FILE}.json"), {"input_paths": {"seeds": ["code"]}})
     write_json(Path(f".aiev/made/{TREE}.json"), {"input_paths": {}})
     record = Path(".snakemake/metadata/record")
     record.parent.mkdir(parents=True)
     record.touch()
-    distrust_times("tiny")
+    invalidate_mtimes("tiny")
     assert FILE.stat().st_mtime > 1
     record.unlink()
-    distrust_times("tiny")
+    invalidate_mtimes("tiny")
     assert FILE.stat().st_mtime == 1 and TREE.stat().st_mtime > 1
+
+
+PINNED_FILE = Path("resources/weights/tiny.gguf")
+DECLARED = {PINNED_FILE.as_posix(): of_bytes(b"weights")}
+OUTPUTS = {"resources/students/tiny", "results/tiny/scores.json"}
+
+
+@pytest.fixture
+def copied_in():
+    """Files that came from another checkout, and some that are no output at all."""
+    PINNED_FILE.parent.mkdir(parents=True)
+    PINNED_FILE.write_bytes(b"weights")
+    (PINNED_FILE.parent / "readme.txt").write_text("mine")
+    student = Path("resources/students/tiny")
+    student.mkdir(parents=True)
+    (student / "model.bin").write_bytes(b"x")
+    Path("results/tiny").mkdir(parents=True, exist_ok=True)
+    Path("results/tiny/scores.json").write_text("{}")
+    Path("results/tiny/notes.txt").write_text("mine")
+
+
+def check(only_look: bool = False) -> None:
+    check_unrecorded("tiny", DECLARED, OUTPUTS.__contains__, only_look)
+
+
+def test_a_declared_file_that_was_copied_in_is_adopted_by_its_digest(copied_in, caplog):
+    check()
+    assert PINNED_FILE.read_bytes() == b"weights"
+    assert Store().made(PINNED_FILE)["sha256"] == DECLARED[PINNED_FILE.as_posix()]
+    assert "was copied in" in caplog.text
+    caplog.clear()
+    check()
+    assert caplog.text == "", "it is on record now"
+    PINNED_FILE.write_bytes(b"damaged")
+    assert changed_outputs("tiny") == [PINNED_FILE]
+
+
+def test_a_declared_file_with_other_bytes_is_fetched_again(copied_in, caplog):
+    PINNED_FILE.write_bytes(b"damaged")
+    check()
+    assert not PINNED_FILE.exists() and Store().made(PINNED_FILE) is None
+    assert (QUARANTINE / PINNED_FILE).read_bytes() == b"damaged"
+    assert "other bytes than its declaration" in caplog.text
+
+
+def test_outputs_that_were_copied_in_are_made_again_and_other_files_stay(copied_in):
+    check()
+    for path in OUTPUTS:
+        assert not Path(path).exists() and (QUARANTINE / path).exists()
+    assert Path("results/tiny/notes.txt").exists()
+    assert (PINNED_FILE.parent / "readme.txt").exists()
+    assert FILE.exists() and TREE.exists(), "made here"
+
+
+def test_a_dry_run_adopts_and_moves_nothing(copied_in, caplog):
+    check(only_look=True)
+    assert all(Path(path).exists() for path in OUTPUTS) and not QUARANTINE.exists()
+    assert Store().made(PINNED_FILE) is None
+    assert caplog.text.count("a run would make it again") == 2
