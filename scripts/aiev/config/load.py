@@ -19,7 +19,7 @@ def read_config(path: Path) -> dict[str, Any]:
 
     Raises UserError for a file that is missing or not YAML, and as `check_config` does.
     """
-    hint = "name a run's config, such as CONFIG=config/config.yaml"
+    hint = "name the config of a run, such as config/config.yaml"
     if not path.is_file():
         raise UserError("no such config", where=str(path), hint=hint)
     config = read_yaml(path)
@@ -50,7 +50,7 @@ def _resources(path: Path) -> dict[str, Any]:
     """The declarations of external files, each of them checked."""
     resources = read_yaml(path)
     if not isinstance(resources, dict):
-        raise UserError("no declarations: a mapping of names is needed", where=str(path))
+        raise UserError("not a mapping of names to declared files", where=str(path))
     for name, value in resources.items():
         declared(value, f"{path}: {name}")
     return resources

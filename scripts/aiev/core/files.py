@@ -27,9 +27,9 @@ def dump_line(record: Any) -> str:
 
 
 def write_bytes(path: Path, data: bytes, flush: bool = True) -> None:
-    """Write beside `path`, flush to disk, rename. Raises UserError when that cannot be.
+    """Write beside `path`, flush to disk, rename. Raises UserError where that fails.
 
-    flush=False: for what can be had again after a power cut, and would be known as damaged.
+    flush=False: for data that can be made again after a power cut, and whose damage is noticed.
     """
     path = Path(path)
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
@@ -47,7 +47,7 @@ def write_bytes(path: Path, data: bytes, flush: bool = True) -> None:
         raise UserError(
             f"cannot write: {error.strerror}",
             where=str(path),
-            hint="free some space or mend the permissions, and run again; nothing finished is lost",
+            hint="free some space or fix the permissions, then run again; nothing finished is lost",
         ) from error
 
 
@@ -66,7 +66,7 @@ def write_jsonl(path: Path, records: Iterable[Any]) -> None:
 
 
 def read_text(path: Path) -> str:
-    """Text of a UTF-8 file. Raises UserError when it is missing or is not UTF-8."""
+    """Read a UTF-8 file. Raises UserError where it is missing or not UTF-8."""
     try:
         return Path(path).read_text("utf-8")
     except UnicodeDecodeError as error:

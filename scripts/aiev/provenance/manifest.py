@@ -24,7 +24,7 @@ def manifest(config: dict[str, Any], artifacts: Iterable[Path], environment: str
 
     config: all that decides the run; environment: of aiev.environment.
     inputs: path -> digest, of files that may be artifacts themselves or pinned resources.
-    Raises UserError for an artifact that nobody knows how it was made, or that was changed since.
+    Raises UserError for an artifact without a record of how it was made, or changed since.
     """
     return {
         "run": config["name"],

@@ -29,11 +29,9 @@ from aiev.provenance.manifest import inputs_of, sources
 
 CODE = ("Snakefile", "rules", "scripts", "config", "profiles", "envs")
 TRAINING = "train_model"
-SHOWN = 25
-"""Last lines that are shown of the log of a job that failed."""
-LONGEST = 200
-"""Characters that are shown of what is wrong in a manifest."""
-PATHS = "do not trust it; in a run of your own, name seed sources by their place in the checkout"
+MAX_LOG_LINES = 25  # that are shown of the log of a failed job
+MAX_CHARACTERS = 200  # that are shown of a wrong value in a manifest
+PATHS = "do not trust it; in your own run, name seed sources by their paths in the checkout"
 WRITTEN = ("results", "logs", "benchmarks", "ledger", ".aiev", ".snakemake")
 """Where a run writes: a link from there would lead the rebuild out of its directory."""
 _DIGEST = {"type": "string", "pattern": r"\A[0-9a-f]{64}\Z"}
@@ -139,8 +137,12 @@ class Rebuild:
         for job in jobs_in(read_events(self.events), "job_error"):
             log = self.place / job.event["log"][0]
             lines += [f"{job.rule} failed:"]
-            lines += log.read_text("utf-8", "replace").splitlines()[-SHOWN:] if log.exists() else []
-        return lines or self.said.read_text("utf-8", "replace").splitlines()[-SHOWN:]
+            lines += (
+                log.read_text("utf-8", "replace").splitlines()[-MAX_LOG_LINES:]
+                if log.exists()
+                else []
+            )
+        return lines or self.said.read_text("utf-8", "replace").splitlines()[-MAX_LOG_LINES:]
 
     def _watch(self, process: subprocess.Popen) -> None:
         with Progress("rebuilt", len(self.artifacts), "file") as progress:
@@ -236,15 +238,13 @@ def _fault(path: str, linked: bool) -> str:
 
 
 def _short(text: str) -> str:
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+    return text if len(text) <= MAX_CHARACTERS else f"{text[:MAX_CHARACTERS]}..."
 
 
 def _why(made: dict[str, Any], note: dict[str, Any] | None) -> list[str]:
     if note is None:
-        return ["it was not made: its job failed, or one before it"]
+        return ["it was not made: its job failed, or a job before it"]
     # A manifest keeps no environment for each artifact.
     found = differences(made, {**note, "inputs": inputs_of(note)})
-    same = (
-        "code, parameters and inputs are the same: the step is not deterministic, or the manifest"
-    )
+    same = "code, parameters and inputs are the same: the job is not deterministic, or the manifest"
     return found or [f"{same} was edited"]

@@ -38,7 +38,7 @@ _READ_ERRORS = (OSError, http.client.HTTPException, zipfile.BadZipFile, zlib.err
 
 
 class MirrorError(Exception):
-    """One mirror did not give the declared file; the next one is tried."""
+    """A mirror did not provide the declared file; the next one is tried."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def declared(value: Any, where: str = "config/resources.yaml") -> Resource:
 
     def check(holds: bool, what: str) -> None:
         if not holds:
-            raise UserError(f"bad declaration of an external file: {what}", where=where)
+            raise UserError(f"wrong declaration of an external file: {what}", where=where)
 
     keys = {"file", "sha256", "bytes", "licence", "mirrors"}
     check(isinstance(value, dict) and set(value) == keys, f"needs exactly {sorted(keys)}")
@@ -106,10 +106,10 @@ def fetch(resource: Resource, target: Path, work: Path) -> None:
             beside.unlink(missing_ok=True)
             shutil.rmtree(work, ignore_errors=True)
     raise UserError(
-        f"no mirror gave {resource.file} (sha256 {resource.sha256}, {resource.size} bytes)\n"
+        f"no mirror provided {resource.file} (sha256 {resource.sha256}, {resource.size} bytes)\n"
         + "\n".join(f"  - {reason}" for reason in reasons),
         where=resource.file,
-        hint=f"mend the network, or put {resource.file} into a directory and name it in {MIRROR}",
+        hint=f"check the network, or put {resource.file} into a directory and name it in {MIRROR}",
     )
 
 
@@ -139,7 +139,7 @@ def _save(chunks: Iterator[bytes], resource: Resource, path: Path) -> None:
         for chunk in _reading(chunks):
             size += len(chunk)
             if size > resource.size:
-                raise MirrorError(f"gives more than the declared {resource.size} bytes")
+                raise MirrorError(f"sent more than the declared {resource.size} bytes")
             digest.update(chunk)
             with _disk(path):
                 file.write(chunk)
@@ -148,21 +148,21 @@ def _save(chunks: Iterator[bytes], resource: Resource, path: Path) -> None:
             file.flush()
             os.fsync(file.fileno())
     if size != resource.size:
-        raise MirrorError(f"gives {size} bytes of {resource.size}")
+        raise MirrorError(f"sent {size} of {resource.size} bytes")
     if digest.hexdigest() != resource.sha256:
-        raise MirrorError(f"gives sha256 {digest.hexdigest()}, declared is {resource.sha256}")
+        raise MirrorError(f"sent sha256 {digest.hexdigest()}, and {resource.sha256} is declared")
 
 
 @contextmanager
 def _disk(path: Path) -> Iterator[None]:
-    """Errors in here are this machine's and not the mirror's: another mirror would not help."""
+    """Turn errors of this machine's disk into a UserError: another mirror would not help."""
     try:
         yield
     except OSError as error:
         raise UserError(
             f"cannot write: {error.strerror}",
             where=str(path),
-            hint="free some space or mend the permissions, then run again",
+            hint="free some space or fix the permissions, then run again",
         ) from error
 
 

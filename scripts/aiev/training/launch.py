@@ -47,8 +47,8 @@ def _deepspeed(spec: Path, params: Mapping[str, Any], port: int) -> list[str]:
 
 
 def _devices(params: Mapping[str, Any]) -> list[str]:
-    """Which accelerators. A number makes DeepSpeed take the machine's first ones, whoever has them,
-    so that GPUs which this job was given are named.
+    """Options that say which accelerators to use. Given a number, DeepSpeed takes the machine's
+    first ones, even if they belong to another job; so the GPUs of this job are named.
 
     Raises UserError where it was given too few.
     """
@@ -86,8 +86,8 @@ def processors_of_job(accelerators: int) -> int:
     done = subprocess.run(command, capture_output=True, text=True)
     found = dict(re.findall(r"\b(NumNodes|NumTasks|NumCPUs)=(\d+)", done.stdout))
     if done.returncode or len(found) < 3:
-        said = done.stderr.strip() or "no number of tasks"
-        raise UserError(f"Slurm does not tell about this job: {said}", where=" ".join(command))
+        reason = done.stderr.strip() or "no number of tasks"
+        raise UserError(f"Slurm does not describe this job: {reason}", where=" ".join(command))
     tasks, processors = int(found["NumTasks"]), int(found["NumCPUs"])
     if tasks not in (1, accelerators):
         raise UserError(
@@ -108,7 +108,7 @@ def free_port(host: str) -> int:
             return server.getsockname()[1]
     except OSError as error:
         where = "loopback " if host else ""
-        hint = "end some other program, run again"
+        hint = "end some other program, then run again"
         raise UserError(f"no free {where}port: {error.strerror}", hint=hint) from error
 
 

@@ -285,7 +285,7 @@ def test_what_a_killed_run_left_is_swept(server, tmp_path):
     ],
 )
 def test_a_bad_declaration_is_refused(changes):
-    with pytest.raises(UserError, match="bad declaration"):
+    with pytest.raises(UserError, match="wrong declaration"):
         declare(url("https://a.test"), **changes)
 
 
