@@ -8,6 +8,8 @@ makes: results/{run}/{data}/verified.jsonl  decontaminated.jsonl  contamination.
        results/{run}/{data}/tagged.jsonl  tagged.json
 """
 
+BENCHMARK_MODULES = sorted({benchmark_module(name) for name in BENCHMARKS})
+
 
 rule gather_verified:
     input:
@@ -43,9 +45,11 @@ rule decontaminate:
     benchmark:
         "benchmarks/{run}/{data}/decontaminated.tsv"
     params:
-        settings=hashed_config("decontamination"),
+        settings=hashed_config(
+            "decontamination", benchmarks=list(map(benchmark_params, BENCHMARKS))
+        ),
     shell:
-        main("decontaminate")
+        main("decontaminate", *BENCHMARK_MODULES)
         + "--dialogues {input.dialogues:q} --benchmarks {input.benchmarks:q}"
         + " --tests {input.tests:q} --kept {output.kept:q} --report {output.report:q}"
 

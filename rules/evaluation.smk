@@ -1,24 +1,11 @@
-"""Scores: greedy answers of each model to a benchmark's problems, judged by EvalPlus in the sandbox.
+"""Scores: greedy answers of each model to a benchmark's tasks, judged in the sandbox.
 
 needs: resources/{resource}/{file}, the models' weights
-makes: resources/benchmarks/{benchmark}.jsonl           all problems, in EvalPlus's format
-       results/{run}/eval/{benchmark}.jsonl             the problems that this run scores
-       results/{run}/eval/{benchmark}.proof.json        their canonical solutions, scored here
+makes: resources/benchmarks/{benchmark}.jsonl           all tasks, in the form that its kind reads
+       results/{run}/eval/{benchmark}.jsonl             the tasks that this run scores
+       results/{run}/eval/{benchmark}.proof.json        validation: their canonical solutions, scored
        results/{run}/eval/{model}/{benchmark}/samples.jsonl  eval_results.json  score.json
 """
-
-# The kinds of the benchmarks that the config names, and no other, are part of the jobs' code.
-BENCHMARK_CODE = sorted(
-    {
-        BENCHMARK_KINDS.source(each["kind"])
-        for each in config["evaluation"]["benchmarks"].values()
-    }
-)
-
-
-def scored(w):
-    """The config of the wildcards' benchmark, with its name."""
-    return {**benchmark(w), "name": w.benchmark}
 
 
 rule prepare_benchmark:
@@ -33,13 +20,15 @@ rule prepare_benchmark:
     threads: config["evaluation"]["scoring"]["parallel"]
     params:
         settings=lambda w: hashed_config(
-            *("evaluation.max_inputs", "evaluation.scoring.limits", *SANDBOX),
-            kind=benchmark(w)["kind"],
+            *("evaluation.scoring.limits", *SANDBOX),
+            benchmark=benchmark_params(w.benchmark),
             **IMAGE,
         ),
+        kind_code=benchmark_code("prepare_benchmark"),
+        modules=lambda w: benchmark_module(w.benchmark),
     shell:
-        main("prepare_benchmark", *BENCHMARK_CODE, execution=execution_config())
-        + "--source {input.source:q} --problems {output:q}"
+        main("prepare_benchmark", execution=execution_config())
+        + "--modules {params.modules:q} --source {input.source:q} --problems {output:q}"
 
 
 rule choose_problems:
@@ -52,12 +41,17 @@ rule choose_problems:
     benchmark:
         "benchmarks/{run}/eval/{benchmark}.tsv"
     params:
-        settings=lambda w: hashed_config(subset=benchmark(w)["subset"]),
+        settings=lambda w: hashed_config(
+            benchmark=benchmark_params(w.benchmark, "subset")
+        ),
+        kind_code=benchmark_code("choose_problems"),
+        modules=lambda w: benchmark_module(w.benchmark),
     shell:
-        main("choose_problems") + "--problems {input:q} --chosen {output:q}"
+        main("choose_problems")
+        + "--modules {params.modules:q} --problems {input:q} --chosen {output:q}"
 
 
-rule prove_benchmark:
+rule validate_benchmark:
     input:
         "results/{run}/eval/{benchmark}.jsonl",
     output:
@@ -69,11 +63,15 @@ rule prove_benchmark:
     threads: config["evaluation"]["scoring"]["parallel"]
     params:
         settings=lambda w: hashed_config(
-            *("evaluation.scoring", *SANDBOX), benchmark=scored(w), **IMAGE
+            *("evaluation.scoring", *SANDBOX),
+            benchmark=benchmark_params(w.benchmark, "known_exceptions"),
+            **IMAGE,
         ),
+        kind_code=benchmark_code("validate_benchmark"),
+        modules=lambda w: benchmark_module(w.benchmark),
     shell:
-        main("prove_benchmark", *BENCHMARK_CODE, execution=execution_config())
-        + "--problems {input:q} --proof {output:q}"
+        main("validate_benchmark", execution=execution_config())
+        + "--modules {params.modules:q} --problems {input:q} --proof {output:q}"
 
 
 rule generate_samples:
@@ -92,10 +90,16 @@ rule generate_samples:
         nodes=1,
         gpu=lambda w: server_gpus(w.model),
     params:
-        settings=lambda w: hashed_config("evaluation.max_tokens", model=asked(w.model)),
+        settings=lambda w: hashed_config(
+            "evaluation.max_tokens",
+            benchmark=benchmark_params(w.benchmark),
+            model=asked(w.model),
+        ),
+        kind_code=benchmark_code("generate_samples"),
+        modules=lambda w: benchmark_module(w.benchmark),
     shell:
-        main("generate_samples", *BENCHMARK_CODE, execution=execution_config())
-        + "--problems {input.problems:q} --weights {input.weights:q} --samples {output:q}"
+        main("generate_samples", execution=execution_config())
+        + "--modules {params.modules:q} --problems {input.problems:q} --weights {input.weights:q} --samples {output:q}"
 
 
 rule score_samples:
@@ -114,11 +118,13 @@ rule score_samples:
     params:
         settings=lambda w: hashed_config(
             *("evaluation.scoring", *SANDBOX),
-            benchmark=scored(w),
+            benchmark=benchmark_params(w.benchmark, "known_exceptions"),
             model=w.model,
             **IMAGE,
         ),
+        kind_code=benchmark_code("score_samples"),
+        modules=lambda w: benchmark_module(w.benchmark),
     shell:
-        main("score_samples", *BENCHMARK_CODE, execution=execution_config())
-        + "--problems {input.problems:q} --proof {input.proof:q} --samples {input.samples:q}"
+        main("score_samples", execution=execution_config())
+        + "--modules {params.modules:q} --problems {input.problems:q} --proof {input.proof:q} --samples {input.samples:q}"
         + " --results {output.results:q} --score {output.score:q}"

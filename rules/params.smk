@@ -6,6 +6,7 @@ makes: nothing
 """
 
 from aiev.evaluation.benchmarks import BENCHMARKS as BENCHMARK_KINDS
+from aiev.evaluation.settings import BenchmarkSettings
 from aiev.recipes import RECIPES
 
 DOCKER = config["sandbox"]["backend"] == "docker"
@@ -32,6 +33,28 @@ def hashed_config(*keys, **more):
             value, place = value[part], place.setdefault(part, {})
         place[parts[-1]] = value[parts[-1]]
     return as_json({**params, **more})
+
+
+def benchmark_params(name, *keys):
+    """A benchmark's name and kind, the keys of its kind, and those of `keys` that all kinds have:
+    which tasks are chosen, and which may fail, counts only for jobs that use it."""
+    own = config["evaluation"]["benchmarks"][name]
+    shared = set(BenchmarkSettings.model_fields) | {"kind"}
+    kind = {key: value for key, value in own.items() if key not in shared}
+    named = {key: own[key] for key in keys}
+    return {"name": name, "kind": own["kind"], "config": kind, **named}
+
+
+def benchmark_module(name):
+    """What holds the code of a benchmark's kind."""
+    return BENCHMARK_KINDS.source(config["evaluation"]["benchmarks"][name]["kind"])
+
+
+def benchmark_code(script):
+    """Parameter of a rule for one benchmark: digest of the code with that benchmark's kind alone, so
+    that another kind in the config makes nothing stale."""
+    digests = {name: code(script, [benchmark_module(name)]) for name in BENCHMARKS}
+    return lambda w: digests[w.benchmark]
 
 
 def execution_config():

@@ -89,7 +89,9 @@ rule write_manifest:
             )
         ],
         expand(rules.choose_problems.output, benchmark=BENCHMARKS, allow_missing=True),
-        expand(rules.prove_benchmark.output, benchmark=BENCHMARKS, allow_missing=True),
+        expand(
+            rules.validate_benchmark.output, benchmark=BENCHMARKS, allow_missing=True
+        ),
         expand(
             rules.generate_samples.output,
             model=MODELS,

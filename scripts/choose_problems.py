@@ -1,12 +1,15 @@
-"""Choose the problems of a benchmark that a run scores."""
+"""Choose the tasks of a benchmark that a run scores."""
 
+from aiev.core.files import write_text
 from aiev.engine.job import Job, run_job
-from aiev.evaluation.benchmarks.base import choose, read_problems, write_problems
+from aiev.evaluation.benchmarks.base import benchmark_of
+from aiev.evaluation.subsets import choose
 
 
 def main(job: Job) -> None:
-    problems = read_problems(job.input("problems"))
-    write_problems(job.output("chosen"), choose(problems, job.params["subset"]))
+    benchmark = benchmark_of(job.params["benchmark"])
+    tasks = choose(benchmark.load(job.input("problems")), job.params["benchmark"]["subset"])
+    write_text(job.output("chosen"), benchmark.dump(tasks))
 
 
 if __name__ == "__main__":

@@ -1,17 +1,17 @@
-"""Bring a benchmark's problems into EvalPlus's format."""
+"""Bring a benchmark's declared file into the form in which its kind reads tasks."""
 
+from aiev.core.files import write_text
 from aiev.engine.job import Job, run_job
-from aiev.evaluation.benchmarks.base import read_problems, write_problems
-from aiev.evaluation.benchmarks.humaneval import convert
+from aiev.evaluation.benchmarks.base import benchmark_of
 from aiev.sandbox.api import Limits, open_sandbox, with_containers
 
 
 def main(job: Job) -> None:
-    problems = read_problems(job.input("source"))
+    benchmark = benchmark_of(job.params["benchmark"])
     limits = Limits(**job.params["evaluation"]["scoring"]["limits"])
     with open_sandbox(**with_containers(job.params["sandbox"], job.execution)) as sandbox:
-        problems = convert(problems, sandbox, limits, job.params["evaluation"]["max_inputs"])
-    write_problems(job.output("problems"), problems)
+        tasks = benchmark.prepare(job.input("source"), sandbox, limits)
+    write_text(job.output("problems"), benchmark.dump(tasks))
 
 
 if __name__ == "__main__":

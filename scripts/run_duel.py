@@ -13,15 +13,15 @@ from aiev.languages.interpreter import open_interpreter
 from aiev.llm.client import open_chat
 from aiev.llm.endpoints import serve, with_server
 from aiev.rounds.duel import (
+    QUESTIONS,
     Answers,
     Problem,
-    duel_prompt,
     grouped,
     judge_all,
     problems_of,
     report,
     seeds_of,
-    sound,
+    solvable_problems,
 )
 from aiev.sandbox.api import with_containers
 from aiev.training.checkpoints import check_digest
@@ -34,7 +34,7 @@ def main(job: Job) -> None:
     sandbox = with_containers(job.params["sandbox"], job.execution)
     test = problems_of(read_jsonl(job.input("test")))
     with open_interpreter(sandbox, job.execution["ledger"], STORE / "layers") as interpreter:
-        problems, excluded = sound(test, interpreter)
+        problems, excluded = solvable_problems(test, interpreter)
         answers, outcomes, models = {}, {}, {}
         for model in weights:
             answers[model], models[model] = _answers(job, model, weights[model], problems)
@@ -48,10 +48,10 @@ def main(job: Job) -> None:
 def _answers(
     job: Job, role: str, weights: Path | None, problems: list[Problem]
 ) -> tuple[Answers, dict[str, str]]:
-    """What one model answers, and which it was."""
+    """A model's answers by problem, and its name and digest."""
     duel = job.params["duel"]
     model = with_server(job.params["models"][role], job.execution)
-    # A server of its own for each, one after the other: a machine may hold but one of them.
+    # One server after the other: a machine may not have the memory for both.
     with serve(model, weights, job.scratch(), _log_of(job, role)) as endpoint:
         chat = open_chat(endpoint, job.execution, "duel", model["timeout_seconds"])
         takes = asyncio.run(_take(chat, problems, duel, job.params["seed"]))
@@ -65,11 +65,11 @@ def _log_of(job: Job, role: str) -> Path | None:
 
 async def _take(chat, problems: list[Problem], duel: dict[str, Any], run_seed: int):
     """The greedy answers, then each of the k samples, as rows in the problems' order."""
-    most, warmth = duel["max_tokens"], duel["temperature"]
-    decodings = [Decoding(most)]
-    decodings += [Decoding(most, warmth, seeds_of(run_seed, k)) for k in range(duel["samples"])]
+    limit, temperature = duel["max_tokens"], duel["temperature"]
+    seeds = [seeds_of(run_seed, number) for number in range(duel["samples"])]
+    decodings = [Decoding(limit), *(Decoding(limit, temperature, seed) for seed in seeds)]
     async with chat:
-        return [await generate(chat, problems, duel_prompt, decoding) for decoding in decodings]
+        return [await generate(chat, problems, QUESTIONS, decoding) for decoding in decodings]
 
 
 if __name__ == "__main__":

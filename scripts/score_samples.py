@@ -1,41 +1,34 @@
-"""Score a model's samples with EvalPlus, on a benchmark that is proved on this machine."""
+"""Score a model's samples on a benchmark that is validated on this machine."""
 
-from aiev.core.files import read_json, read_jsonl, write_json
+from aiev.core.files import read_json, write_json
 from aiev.core.hashing import of_file
-from aiev.core.log import log
 from aiev.engine.job import Job, run_job
-from aiev.evaluation.benchmarks.base import read_problems
-from aiev.evaluation.benchmarks.evalplus import (
-    Rules,
-    check_proof,
-    evaluate,
-    prove,
-    score,
-    solutions_of,
-)
+from aiev.evaluation.benchmarks.base import ScoringLimits, benchmark_of
+from aiev.evaluation.samples import read_samples, solutions_of
+from aiev.evaluation.scoring import check_validation, host_facts, results, score, validate_here
 from aiev.sandbox.api import open_sandbox, with_containers
 
 
 def main(job: Job) -> None:
-    problems, proof = read_problems(job.input("problems")), read_json(job.input("proof"))
-    check_proof(proof, problems, str(job.input("proof")))
-    samples = job.input("samples")
-    solutions = solutions_of(read_jsonl(samples), problems, str(samples))
+    benchmark = benchmark_of(job.params["benchmark"])
+    tasks, samples = benchmark.load(job.input("problems")), job.input("samples")
+    validation = read_json(job.input("proof"))
+    check_validation(validation, benchmark, tasks, str(job.input("proof")))
+    solutions = solutions_of(read_samples(samples), tasks, str(samples))
     scoring, known = (
         job.params["evaluation"]["scoring"],
         job.params["benchmark"]["known_exceptions"],
     )
-    rules = Rules.of(scoring)
+    limits, facts = ScoringLimits.of(scoring), host_facts(benchmark, job.environment)
     judged = (of_file(job.input("problems")), scoring, job.params["sandbox"])
-    mark = job.mark("proved", *judged)
+    marker = job.mark("validated", *judged, facts)
     with open_sandbox(**with_containers(job.params["sandbox"], job.execution)) as sandbox:
-        if not mark.exists():
-            log.info("the proof is of another machine or an earlier run: proving it here, too")
-            prove(problems, sandbox, rules, known, mark)
-        result = evaluate(problems, solutions, sandbox, rules)
-    names = {"model": job.params["model"], "benchmark": job.params["benchmark"]["name"]}
-    write_json(job.output("results"), result)
-    write_json(job.output("score"), {**names, **score(problems, samples, result, proof)})
+        # The validation may come from another machine, or from this one before an upgrade.
+        validate_here(benchmark, tasks, sandbox, limits, known, marker, facts)
+        verdicts = benchmark.judge(tasks, solutions, sandbox, limits)
+    write_json(job.output("results"), results(benchmark, tasks, verdicts))
+    found = score(benchmark, tasks, verdicts, validation, of_file(samples))
+    write_json(job.output("score"), {"model": job.params["model"], **found})
 
 
 if __name__ == "__main__":

@@ -63,8 +63,8 @@ def dialogues(results: Path, number: int) -> list[dict]:
     return read_jsonl(place)
 
 
-FLOOR = "under the floor of"
-BAD_LUCK = ("no dialogue of the round is verified", "fell to the test side", FLOOR)
+FLOOR = "fell below rounds.minimum_yield"
+BAD_LUCK = ("no dialogue of the round is verified", "assigned to the test split", FLOOR)
 """How a run of few dialogues by a small model may end, as docs/self-learning.md says."""
 
 

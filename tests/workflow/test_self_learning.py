@@ -18,7 +18,7 @@ from aiev.rounds.duel import NO_CODE, duel_prompt
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 RUN = "results/tiny"
 ROUNDS = f"{RUN}/rounds.json"
-DUEL = duel_prompt("@").partition("@")[0]
+DUEL = duel_prompt({"prompt": "@"}).partition("@")[0]
 STUDENT = "student-tiny"
 
 

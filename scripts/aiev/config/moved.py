@@ -14,7 +14,7 @@ MOVED = {
     "dialogues.in_flight": "execution.in_flight",
     "sandbox.docker.containers": "execution.containers.count",
     "sandbox.docker.runs": "execution.containers.runs",
-    "evaluation.most_inputs": "evaluation.max_inputs",
+    "evaluation.most_inputs": "evaluation.benchmarks.humaneval.max_inputs",
     **{
         f"models.{role}.{key}": f"execution.models.{role}.{key}"
         for role in ("teacher", "student")

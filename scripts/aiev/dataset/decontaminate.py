@@ -11,7 +11,7 @@ So are those that repeat a test problem of a duel, see `near_tests`.
 
 import ast
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,18 +41,19 @@ class _Item:
 
 def decontaminate(
     dialogues: Sequence[Dialogue],
-    problems: Sequence[Mapping[str, Any]],
+    benchmark_texts: Sequence[tuple[str, str, str]],
     tests: Sequence[Dialogue],
     threshold: float,
 ) -> tuple[list[Dialogue], dict[str, Any]]:
     """Drop the dialogues that repeat one of `tests`, and those with a text that is as near to a
     benchmark's as `threshold`, in (0, 1]. Returns the others, and the report.
 
-    problems: EvalPlus format (task_id, prompt, canonical_solution, entry_point).
+    benchmark_texts: (task id, field, text) of the benchmarks' problems; a `function` is compared
+    bare.
     tests: the duels' problems, of the same rounds as the dialogues.
     Raises UserError without problems to compare with, and when no dialogue is left.
     """
-    items = [item for problem in problems for item in _items(problem)]
+    items = [item for row in benchmark_texts for item in _items(*row)]
     if not items:
         raise UserError("no benchmark problem to compare with", where="the benchmark files")
     repeated = nearest_tests(dialogues, tests, threshold)
@@ -82,7 +83,8 @@ def decontaminate(
             hint="use other seeds",
         )
     log.info("decontamination: %d kept, %d dropped", len(kept), len(dropped))
-    counts = {"problems": len(problems), "texts": len(items), "tests": len(tests)}
+    problems = len({item.task_id for item in items})
+    counts = {"problems": problems, "texts": len(items), "tests": len(tests)}
     return kept, {
         "threshold": threshold,
         "compared": {**counts, "dialogues": len(dialogues)},
@@ -145,12 +147,12 @@ def _texts(dialogue: Dialogue) -> Iterator[tuple[str, str]]:
     yield from (("solution function", text) for text in _functions(dialogue["solution"]))
 
 
-def _functions(code: str) -> Iterator[str]:
+def _functions(code: str, type_hints: bool = False) -> Iterator[str]:
     """Each function and method, bare; none when the code is broken."""
     try:
         for node in ast.walk(parse(code)):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                yield _bare(node)
+                yield _bare(node, type_hints)
     except BROKEN:
         return
 
@@ -170,24 +172,11 @@ def _bare(node: ast.FunctionDef | ast.AsyncFunctionDef, type_hints: bool = False
     return normal_form(ast.unparse(node))
 
 
-def _items(problem: Mapping[str, Any]) -> Iterator[_Item]:
-    prompt, solution = problem["prompt"], problem["canonical_solution"]
-    fields = {
-        "prompt": prompt,
-        "canonical_solution": solution,
-        "prompt+solution": prompt + solution,
-    }
-    extra: list[tuple[str, str]] = []
-    try:
-        functions = [n for n in parse(prompt + solution).body if isinstance(n, ast.FunctionDef)]
-    except BROKEN:
-        functions = []
-    for node in functions:
-        if node.name == problem["entry_point"]:
-            fields["docstring"] = ast.get_docstring(node) or ""
-            # With hints too: a dialogue's code that does not parse is compared as it stands.
-            fields["function"] = _bare(node, type_hints=True)
-            extra = [("function", _bare(node))]
-    for field, text in [*fields.items(), *extra]:
-        if squeezed := squeeze(text):
-            yield _Item(problem["task_id"], field, squeezed)
+def _items(task_id: str, field: str, text: str) -> Iterator[_Item]:
+    texts = [text]
+    if field == "function":
+        # With type hints too: a dialogue's code that does not parse is compared as it stands.
+        texts = [bare for hints in (True, False) for bare in list(_functions(text, hints))[:1]]
+    for squeezed in map(squeeze, texts):
+        if squeezed:
+            yield _Item(task_id, field, squeezed)

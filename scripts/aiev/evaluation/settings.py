@@ -30,15 +30,20 @@ class BenchmarkSettings(Section):
 BENCHMARK = Chosen(BENCHMARKS, "kind", "evalplus", BenchmarkSettings)
 
 
-class ScoringLimits(LimitSettings):
-    """`evaluation.scoring.limits`: of a whole scoring run, wider than a dialogue's."""
+class BoxSettings(LimitSettings):
+    """`evaluation.scoring.limits`: of a whole scoring run, wider than a dialogue's.
+
+    EvalPlus keeps the expected outputs of all tasks in memory and in a file: for HumanEval+ some
+    gigabytes and some hundred megabytes.
+    """
 
     wall_seconds: float = Field(1800, gt=0, description="Wall time, in seconds.")
     cpu_seconds: int = Field(1800, ge=1, description="CPU time of each process, in seconds.")
     memory_mib: int = Field(6144, ge=64, description="Memory of all processes together, in MiB.")
     processes: int = Field(256, ge=4, description="Number of processes and threads.")
     open_files: int = Field(1024, ge=16, description="Number of open files of each process.")
-    disk_mib: int = Field(512, ge=1, description="Size of the working directory, in MiB.")
+    file_mib: int = Field(1024, ge=1, description="Size of a file, in MiB.")
+    disk_mib: int = Field(2048, ge=1, description="Size of the working directory, in MiB.")
 
 
 class ScoringSettings(Section):
@@ -55,8 +60,8 @@ class ScoringSettings(Section):
     )
     parallel: int = Field(2, ge=1, description="Number of solutions judged at the same time.")
     solution_memory_mib: int = Field(2048, ge=64, description="Memory of one solution, in MiB.")
-    limits: ScoringLimits = Field(
-        ScoringLimits(), description="Limits of the whole scoring run in the sandbox."
+    limits: BoxSettings = Field(
+        BoxSettings(), description="Limits of the whole scoring run in the sandbox."
     )
 
 
@@ -67,9 +72,6 @@ class EvaluationSettings(Section):
         {"humaneval": {"resource": "humaneval", "known_exceptions": ["HumanEval/32"]}},
         min_length=1,
         description="Benchmarks by name; letters, digits, dots, dashes and underscores.",
-    )
-    max_inputs: int = Field(
-        200, ge=1, description="Maximum number of inputs recorded from a problem's own tests."
     )
     max_tokens: int = Field(768, ge=1, description="Maximum length of an answer, in tokens.")
     scoring: ScoringSettings = Field(

@@ -1,38 +1,122 @@
-"""Intervals and tests: how far a score of so few tasks can be trusted, and a lead of one model."""
+"""Confidence intervals and tests for pass rates, of one model and of two on the same problems."""
 
 from collections.abc import Sequence
 from math import comb, sqrt
+from statistics import NormalDist
+from typing import NamedTuple
 
-Z_95 = 1.959963984540054
-"""The normal distribution's 97.5% quantile."""
+
+class Paired(NamedTuple):
+    """Outcomes of models A and B on the same problems: how many both solved, only A, only B, and
+    neither."""
+
+    both: int
+    only_a: int
+    only_b: int
+    neither: int
+
+    @property
+    def total(self) -> int:
+        return sum(self)
+
+    @property
+    def difference(self) -> float:
+        """A's pass rate less B's."""
+        return (self.only_a - self.only_b) / self.total
 
 
-def wilson_interval(successes: int, total: int, z: float = Z_95) -> tuple[float, float]:
-    """Wilson's score interval for a share, (low, high) within [0, 1].
+def wilson_interval(successes: float, total: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Wilson's score interval for a proportion, (low, high) within [0, 1].
 
     E. B. Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22
     (1927), pp. 209-212; without continuity correction. Unlike the interval from the standard
     error it does not shrink to a point at 0 of n and n of n, and it holds for small n.
-    Nothing tried: (0, 1). Raises ValueError when successes is not within 0..total.
+    With total 0 it is (0, 1). Raises ValueError when successes is not within 0..total.
     """
     if not 0 <= successes <= total:
         raise ValueError(f"{successes} successes of {total}")
     if total == 0:
         return 0.0, 1.0
-    share = successes / total
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    rate = successes / total
     weight = z * z / total
-    centre = (share + weight / 2) / (1 + weight)
-    half = z * sqrt(share * (1 - share) / total + weight / total / 4) / (1 + weight)
+    centre = (rate + weight / 2) / (1 + weight)
+    half = z * sqrt(rate * (1 - rate) / total + weight / total / 4) / (1 + weight)
     # At the ends the bound is 0 or 1 exactly; rounding would miss it.
     low = 0.0 if successes == 0 else max(0.0, centre - half)
     high = 1.0 if successes == total else min(1.0, centre + half)
     return low, high
 
 
-def share(successes: int, total: int) -> dict[str, float | int | list[float]]:
-    """A share as the artifacts hold it: `correct`, `total`, `pass@1`, `interval` (Wilson, 95%).
+def mean_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float]:
+    """Interval of a mean over problems, each with a pass rate in [0, 1], such as that of k samples.
 
-    Rounded to six places, so that the last bit of a square root moves no artifact.
+    Wilson's, with the mean in place of the proportion: the variance of numbers in [0, 1] with mean
+    p is at most p(1 - p), so the interval is at least as wide as it has to be, and no point.
+    Raises ValueError for no value.
+    """
+    if not values:
+        raise ValueError("the mean of no values")
+    return wilson_interval(min(sum(values), len(values)), len(values), confidence)
+
+
+def mcnemar_p(only_a: int, only_b: int) -> float:
+    """Exact two-sided p of McNemar's test, from the problems that only one of two models solved.
+
+    Q. McNemar, Psychometrika 12 (1947), pp. 153-157, with the binomial distribution in place of
+    the chi-squared approximation, as there are few such problems. 1 without any.
+    Raises ValueError for a negative count.
+    """
+    if min(only_a, only_b) < 0:
+        raise ValueError(f"counts of {only_a} and {only_b}")
+    total = only_a + only_b
+    tail = sum(comb(total, k) for k in range(min(only_a, only_b) + 1))
+    # Integers divide exactly where 2**total would overflow a float.
+    return min(1.0, 2 * tail / 2**total)
+
+
+def paired_interval(counts: Paired, confidence: float = 0.95) -> tuple[float, float]:
+    """Interval of the difference A - B of two models' pass rates on the same problems.
+
+    R. G. Newcombe, "Improved confidence intervals for the difference between binomial proportions
+    based on paired data", Statistics in Medicine 17 (1998), pp. 2635-2650, method 10: the Wilson
+    intervals of the two rates, combined with their continuity-corrected correlation. It does not
+    shrink to a point where the models never differ, and covers at small n.
+    Raises ValueError for a negative count, or without problems.
+    """
+    if min(counts) < 0 or not counts.total:
+        raise ValueError(f"impossible counts: {counts}")
+    total = counts.total
+    solved_a, solved_b = counts.both + counts.only_a, counts.both + counts.only_b
+    rate_a, rate_b = solved_a / total, solved_b / total
+    low_a, high_a = wilson_interval(solved_a, total, confidence)
+    low_b, high_b = wilson_interval(solved_b, total, confidence)
+    phi = _correlation(counts)
+
+    def distance(x: float, y: float) -> float:
+        return sqrt(max(0.0, x * x - 2 * phi * x * y + y * y))
+
+    low = counts.difference - distance(rate_a - low_a, high_b - rate_b)
+    high = counts.difference + distance(rate_b - low_b, high_a - rate_a)
+    return max(-1.0, low), min(1.0, high)
+
+
+def _correlation(counts: Paired) -> float:
+    """Newcombe's phi: a positive numerator is lowered by n / 2, to 0 at the least."""
+    a, b, c, d = counts
+    margins = (a + b) * (c + d) * (a + c) * (b + d)
+    if not margins:
+        return 0.0
+    numerator: float = a * d - b * c
+    if numerator > 0:
+        numerator = max(0.0, numerator - counts.total / 2)
+    return numerator / sqrt(margins)
+
+
+def share(successes: int, total: int) -> dict[str, float | int | list[float]]:
+    """A proportion as artifacts hold it: `correct`, `total`, `pass@1`, `interval` (Wilson, 95%).
+
+    Rounded to six places, so that the last bit of a square root changes no artifact.
     Raises ValueError when total is 0.
     """
     if total == 0:
@@ -41,62 +125,20 @@ def share(successes: int, total: int) -> dict[str, float | int | list[float]]:
         "correct": successes,
         "total": total,
         "pass@1": round(successes / total, 6),
-        "interval": [round(bound, 6) for bound in wilson_interval(successes, total)],
+        "interval": rounded(wilson_interval(successes, total)),
     }
 
 
-RESAMPLES = 10_000
-"""Draws of the bootstrap: an end of a 95% interval then moves by about 0.01 of its width."""
+def comparison(counts: Paired) -> dict[str, float | list[float]]:
+    """A paired comparison as artifacts hold it: `difference`, `interval` (Newcombe, 95%) and
+    `mcnemar_p`, rounded to six places."""
+    return {
+        "difference": round(counts.difference, 6),
+        "interval": rounded(paired_interval(counts)),
+        "mcnemar_p": round(mcnemar_p(counts.only_a, counts.only_b), 6),
+    }
 
 
-def mcnemar_p(only_a: int, only_b: int) -> float:
-    """Exact two-sided p of McNemar's test, from the problems that just one of two models solved.
-
-    Q. McNemar, Psychometrika 12 (1947), pp. 153-157, by the binomial distribution in place of its
-    approximation, as there are few such problems: twice the chance that the rarer side is as rare,
-    at most 1. None at all: 1. Raises ValueError for a negative count.
-    """
-    if min(only_a, only_b) < 0:
-        raise ValueError(f"counts of {only_a} and {only_b}")
-    total = only_a + only_b
-    tail = sum(comb(total, k) for k in range(min(only_a, only_b) + 1))
-    return min(1.0, 2 * tail / 2**total)
-
-
-def paired_interval(
-    ahead: int, behind: int, total: int, confidence: float = 0.95
-) -> tuple[float, float]:
-    """Bootstrap interval of the difference of two models' shares on the same problems.
-
-    ahead, behind: problems that only the first, only the second solved, of `total`.
-    The percentile interval (B. Efron, Annals of Statistics 7 (1979), pp. 1-26): problems are drawn
-    anew with replacement, both models' outcomes together, which is a multinomial draw of the three
-    counts. The same numbers each time: the generator is seeded.
-    Raises ValueError for counts that do not fit, or for no problem.
-    """
-    if min(ahead, behind) < 0 or not 0 < total >= ahead + behind:
-        raise ValueError(f"{ahead} ahead and {behind} behind of {total}")
-    import numpy
-
-    shares = [ahead / total, behind / total, (total - ahead - behind) / total]
-    drawn = numpy.random.default_rng(0).multinomial(total, shares, RESAMPLES)
-    differences = (drawn[:, 0] - drawn[:, 1]) / total
-    edge = (1 - confidence) / 2
-    low, high = numpy.quantile(differences, [edge, 1 - edge])
-    return float(low), float(high)
-
-
-def mean_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float]:
-    """Percentile bootstrap interval of a mean over problems, each with a value in [0, 1].
-
-    Raises ValueError for no value.
-    """
-    if not values:
-        raise ValueError("a mean of nothing")
-    import numpy
-
-    found = numpy.asarray(values, dtype=float)
-    drawn = numpy.random.default_rng(0).integers(0, len(found), (RESAMPLES, len(found)))
-    edge = (1 - confidence) / 2
-    low, high = numpy.quantile(found[drawn].mean(axis=1), [edge, 1 - edge])
-    return float(low), float(high)
+def rounded(interval: tuple[float, float]) -> list[float]:
+    """An interval as artifacts hold it."""
+    return [round(bound, 6) for bound in interval]

@@ -13,7 +13,7 @@ from aiev.core.registry import Registry
 from aiev.languages.markdown import Block
 
 if TYPE_CHECKING:  # what reads programs and runs none is not stale when the sandbox changes
-    from aiev.sandbox.api import Limits, Request
+    from aiev.sandbox.request import Limits, Request
 
 LANGUAGES = Registry("language", "aiev.languages", "Language", module="language")
 

@@ -7,7 +7,7 @@ bash reads the commands, nothing here does. They run in a process of their own, 
 from dataclasses import replace
 
 from aiev.core.files import module_path
-from aiev.sandbox.api import Request
+from aiev.sandbox.request import Request
 
 FOLDER = ".shell"
 ASKED = f"{FOLDER}/asked"

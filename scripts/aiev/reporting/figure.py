@@ -1,6 +1,7 @@
-"""What came of the rounds: a table, and a picture of both models' pass@1 and of the yield."""
+"""Results of the rounds: a table, and a figure of both models' pass@1 and of the yield."""
 
 from collections.abc import Mapping, Sequence
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,8 @@ from aiev.evaluation.stats import share
 
 COLOURS = {"teacher": "#4c72b0", "student": "#dd8452", "teaching": "#4c72b0"}
 COLOURS["self-learning"] = COLOURS["student"]
+# Half the distance between the two models' markers of a round, in rounds.
 STEP = 0.08
-"""Half the distance of the two models' marks of a round, in rounds."""
 
 
 def table(
@@ -21,13 +22,25 @@ def table(
     """rounds.json, from each round's report.json, duel.json and gate.json, in order.
 
     {"rounds": [{round, stage, dialogues, train, test, yield, problems, excluded, teacher, student,
-    paired, open, reason, self_learning}], "switch": the first round that the student wrote, or
-    null}.
-    yield, teacher, student: shares with Wilson's interval, null of nothing.
+    paired, open, reason, self_learning, luck}], "switch": the first round that the student wrote,
+    or null, "luck": {if_equal, if_worse, worse_by}}.
+    yield, teacher, student: shares with Wilson's interval, null where there is nothing to count.
+    luck: how likely the gate opens by chance, in a round (aiev.rounds.gate.luck) and in at least
+    one of all these rounds; null where no round had a problem.
     """
     rows = [_row(*three) for three in zip(reports, duels, gates, strict=True)]
-    learnt = [row["round"] for row in rows if row["stage"] == "self-learning"]
-    return {"rounds": rows, "switch": min(learnt, default=None)}
+    by_student = [row["round"] for row in rows if row["stage"] == "self-learning"]
+    return {"rounds": rows, "switch": min(by_student, default=None), "luck": _luck(rows)}
+
+
+def _luck(rows: Sequence[Mapping[str, Any]]) -> dict[str, float] | None:
+    """The chances of all rounds together, as if their duels were independent."""
+    found = [row["luck"] for row in rows if row["luck"]]
+    if not found:
+        return None
+    stays_shut = {key: prod(1 - one[key] for one in found) for key in ("if_equal", "if_worse")}
+    chances = {key: round(1 - value, 6) for key, value in stays_shut.items()}
+    return {**chances, "worse_by": found[0]["worse_by"]}
 
 
 def _row(report, duel, gate) -> dict[str, Any]:
@@ -43,7 +56,21 @@ def _row(report, duel, gate) -> dict[str, Any]:
         "open": gate["open"],
         "reason": gate["reason"],
         "self_learning": gate["self_learning"],
+        "luck": gate["luck"],
     }
+
+
+def luck_in_words(rounds: Mapping[str, Any]) -> str | None:
+    """How far an open gate can be trusted; None where no round had a problem."""
+    found = rounds["luck"]
+    if found is None:
+        return None
+    points = f"{100 * found['worse_by']:.0f} points"
+    return (
+        "By chance alone, the gate's rule opens in at least one of these rounds with probability "
+        f"{found['if_worse']:.0%} if the student is {points} worse than the teacher, and "
+        f"{found['if_equal']:.0%} if the two are equal."
+    )
 
 
 def cells(rounds: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
@@ -55,11 +82,11 @@ def cells(rounds: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
 
 def _cells(row: Mapping[str, Any]) -> list[str]:
     verified, paired = row["yield"], row["paired"]
-    apart = ["-", "-"]
+    compared = ["-", "-"]
     if paired:
         low, high = paired["interval"]
         value = f"{100 * paired['difference']:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]"
-        apart = [value, f"{paired['mcnemar_p']:.3f}"]
+        compared = [value, f"{paired['mcnemar_p']:.3f}"]
     return [
         str(row["round"]),
         row["stage"],
@@ -67,20 +94,20 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
         str(row["problems"]),
         percent(row["teacher"]),
         percent(row["student"]),
-        *apart,
+        *compared,
         f"{gate_of(row)}: {row['reason']}",
     ]
 
 
 def gate_of(row: Mapping[str, Any]) -> str:
-    """How a round left the gate, in a word or two."""
+    """State of the gate after a round: open, would open, shut."""
     if not row["open"]:
         return "shut"
     return "open" if row["self_learning"] else "would open"
 
 
 def percent(share: Mapping[str, Any] | None) -> str:
-    """A share as text, in percent with its interval; "-" for none."""
+    """A share as text, in percent with its interval; "-" for None."""
     if share is None:
         return "-"
     low, high = share["interval"]
@@ -88,7 +115,7 @@ def percent(share: Mapping[str, Any] | None) -> str:
 
 
 def draw(rounds: Mapping[str, Any], path: Path) -> None:
-    """Write the picture as SVG, the same bytes each time: letters are shapes, nothing is dated."""
+    """Write the figure as SVG, reproducible byte by byte: text as paths, no date."""
     import io
 
     import matplotlib
@@ -118,8 +145,8 @@ def draw(rounds: Mapping[str, Any], path: Path) -> None:
 
 
 def _draw_duels(axes, rows: Sequence[Mapping[str, Any]]) -> None:
-    for model, aside in (("teacher", -STEP), ("student", STEP)):
-        found = [(row["round"] + aside, row[model]) for row in rows if row[model]]
+    for model, offset in (("teacher", -STEP), ("student", STEP)):
+        found = [(row["round"] + offset, row[model]) for row in rows if row[model]]
         places, shares = [p for p, _ in found], [s for _, s in found]
         values = [100 * s["pass@1"] for s in shares]
         # An end of the interval may lie a rounding error inside the value.

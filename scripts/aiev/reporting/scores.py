@@ -53,6 +53,7 @@ def table(scores: Iterable[Mapping[str, Any]], titles: Mapping[str, str]) -> dic
 
 def page(scores: Mapping[str, Any], duels: Mapping[str, Any]) -> str:
     """scores.md: the table, in words what its figures rest on, and what came of the rounds."""
+    luck = rounds.luck_in_words(duels)
     return "\n".join(
         [
             "# Scores",
@@ -66,10 +67,13 @@ def page(scores: Mapping[str, Any], duels: Mapping[str, Any]) -> str:
             "## Rounds",
             "",
             "Teacher and student on each round's test problems: greedy pass@1 in percent,",
-            "judged by the hidden tests of the problems' dialogues.",
+            "judged by the hidden tests of the problems' dialogues. In brackets: Wilson's 95%",
+            "interval; of the difference, Newcombe's for paired proportions (1998, method 10).",
+            "McNemar's p is exact and two-sided.",
             "",
             *_markdown(*rounds.cells(duels)),
             "",
+            *([luck, ""] if luck else []),
             "![pass@1 of teacher and student, and the yield, by round](rounds.svg)",
             "",
         ]

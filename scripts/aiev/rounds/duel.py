@@ -15,31 +15,55 @@ from aiev.core.hashing import of_json, of_text
 from aiev.core.log import Progress, log
 from aiev.core.templates import render
 from aiev.core.types import Dialogue
-from aiev.evaluation.stats import mcnemar_p, mean_interval, paired_interval, share
+from aiev.evaluation.generate import Questions
+from aiev.evaluation.stats import Paired, comparison, mean_interval, rounded, share
 from aiev.languages.base import Script
 from aiev.languages.interpreter import Interpreter
-from aiev.languages.python.program import helpers, missing_imports
+from aiev.languages.python.blocks import code_block
+from aiev.languages.python.functions import BROKEN, parse
+from aiev.languages.python.program import helpers, missing_imports, take_apart
 
 Problem = dict[str, Any]
 Answers = dict[str, list[dict[str, Any]]]
-"""Rows of `sampling.generate` by the problem's id: the greedy one first, then the samples."""
+"""Rows of `evaluation.generate` by the problem's id: the greedy one first, then the samples."""
 
 MODELS = ("teacher", "student")
 NO_CODE = "no-code"
-"""Outcome of an answer that holds no program; the others are the sandbox's."""
+"""Outcome of an answer without a program; the other outcomes are the sandbox's."""
 
-UNTOLD = "untold-name"
-"""Why a problem is excluded whose tests call, beside the entry point, what the reference defines
-and the description does not name: no answer could pass but by chance."""
+UNDISCLOSED = "undisclosed-name"
+"""Why a problem is excluded: its tests call something besides the entry point that the reference
+defines and the description does not name, so that an answer could pass by chance only."""
 
 
-def duel_prompt(prompt: str) -> str:
-    """The question for a test problem's description."""
-    return render(__file__, "duel", prompt=prompt)
+def duel_prompt(problem: Problem) -> str:
+    """The question for a test problem: its description alone."""
+    return render(__file__, "duel", prompt=problem["prompt"].strip())
+
+
+def program_in(answer: str, _problem: Problem | None = None) -> str:
+    """The program of an answer as it stands: its longest block of Python, or all of an answer that
+    is nothing but Python; "" without a program.
+
+    A benchmark's sanitizer would drop decorators' imports, generators, and statements at module
+    level, which the duel's problems may need.
+    """
+    program = code_block(answer)
+    if program is not None:
+        return program
+    try:
+        parse(answer)
+    except BROKEN:
+        return ""
+    return answer.strip("\n")
+
+
+QUESTIONS = Questions(duel_prompt, program_in)
+"""How the duel's problems are put to a model."""
 
 
 def problems_of(test: Iterable[Dialogue]) -> list[Problem]:
-    """A round's test dialogues as problems: what a model is shown (`prompt`) and the rest."""
+    """A round's test dialogues as problems; a model is shown the `prompt` alone."""
     return [
         {
             "task_id": dialogue["id"],
@@ -59,14 +83,25 @@ def sample_seed(run_seed: int, problem_id: str, number: int) -> int:
 
 
 def judge(problem: Problem, solution: str, interpreter: Interpreter) -> str:
-    """Outcome of a solution under the problem's hidden tests.
+    """Run a solution under the problem's hidden tests; -> the outcome.
 
-    A program that leaves before the tests end has not passed them, whatever its exit code says:
-    the line after the last test has to be printed. (Code written against this very check can
-    print it itself.) What the tests import is given to them: the answer need not do it.
+    A program that ends before the tests do has not passed them, whatever its exit code is: the
+    line after the last test has to be printed. (Code written against this very check can print it
+    itself.) The tests' own imports are added: the answer need not have them. Tests that the answer
+    brings along decide nothing: where the whole program fails, it is judged without them, too.
     """
     if not solution.strip():
         return NO_CODE
+    outcome = _outcome(problem, solution, interpreter)
+    if outcome == "passed":
+        return outcome
+    bare = _without_own_tests(solution)
+    if bare and _outcome(problem, bare, interpreter) == "passed":
+        return "passed"
+    return outcome
+
+
+def _outcome(problem: Problem, solution: str, interpreter: Interpreter) -> str:
     end = of_text(f"{problem['task_id']}\n{problem['tests']}")
     needed = missing_imports(problem["reference"], solution)
     code = f"{solution}\n\n\n{needed}{problem['tests']}\nprint()\nprint({end!r})\n"
@@ -74,6 +109,15 @@ def judge(problem: Problem, solution: str, interpreter: Interpreter) -> str:
     if result.outcome == "passed" and not result.stdout.endswith(f"\n{end}\n"):
         return "failed"
     return result.outcome
+
+
+def _without_own_tests(solution: str) -> str:
+    """The solution without tests and what follows its last definition; "" where nothing changes."""
+    try:
+        parts = take_apart(solution)
+    except SyntaxError:
+        return ""
+    return parts.solution if parts.tests.strip() else ""
 
 
 def judge_all(
@@ -101,26 +145,30 @@ def judge_all(
     return found
 
 
-def sound(
+def solvable_problems(
     problems: Sequence[Problem], interpreter: Interpreter
 ) -> tuple[list[Problem], dict[str, str]]:
-    """Problems that a model which is right can solve; of the others, by id, why it cannot: the
-    outcome of their own reference solution, which passes no longer, or `UNTOLD`."""
+    """Split off the problems that no correct answer could solve.
+
+    -> the solvable ones, and why each other one is not, by id: the outcome of its own reference
+    solution, when that no longer passes, or `UNDISCLOSED`.
+    """
     references = {problem["task_id"]: [problem["reference"]] for problem in problems}
     outcomes = judge_all(problems, references, interpreter, "references")
-    excluded = {problem["task_id"]: UNTOLD for problem in problems if _untold(problem)}
+    excluded = {p["task_id"]: UNDISCLOSED for p in problems if _needs_undisclosed_name(p)}
     excluded |= {task: o for task, (o,) in outcomes.items() if o != "passed"}
     excluded = dict(sorted(excluded.items()))
     if excluded:
-        log.warning("%d problems that no answer could solve: %s", len(excluded), excluded)
+        log.warning("excluded %d unsolvable problems: %s", len(excluded), excluded)
     return [p for p in problems if p["task_id"] not in excluded], excluded
 
 
-def _untold(problem: Problem) -> bool:
-    """Whether the tests call what no answer but its author's could know the name of."""
-    told = set(re.findall(r"\w+", problem["prompt"]))
+def _needs_undisclosed_name(problem: Problem) -> bool:
+    """Whether the tests use a name of the reference that the description does not mention."""
+    disclosed = set(re.findall(r"\w+", problem["prompt"]))
     entry_point = problem["entry_point"]
-    return not told >= {entry_point, *helpers(problem["tests"], problem["reference"], entry_point)}
+    needed = {entry_point, *helpers(problem["tests"], problem["reference"], entry_point)}
+    return not disclosed >= needed
 
 
 def report(
@@ -131,9 +179,9 @@ def report(
     answers: Mapping[str, Answers],
     models: Mapping[str, Mapping[str, str]],
 ) -> dict[str, Any]:
-    """duel.json.
+    """Build duel.json.
 
-    outcomes, answers, models: by "teacher" and "student"; of a model its `name` and `digest`.
+    outcomes, answers, models: by "teacher" and "student"; each model has a `name` and a `digest`.
     Keys: round; counts of problems: test, excluded, compared; excluded: outcome by id; problems:
     each with both models' outcomes; models: for each pass@1 (null where nothing was compared) with
     Wilson's interval, the share by k samples, outcomes, tokens; paired: see `paired`.
@@ -161,25 +209,25 @@ def _row(outcomes: Sequence[str]) -> dict[str, Any]:
 
 
 def _summary(model: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    mine = [row[model] for row in rows]
-    outcomes = Counter(one["greedy"] for one in mine)
-    greedy = share(outcomes["passed"], len(mine)) if mine else None
+    own = [row[model] for row in rows]
+    outcomes = Counter(one["greedy"] for one in own)
+    greedy = share(outcomes["passed"], len(own)) if own else None
     return {
         "greedy": greedy,
         "outcomes": dict(sorted(outcomes.items())),
-        "sampled": _sampled([one["samples"] for one in mine]),
+        "sampled": _sampled([one["samples"] for one in own]),
     }
 
 
 def _sampled(samples: Sequence[Sequence[str]]) -> dict[str, Any] | None:
-    """pass@1 over k samples of each problem; problems are what is drawn for its interval."""
+    """pass@1 over k samples of each problem, with its interval over problems."""
     if not samples or not samples[0]:
         return None
     means = [sum(outcome == "passed" for outcome in one) / len(one) for one in samples]
     return {
         "samples": len(samples[0]),
         "pass@1": round(sum(means) / len(means), 6),
-        "interval": [round(bound, 6) for bound in mean_interval(means)],
+        "interval": rounded(mean_interval(means)),
     }
 
 
@@ -189,23 +237,23 @@ def _tokens(answers: Answers, problems: Sequence[Problem]) -> dict[str, int]:
 
 
 def paired(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
-    """The greedy answers compared problem by problem; None where there is nothing to compare.
+    """Compare the greedy answers problem by problem; None where there is nothing to compare.
 
     both, neither, only_student, only_teacher: numbers of problems solved; difference: student's
-    pass@1 less the teacher's, with its bootstrap interval (95%); mcnemar_p: exact, two-sided.
+    pass@1 less the teacher's, with Newcombe's 95% interval; mcnemar_p: exact, two-sided.
     """
     if not rows:
         return None
     solved = Counter(tuple(row[m]["greedy"] == "passed" for m in MODELS) for row in rows)
-    ahead, behind, total = solved[False, True], solved[True, False], len(rows)
+    counts = Paired(
+        solved[True, True], solved[False, True], solved[True, False], solved[False, False]
+    )
     return {
-        "both": solved[True, True],
-        "neither": solved[False, False],
-        "only_student": ahead,
-        "only_teacher": behind,
-        "difference": round((ahead - behind) / total, 6),
-        "interval": [round(bound, 6) for bound in paired_interval(ahead, behind, total)],
-        "mcnemar_p": round(mcnemar_p(ahead, behind), 6),
+        "both": counts.both,
+        "neither": counts.neither,
+        "only_student": counts.only_a,
+        "only_teacher": counts.only_b,
+        **comparison(counts),
     }
 
 

@@ -1,13 +1,18 @@
-"""The gate: whether the student teaches the next round.
+"""The gate: whether the student writes the next round's dialogues.
 
 METHOD 2: where the student's pass@1 is above the teacher's, the next round is a self-learning one.
 The paper's rule is the default; margin, confidence and minimum_problems ask for more.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from fractions import Fraction
+from math import exp, lgamma, log
 from typing import Any
 
-from aiev.evaluation.stats import mcnemar_p, paired_interval
+from aiev.evaluation.stats import Paired, mcnemar_p, paired_interval
+
+WORSE_BY = 0.05
+"""How much worse the student is, in pass@1, in the second of the two cases of `luck`."""
 
 
 def decide(
@@ -16,60 +21,138 @@ def decide(
     rule: Mapping[str, Any],
     self_learning: bool,
 ) -> dict[str, Any]:
-    """gate.json.
+    """Build gate.json.
 
-    duel: duel.json of this round; before: gate.json of the one before, None for the first.
+    duel: duel.json of this round; before: gate.json of the previous round, None for the first.
     rule: the config's `gate`: margin, confidence, minimum_problems, revert.
-    self_learning: whether an open gate lets the student teach; else this is the teaching-only arm,
-    in which the gate says what it would have done.
-    Keys: round, open, reason (a word of `_reason`, or why it stays as it was), numbers, rule, next:
-    {stage, author, digest} of the round to come.
+    self_learning: whether an open gate lets the student write; if not, this is the teaching-only
+    arm, and the gate records what it would have done.
+    Keys: round, open, reason, numbers, rule, luck (see `luck`), and next: {stage, author, digest}
+    of the following round.
     """
-    won, reason = _won(duel, rule)
+    counts = counts_of(duel)
+    won, reason = _won(counts, rule)
     was_open = bool(before and before["open"])
     if was_open and not won:
-        enough = reason != "too-few-problems"
-        fell = rule["revert"] and enough and duel["paired"]["difference"] < 0
-        opened, reason = (False, "student-fell-behind") if fell else (True, "stays-open")
+        fell_behind = (
+            rule["revert"] and reason != "too-few-problems" and counts and counts.difference < 0
+        )
+        is_open, reason = (False, "student-fell-behind") if fell_behind else (True, "stays-open")
     else:
-        opened = won
+        is_open = won
     return {
         "round": duel["round"],
-        "open": opened,
+        "open": is_open,
         "reason": reason,
         "self_learning": self_learning,
         "rule": dict(rule),
         "numbers": _numbers(duel),
-        "next": _next(duel, opened and self_learning),
+        "luck": luck(counts, rule),
+        "next": _next(duel, is_open and self_learning),
     }
 
 
-def _won(duel: Mapping[str, Any], rule: Mapping[str, Any]) -> tuple[bool, str]:
+def counts_of(duel: Mapping[str, Any]) -> Paired | None:
+    """How many problems both models solved, only the student, only the teacher, neither; None for
+    a duel without problems."""
+    paired = duel["paired"]
+    if paired is None:
+        return None
+    return Paired(*(paired[key] for key in ("both", "only_student", "only_teacher", "neither")))
+
+
+def _won(counts: Paired | None, rule: Mapping[str, Any]) -> tuple[bool, str]:
     """Whether the student won by the rule, and why or why not."""
-    paired, problems = duel["paired"], duel["counts"]["compared"]
-    if paired is None or problems < rule["minimum_problems"]:
+    if counts is None or counts.total < rule["minimum_problems"]:
         return False, "too-few-problems"
-    if paired["difference"] == 0 and rule["margin"] == 0:
+    lead = Fraction(counts.only_a - counts.only_b, counts.total)
+    # As decimals: in binary, 0.1 is a little more than a tenth.
+    margin = Fraction(str(rule["margin"]))
+    if lead == margin == 0:
         return False, "tie"
-    # Strictly above, as in the paper: a lead of just the margin is none.
-    if paired["difference"] <= rule["margin"]:
+    # Strictly above, as in the paper: a lead equal to the margin is not enough.
+    if lead <= margin:
         return False, "student-not-ahead"
-    if rule["confidence"] is not None and not _significant(paired, problems, rule):
+    if rule["confidence"] is not None and not _significant(counts, rule):
         return False, "not-significant"
     return True, "student-ahead"
 
 
-def _significant(paired: Mapping[str, Any], problems: int, rule: Mapping[str, Any]) -> bool:
-    """Both have to say so: McNemar's exact test, which holds for few problems but knows no margin,
-    and the bootstrap interval, which knows the margin but is too narrow for few."""
-    ahead, behind = paired["only_student"], paired["only_teacher"]
-    low, _ = paired_interval(ahead, behind, problems, rule["confidence"])
-    # Not the p of duel.json, which is rounded.
-    return mcnemar_p(ahead, behind) < 1 - rule["confidence"] and low > rule["margin"]
+def _significant(counts: Paired, rule: Mapping[str, Any]) -> bool:
+    """Both have to agree: McNemar's exact test, which knows no margin, and the paired interval,
+    which knows the margin and is approximate."""
+    low, _ = paired_interval(counts, rule["confidence"])
+    return mcnemar_p(counts.only_a, counts.only_b) < 1 - rule["confidence"] and low > rule["margin"]
+
+
+def luck(counts: Paired | None, rule: Mapping[str, Any]) -> dict[str, float] | None:
+    """How likely the rule opens the gate by chance in a duel like this one; None without problems.
+
+    if_equal: probability of opening when the two models are equally good; if_worse: when the
+    student's pass@1 is WORSE_BY lower. discordant: the share of problems that only one of them
+    solves, taken from this duel as (n + 1) / (total + 2), since none seen does not mean none.
+    """
+    if counts is None:
+        return None
+    discordant = (counts.only_a + counts.only_b + 1) / (counts.total + 2)
+    agreed = counts.both + counts.neither
+    both_share = counts.both / agreed if agreed else 0.5
+
+    def opens(only_student: int, only_teacher: int) -> bool:
+        rest = counts.total - only_student - only_teacher
+        both = round(rest * both_share)
+        return _won(Paired(both, only_student, only_teacher, rest - both), rule)[0]
+
+    def chance(difference: float) -> float:
+        return round(chance_of_opening(counts.total, discordant, difference, opens), 6)
+
+    return {
+        "discordant": round(discordant, 6),
+        "if_equal": chance(0.0),
+        "if_worse": chance(-WORSE_BY),
+        "worse_by": WORSE_BY,
+    }
+
+
+def chance_of_opening(
+    problems: int, discordant: float, difference: float, opens: Callable[[int, int], bool]
+) -> float:
+    """Exact probability that `opens(only_student, only_teacher)` holds in a duel.
+
+    Each of `problems` is, independently, solved by one model alone with probability `discordant`;
+    `difference` is the student's true pass@1 less the teacher's. `opens` must not become false
+    when a problem moves from the teacher to the student.
+    """
+    by_student = min(1.0, max(0.0, (discordant + difference) / 2 / discordant))
+    total = 0.0
+    for number in range(problems + 1):
+        weight = _binomial(problems, number, discordant)
+        # Terms this small cannot change the sixth place.
+        if weight > 1e-12:
+            least = _first(number, lambda k, n=number: opens(k, n - k))
+            tail = sum(_binomial(number, k, by_student) for k in range(least, number + 1))
+            total += weight * tail
+    return min(1.0, total)
+
+
+def _first(most: int, holds: Callable[[int], bool]) -> int:
+    """The smallest k in 0..most for which `holds`, which is monotone; most + 1 when none does."""
+    low, high = 0, most + 1
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if holds(middle) else (middle + 1, high)
+    return low
+
+
+def _binomial(total: int, successes: int, rate: float) -> float:
+    if rate in (0.0, 1.0):
+        return float(successes == total * rate)
+    ways = lgamma(total + 1) - lgamma(successes + 1) - lgamma(total - successes + 1)
+    return exp(ways + successes * log(rate) + (total - successes) * log(1 - rate))
 
 
 def _numbers(duel: Mapping[str, Any]) -> dict[str, Any]:
-    """What was decided from."""
+    """The figures that the decision rests on."""
     return {
         "problems": duel["counts"]["compared"],
         **{name: duel["models"][name]["greedy"] for name in ("teacher", "student")},

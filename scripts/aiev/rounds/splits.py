@@ -21,7 +21,7 @@ class Split:
 
 
 def is_test(dialogue_id: str, test_share: float, salt: str) -> bool:
-    """Whether a dialogue is a test problem: decided by its id alone, never by its neighbours."""
+    """Whether a dialogue is a test problem: a function of its id alone, not of other dialogues."""
     place = Fraction(int(of_text(f"{salt}:{dialogue_id}")[:16], 16), 16**16)
     return place < Fraction(str(test_share))
 
@@ -31,10 +31,10 @@ def split_round(
 ) -> Split:
     """Split the verified dialogues of a round; the others are counted by their reason.
 
-    test_share: share that becomes test problems, in [0, 1). minimum_yield: least share of a
-    self-learning round's dialogues that has to be verified.
+    test_share: share that becomes test problems, in [0, 1). minimum_yield: minimum share of
+    verified dialogues in a self-learning round.
     Raises UserError for a repeated id, when no dialogue is verified, and for a self-learning round
-    under its floor. That few dialogues all fall to one side is no mistake.
+    below minimum_yield. With few dialogues, all of them on one side of the split is no error.
     """
     dialogues = unique(dialogues)
     _check_yield(dialogues, minimum_yield)
@@ -44,7 +44,7 @@ def split_round(
         raise UserError(
             f"no dialogue of the round is verified; {len(dialogues)} were rejected: "
             f"{dict(sorted(reasons.items()))}",
-            hint="read the dialogues' reasons; a stronger teacher or more seeds would help",
+            hint="see the dialogues' `reason`; use a stronger teacher or more seeds",
         )
     test = [d for d in verified if is_test(d["id"], test_share, salt)]
     train = [d for d in verified if not is_test(d["id"], test_share, salt)]
@@ -54,7 +54,8 @@ def split_round(
 
 
 def _check_yield(dialogues: list[Dialogue], floor: float) -> None:
-    """A student that has stopped to teach would only burn the rounds to come."""
+    """Stop a run whose student no longer yields enough verified dialogues: the remaining rounds
+    would be wasted."""
     if not dialogues or dialogues[0]["stage"] != "self-learning":
         return
     verified = sum(d["verdict"] == "verified" for d in dialogues)
@@ -62,32 +63,26 @@ def _check_yield(dialogues: list[Dialogue], floor: float) -> None:
     if verified < Fraction(str(floor)) * len(dialogues):
         reasons = Counter(d["reason"] for d in dialogues if d["reason"])
         raise UserError(
-            f"the self-learning round of {dialogues[0]['model']} kept {verified} of "
-            f"{len(dialogues)} dialogues ({verified / len(dialogues):.0%}), under the floor of "
-            f"{floor:.0%}; rejected: {dict(sorted(reasons.items()))}",
+            f"the yield of the self-learning round fell below rounds.minimum_yield: {verified} of "
+            f"{len(dialogues)} dialogues by {dialogues[0]['model']} are verified "
+            f"({verified / len(dialogues):.0%}, minimum {floor:.0%}); rejected: "
+            f"{dict(sorted(reasons.items()))}",
             where="config: rounds.minimum_yield",
-            hint="let the teacher go on (rounds.self_learning: false), ask for a clearer win "
-            "(gate.margin, gate.confidence), or lower the floor",
+            hint="keep the teacher (rounds.self_learning: false), ask for a clearer win of the "
+            "student (gate.margin, gate.confidence), or lower rounds.minimum_yield",
         )
 
 
 def recorded(
-    seeds: Iterable[Mapping[str, Any]], dialogues: Iterable[Dialogue], where: str
+    seeds: Iterable[Mapping[str, Any]], dialogues: Iterable[Any], where: str
 ) -> list[Dialogue]:
-    """The dialogues of the seeds, in their order, out of those of another run's first round.
+    """The dialogues of the seeds, in the seeds' order, out of another run's first round.
 
-    Raises UserError that names a seed without a dialogue, and for what is no record of one.
+    Raises UserError for a seed without a dialogue, and for a row that is no dialogue.
     """
     by_seed = {}
     for number, dialogue in enumerate(dialogues, 1):
-        known = dialogue.keys() if isinstance(dialogue, dict) else ()
-        lacks = sorted(Dialogue.__annotations__.keys() - set(known))
-        if lacks or dialogue["round"] != 0:
-            what = f"lacks {', '.join(lacks)}" if lacks else f"is of round {dialogue['round']}"
-            hint = "name rounds/0/dialogues/*.jsonl of a run"
-            raise UserError(
-                f"a recorded dialogue {what}", where=f"{where}, line {number}", hint=hint
-            )
+        _check_recorded(dialogue, f"{where}, line {number}")
         by_seed[dialogue["seed"]["id"]] = dialogue
     seeds = list(seeds)
     missing = [seed["id"] for seed in seeds if seed["id"] not in by_seed]
@@ -100,29 +95,53 @@ def recorded(
     return [by_seed[seed["id"]] for seed in seeds]
 
 
-def gather(rounds: Sequence[Sequence[Dialogue]]) -> list[Dialogue]:
-    """The dialogues of all rounds in the order of the rounds, sorted by id within each.
+def _check_recorded(dialogue: Any, where: str) -> None:
+    """Raise UserError for what cannot be a dialogue of a first round."""
+    if not isinstance(dialogue, dict):
+        problem = f"is {_kind(dialogue)} and not an object"
+    elif missing := sorted(Dialogue.__annotations__.keys() - dialogue.keys()):
+        problem = f"lacks {', '.join(missing)}"
+    elif dialogue["round"] != 0:
+        problem = f"is of round {dialogue['round']}"
+    elif not isinstance(dialogue["seed"], dict):
+        problem = f"has a `seed` that is {_kind(dialogue['seed'])}, not an object with an id"
+    elif not isinstance(dialogue["seed"].get("id"), str):
+        problem = "has a `seed` without a text `id`"
+    else:
+        return
+    hint = "set rounds.recorded to rounds/0/dialogues/*.jsonl of a finished run"
+    raise UserError(f"a recorded dialogue {problem}", where=where, hint=hint)
 
-    Raises UserError when an id is in two places, and when there is none to train on.
+
+def _kind(value: Any) -> str:
+    """Name of a JSON value's type, for messages."""
+    names = {str: "text", list: "a list", bool: "a boolean", type(None): "null", dict: "an object"}
+    return names.get(type(value), "a number")
+
+
+def gather(rounds: Sequence[Sequence[Dialogue]]) -> list[Dialogue]:
+    """The training dialogues of all rounds in the order of the rounds, sorted by id within each.
+
+    Raises UserError for a repeated id, and when there is no dialogue to train on.
     """
     gathered = [d for dialogues in rounds for d in sorted(dialogues, key=lambda d: d["id"])]
     unique(gathered)
     if not gathered:
         raise UserError(
-            "all verified dialogues so far fell to the test side",
+            "no training dialogues: every verified dialogue was assigned to the test split",
             where="config: rounds.split",
-            hint="use more seeds, or a smaller test_share",
+            hint="add seeds, or lower rounds.split.test_share",
         )
     return gathered
 
 
 def unique(dialogues: Iterable[Dialogue]) -> list[Dialogue]:
-    """The dialogues sorted by id. Raises UserError when an id is there twice."""
+    """The dialogues sorted by id. Raises UserError for a repeated id."""
     found = sorted(dialogues, key=lambda d: d["id"])
-    twice = sorted(i for i, n in Counter(d["id"] for d in found).items() if n > 1)
-    if twice:
+    repeated = sorted(i for i, n in Counter(d["id"] for d in found).items() if n > 1)
+    if repeated:
         raise UserError(
-            f"{len(twice)} dialogue ids are there twice: {', '.join(twice[:5])}",
+            f"{len(repeated)} duplicate dialogue ids: {', '.join(repeated[:5])}",
             hint="remove the shard files that were copied or edited by hand, and run again",
         )
     return found

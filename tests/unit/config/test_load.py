@@ -344,7 +344,7 @@ OLD = {
     },
     "dialogues": {"in_flight": 3},
     "sandbox": {"docker": {"containers": 2, "runs": 3}},
-    "evaluation": {"most_inputs": 5},
+    "evaluation": {"most_inputs": 5, "benchmarks": {"humaneval": {"resource": "humaneval"}}},
 }
 
 
@@ -361,7 +361,7 @@ def test_an_old_config_is_refused_with_the_new_place_of_each_key():
         ("dialogues.in_flight", "->", "execution.in_flight"),
         ("sandbox.docker.containers", "->", "execution.containers.count"),
         ("sandbox.docker.runs", "->", "execution.containers.runs"),
-        ("evaluation.most_inputs", "->", "evaluation.max_inputs"),
+        ("evaluation.most_inputs", "->", "evaluation.benchmarks.humaneval.max_inputs"),
     }
 
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from aiev.core.errors import UserError
 from aiev.dataset.decontaminate import decontaminate, squeeze, texts_of
+from aiev.evaluation.benchmarks.base import open_benchmark
 
 PROMPT = '''def truncate_number(number: float) -> float:
     """ Given a positive floating point number, it can be decomposed into
@@ -39,10 +40,15 @@ def dialogue(name="1-a", problem="Write a program.", code="print('something else
 
 
 OTHER = dialogue("0-far")
+HUMANEVAL = open_benchmark("humaneval", "evalplus", {})
+
+
+def texts(*problems):
+    return [(p["task_id"], field, text) for p in problems for field, text in HUMANEVAL.texts(p)]
 
 
 def run(*dialogues, problems=(PROBLEM,), tests=(), threshold=0.9):
-    return decontaminate([OTHER, *dialogues], problems, tests, threshold)
+    return decontaminate([OTHER, *dialogues], texts(*problems), tests, threshold)
 
 
 def dropped(**parts):
@@ -155,7 +161,7 @@ def test_another_problem_with_another_solution_is_trained_on():
     one = dialogue("1-a", "Write `add(x, y)`, please.", OTHER_CODE.replace("x + 1", "sum(x) - 7"))
     assert len(run(one, tests=[TEST])[0]) == 2
     with pytest.raises(UserError, match="repeat a test problem"):
-        decontaminate([TEST], [PROBLEM], [TEST], 0.9)
+        decontaminate([TEST], texts(PROBLEM), [TEST], 0.9)
 
 
 def test_a_program_that_does_not_parse_is_compared_as_text():
@@ -213,7 +219,7 @@ def test_no_problems_or_no_dialogues_left_are_errors():
         UserError,
         match=r"all 1 dialogues repeat a test problem or a benchmark's \(similarity of 0\.9",
     ):
-        decontaminate([dialogue(code=BARE)], [PROBLEM], [], 0.9)
+        decontaminate([dialogue(code=BARE)], texts(PROBLEM), [], 0.9)
 
 
 def distance(a: str, b: str) -> int:
@@ -238,7 +244,9 @@ def test_it_drops_exactly_what_the_definition_says(problem, prompt, threshold):
     longest = max(len(a), len(b))
     near = bool(a) and 1 - Fraction(distance(a, b), longest) >= Fraction(str(threshold))
     one = dialogue(problem=problem, code="Z" * 200)
-    kept, _ = decontaminate([dialogue("0-far", "Z" * 200, "Z" * 200), one], [item], [], threshold)
+    kept, _ = decontaminate(
+        [dialogue("0-far", "Z" * 200, "Z" * 200), one], texts(item), [], threshold
+    )
     assert (len(kept) == 1) == near
 
 
@@ -251,7 +259,7 @@ def test_exactly_nine_tenths_is_dropped_and_one_edit_more_is_not(tens, data):
         changed = list(text)
         for place in places[:edits]:
             changed[place] = "Z"
-        kept, _ = decontaminate([OTHER, dialogue(problem="".join(changed))], [item], [], 0.9)
+        kept, _ = decontaminate([OTHER, dialogue(problem="".join(changed))], texts(item), [], 0.9)
         assert (len(kept) == 1) == drops
 
 

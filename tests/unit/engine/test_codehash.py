@@ -245,9 +245,9 @@ def test_circular_imports_end(tree):
     assert digest(tree) == digest(tree)
 
 
-def reached(script: str) -> set[str]:
+def reached(script: str, modules: tuple[str, ...] = ()) -> set[str]:
     """The project's files that a script's digest covers."""
-    parts = code_parts(SCRIPTS / f"{script}.py")
+    parts = code_parts(SCRIPTS / f"{script}.py", modules)
     return {part.partition(": ")[0] for part in parts}
 
 
@@ -264,10 +264,7 @@ def test_this_project_s_rules_see_what_they_run_and_no_more():
     assert (
         not {"aiev/seeds/mine.py", "aiev/dataset/tags.py", "aiev/training/supervisor.py"} & writes
     )
-    assert "aiev/evaluation/benchmarks/boxed/run_evalplus.py" in reached("score_samples")
-    assert "aiev/evaluation/benchmarks/boxed/record_inputs.py" in reached("prepare_benchmark")
     assert "aiev/training/worker.py" in reached("train_model")
-    assert "aiev/evaluation/prompts/benchmark.md" in reached("generate_samples")
     assert not {
         "aiev/recipes/aiev_instruct/dialogue.py",
         "aiev/recipes/aiev_instruct/prompts/solve.md",
@@ -275,16 +272,31 @@ def test_this_project_s_rules_see_what_they_run_and_no_more():
 
 
 RUN_UNTRUSTED = {
-    *("prepare_benchmark", "prove_benchmark", "run_duel", "score_samples", "write_dialogues"),
+    *("prepare_benchmark", "validate_benchmark", "run_duel", "score_samples", "write_dialogues"),
 }
 """The mains that open the sandbox. An edit in it must make nothing else stale: no training above
 all, and no question to a model."""
 
 
 def test_only_what_runs_untrusted_code_sees_the_sandbox():
-    mains = {script.stem: code_parts(script) for script in SCRIPTS.glob("*.py")}
-    sandboxed = {m for m, parts in mains.items() if any("aiev/sandbox/" in p for p in parts)}
+    sandboxed = {script.stem for script in SCRIPTS.glob("*.py") if _backends(reached(script.stem))}
     assert sandboxed == RUN_UNTRUSTED
+
+
+def _backends(files: set[str]) -> set[str]:
+    """Files of the sandbox but for its types, which modules that open none may import."""
+    types = {f"aiev/sandbox/{name}.py" for name in ("__init__", "request", "settings")}
+    return {file for file in files - types if file.startswith("aiev/sandbox/")}
+
+
+def test_a_benchmark_s_kind_counts_where_the_rules_name_it_and_brings_no_sandbox():
+    kind = ("aiev.evaluation.benchmarks.evalplus",)
+    generates = reached("generate_samples", kind)
+    assert "aiev/evaluation/evalplus/prompts/chat.md" in generates
+    assert not _backends(generates)
+    assert "aiev/evaluation/evalplus/inside/run_evalplus.py" in reached("score_samples", kind)
+    assert "aiev/evaluation/evalplus/inside/record_inputs.py" in reached("prepare_benchmark", kind)
+    assert not any("evalplus" in file for file in reached("score_samples"))
 
 
 CHOICES = ("llm/endpoints", "seeds/sources", "languages", "evaluation/benchmarks", "recipes")

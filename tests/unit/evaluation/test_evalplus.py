@@ -1,28 +1,22 @@
-"""Scores: EvalPlus in the real sandbox, on solutions that are right, wrong, endless and hostile."""
+"""EvalPlus in the real sandbox, on solutions that are right, wrong, endless and hostile, and in
+sandboxes in which it cannot run."""
 
 import json
 
 import pytest
 
 from aiev.core.errors import UserError
-from aiev.evaluation.benchmarks.evalplus import (
-    Rules,
-    check_proof,
-    evaluate,
-    passed,
-    prove,
-    score,
-    solutions_of,
-)
+from aiev.evaluation.benchmarks.base import EvaluatorCrashed, ScoringLimits, open_benchmark
 from aiev.sandbox.api import Limits, Result, open_sandbox
 
-RULES = Rules(
+LIMITS = ScoringLimits(
     min_time_limit_seconds=0.5,
     reference_factor=4,
     parallel=2,
     solution_memory_mib=512,
     limits=Limits(wall_seconds=60, cpu_seconds=60, memory_mib=2048, processes=64),
 )
+HUMANEVAL = open_benchmark("humaneval", "evalplus", {})
 
 
 @pytest.fixture(scope="module")
@@ -92,52 +86,53 @@ if not posix.fork():
 
 def judged(sandbox, solutions, problems=None):
     problems = problems or [problem(n) for n in range(len(solutions))]
-    return evaluate(
-        problems,
-        {p["task_id"]: s for p, s in zip(problems, solutions, strict=True)},
-        sandbox,
-        RULES,
-    )
+    by_task = {p["task_id"]: s for p, s in zip(problems, solutions, strict=True)}
+    return HUMANEVAL.judge(problems, by_task, sandbox, LIMITS)
+
+
+def base_passed(verdicts):
+    return [task for task, verdict in verdicts.items() if verdict.base]
 
 
 def test_right_passes_and_wrong_does_not(sandbox):
-    result = judged(sandbox, [RIGHT, *WRONG.values(), RIGHT])
+    verdicts = judged(sandbox, [RIGHT, *WRONG.values(), RIGHT])
     last = len(WRONG) + 1
-    assert passed(result, plus=False) == ["HumanEval/0", f"HumanEval/{last}"]
-    assert len(result["eval"]) == last + 1
-    assert "date" not in result
+    assert base_passed(verdicts) == ["HumanEval/0", f"HumanEval/{last}"]
+    assert list(verdicts) == [f"HumanEval/{n}" for n in range(last + 1)]
+    assert {verdict.plus for verdict in verdicts.values()} == {None}
 
 
 def test_hostile_solutions_fail_alone(sandbox):
-    result = judged(sandbox, [RIGHT, *HOSTILE.values(), RIGHT])
+    verdicts = judged(sandbox, [RIGHT, *HOSTILE.values(), RIGHT])
     last = len(HOSTILE) + 1
-    assert passed(result, plus=False) == ["HumanEval/0", f"HumanEval/{last}"]
+    assert base_passed(verdicts) == ["HumanEval/0", f"HumanEval/{last}"]
+    assert "crashed" in {verdict.outcome for verdict in verdicts.values()}
 
 
 def test_a_daemon_of_a_solution_cannot_reach_the_result(sandbox):
-    assert passed(judged(sandbox, [DAEMON, RIGHT]), plus=False) == ["HumanEval/1"]
+    assert base_passed(judged(sandbox, [DAEMON, RIGHT])) == ["HumanEval/1"]
 
 
 def test_a_memory_bomb_fails_alone(sandbox):
     bomb = "def double(x):\n    return [bytearray(1 << 33), x]"
-    assert passed(judged(sandbox, [RIGHT, bomb]), plus=False) == ["HumanEval/0"]
+    assert base_passed(judged(sandbox, [RIGHT, bomb])) == ["HumanEval/0"]
 
 
 def test_results_do_not_vary(sandbox):
     solutions = [RIGHT, WRONG["wrong"], RIGHT, WRONG["raises"]]
     first, second = (judged(sandbox, solutions) for _ in range(2))
-    assert json.dumps(first) == json.dumps(second)
-    (row,) = first["eval"]["HumanEval/1"]
-    assert row["base_fail_tests"] == [[1]]
+    assert json.dumps([v.row for v in first.values()]) == json.dumps(
+        [v.row for v in second.values()]
+    )
+    assert first["HumanEval/1"].row["base_fail_tests"] == [[1]]
 
 
 def test_plus_inputs_count_where_there_are_any(sandbox):
     problems = [problem(n, plus_input=[[7]]) for n in range(2)]
-    result = judged(
-        sandbox, [RIGHT, "def double(x):\n    return [x, x] if x != 7 else 0"], problems
-    )
-    assert passed(result, plus=False) == ["HumanEval/0", "HumanEval/1"]
-    assert passed(result, plus=True) == ["HumanEval/0"]
+    narrow = "def double(x):\n    return [x, x] if x != 7 else 0"
+    verdicts = judged(sandbox, [RIGHT, narrow, WRONG["wrong"]], [*problems, problem(2)])
+    assert [(v.base, v.plus) for v in verdicts.values()][:2] == [(True, True), (True, False)]
+    assert not verdicts["HumanEval/2"].base
 
 
 def test_mbpp_is_judged_by_its_own_rules(sandbox):
@@ -145,65 +140,64 @@ def test_mbpp_is_judged_by_its_own_rules(sandbox):
     own["prompt"], own["canonical_solution"] = "def similar_elements(x):\n", "    return x\n"
     # A set comparison, and lists of the input become tuples.
     turned = "def similar_elements(x):\n    return x[::-1] if type(x) is tuple else 0\n"
-    assert passed(judged(sandbox, [turned], [own]), plus=False) == ["Mbpp/2"]
-
-
-def test_canonical_solutions_prove_the_benchmark(sandbox, tmp_path):
-    mark = tmp_path / "here" / "mark"
-    problems = [problem(0), problem(1, canonical_solution="    return [x, object()]\n")]
-    with pytest.raises(UserError, match="HumanEval/1") as raised:
-        prove(problems, sandbox, RULES, [], mark)
-    assert "HumanEval/0" not in str(raised.value) and not mark.exists()
-    proof = prove(problems, sandbox, RULES, ["HumanEval/1", "HumanEval/99"], mark)
-    assert mark.exists()
-    assert (proof["tasks"], proof["passed"], proof["exceptions"]) == (2, 1, ["HumanEval/1"])
-    check_proof(proof, problems, "proof.json")
-    with pytest.raises(UserError, match="not one of these problems"):
-        check_proof(proof, problems[:1], "proof.json")
+    assert base_passed(judged(sandbox, [turned], [own])) == ["Mbpp/2"]
 
 
 class BrokenSandbox:
+    """A sandbox in which no evaluation gets anywhere: a full disk, no memory, a broken NumPy."""
+
+    def __init__(self):
+        self.runs = []
+
     def run(self, request):
+        self.runs.append(request)
         return Result(1, "failed", "", "ImportError: numpy", {}, 0.1)
 
 
-def test_an_evalplus_that_does_not_run_stops_the_proof(tmp_path):
-    with pytest.raises(UserError, match="ImportError: numpy"):
-        prove([problem(0), problem(1)], BrokenSandbox(), RULES, [], tmp_path / "mark")
+@pytest.mark.parametrize("number", [1, 2, 8])
+def test_an_evaluator_that_cannot_run_is_an_error_and_no_score(number):
+    broken = BrokenSandbox()
+    with pytest.raises(EvaluatorCrashed, match="ImportError: numpy") as raised:
+        judged(broken, [RIGHT] * number)
+    assert "evaluation.scoring.limits" in raised.value.hint
+    # The last run is the control: the canonical solution of a task that crashed alone.
+    (sample,) = map(json.loads, broken.runs[-1].files["samples.jsonl"].splitlines())
+    assert sample["solution"] == "def double(x):\n    return [x, x]\n"
+
+
+class FullAfterSandbox(BrokenSandbox):
+    """Breaks after some runs, as a disk does that fills up in mid-scoring."""
+
+    def __init__(self, sandbox, after):
+        super().__init__()
+        self.sandbox, self.after = sandbox, after
+
+    def run(self, request):
+        return super().run(request) if len(self.runs) >= self.after else self.counted(request)
+
+    def counted(self, request):
+        self.runs.append(request)
+        return self.sandbox.run(request)
+
+
+def test_an_evaluator_that_breaks_in_mid_scoring_is_an_error(sandbox):
+    with pytest.raises(EvaluatorCrashed):
+        judged(FullAfterSandbox(sandbox, 2), [RIGHT, HOSTILE["kills-everything"], RIGHT])
+
+
+def test_a_solution_that_alone_crashes_the_evaluator_has_failed(sandbox):
+    verdicts = judged(sandbox, [HOSTILE["kills-everything"]])
+    assert verdicts["HumanEval/0"].outcome == "crashed"
+    assert verdicts["HumanEval/0"].row["base_status"] == "fail"
 
 
 def test_nothing_of_the_host_gets_into_the_box():
-    class Looking(BrokenSandbox):
-        def run(self, request):
-            self.request = request
-            return super().run(request)
-
-    looking = Looking()
-    judged(looking, [RIGHT])
-    assert set(looking.request.mounts) == {"/opt/evalplus"}
-    assert looking.request.environment["HUMANEVAL_OVERRIDE_PATH"] == "/box/problems.jsonl"
-
-
-ROW = {"task_id": "HumanEval/0", "solution": RIGHT}
-
-
-@pytest.mark.parametrize(
-    ("rows", "word"),
-    [
-        ([ROW], "no sample for HumanEval/1"),
-        ([ROW, ROW], "second sample for HumanEval/0"),
-        ([{**ROW, "task_id": "HumanEval/7"}], "HumanEval/7"),
-        ([{"task_id": "HumanEval/0"}], "line 1"),
-        ([{**ROW, "solution": None}], "line 1"),
-        (["text"], "line 1"),
-        ([], "HumanEval/0, HumanEval/1"),
-    ],
-)
-def test_samples_that_are_not_one_for_each_task(rows, word):
-    with pytest.raises(UserError) as raised:
-        solutions_of(rows, [problem(0), problem(1)], "samples.jsonl")
-    assert word in str(raised.value)
-    assert "samples.jsonl" in str(raised.value)
+    looking = BrokenSandbox()
+    with pytest.raises(EvaluatorCrashed):
+        judged(looking, [RIGHT])
+    for request in looking.runs:
+        assert set(request.mounts) == {"/opt/evalplus"}
+        assert request.environment["HUMANEVAL_OVERRIDE_PATH"] == "/box/problems.jsonl"
 
 
 def test_a_benchmark_that_evalplus_does_not_know():
@@ -211,17 +205,17 @@ def test_a_benchmark_that_evalplus_does_not_know():
         judged(BrokenSandbox(), [RIGHT], [problem(0, task_id="Other/1")])
 
 
-def test_a_score_names_what_it_rests_on(tmp_path):
-    samples = tmp_path / "samples.jsonl"
-    samples.write_text("{}\n")
-    rows = {"HumanEval/0": "pass", "HumanEval/1": "fail"}
-    result = {"eval": {t: [{"base_status": s, "plus_status": None}] for t, s in rows.items()}}
-    proof = {"exceptions": [], "problems": "aa", "evalplus": "0.3.1"}
-    found = score([problem(0), problem(1)], samples, result, proof)
-    assert found["base"]["pass@1"] == 0.5
-    assert found["plus"] is None
-    assert found["tasks"] == 2
-    assert len(found["samples"]) == 64
-    # What a benchmark's own solution does not pass, no model does.
-    found = score([problem(0), problem(1)], samples, result, {**proof, "exceptions": [*rows][:1]})
-    assert (found["base"]["correct"], found["tasks"]) == (0, 2)
+def test_the_texts_that_training_data_must_not_resemble():
+    documented = problem(prompt='def double(x):\n    """Twice."""\n')
+    texts = dict(HUMANEVAL.texts(documented))
+    assert texts["docstring"] == "Twice."
+    assert texts["function"].startswith("def double(x):")
+    assert set(texts) == {
+        "prompt",
+        "canonical_solution",
+        "prompt+solution",
+        "docstring",
+        "function",
+    }
+    broken = problem(canonical_solution="    return (\n")
+    assert set(dict(HUMANEVAL.texts(broken))) == {"prompt", "canonical_solution", "prompt+solution"}

@@ -1,63 +1,18 @@
-"""Samples: what is asked, and what is taken out of an answer; no answer can stop a run."""
+"""Samples: what a model is asked, and the rows that its answers become."""
 
 import asyncio
 
 import pytest
-from evalplus.sanitize import code_extract
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from aiev.core.errors import EndpointError
-from aiev.evaluation.generate import Decoding, benchmark_prompt, generate, longest_code, solution_of
+from aiev.evaluation.benchmarks.base import open_benchmark
+from aiev.evaluation.generate import Decoding, Questions, generate
 from aiev.llm.ledger import Answer
 from aiev.llm.retries import ContextFull
+from aiev.rounds.duel import QUESTIONS as DUEL
 
-LINES = st.sampled_from(
-    [
-        *("def f(x):", "    return x", "\ty = 1", "import os", "class A:", "x = (", "1)", "0", "@"),
-        *("", "  ", '"""', "Sure, here:", "```python", "```", "\u2028"),
-    ]
-)
-
-
-@given(st.lists(LINES, max_size=9).map("\n".join))
-@settings(max_examples=300, deadline=None)
-def test_the_faster_search_finds_what_evalplus_finds(text):
-    # Imported above, before solution_of() puts the faster one in its place.
-    assert longest_code(text) == code_extract(text)
-
-
-def test_code_is_taken_out_of_its_words():
-    parts = ["import math", "def f(x):\n    return g(x)", "def g(x):\n    return 1"]
-    code = "\n\n".join([*parts, "print(f(2))"])
-    assert solution_of(f"Sure:\n```python\n{code}\n```\nIt adds.", "f") == "\n".join(parts)
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [
-        "",
-        "\n\n",
-        "I cannot do that.",
-        "\0",
-        "(" * 5000,
-        "def f(",
-        "\ud800",
-        "x = " + "-" * 99999 + "1",
-    ],
-)
-def test_answers_without_usable_code(answer):
-    assert solution_of(answer, "f") == ""
-
-
-@given(st.text(max_size=200))
-@settings(deadline=None)
-def test_no_answer_raises(answer):
-    solution_of(answer, "f")
-
-
-def test_an_endless_answer_is_cut():
-    assert solution_of("def f(x):\n    return x\n" + "f(1)\n" * 5000, "f").startswith("def f(x)")
+HUMANEVAL = open_benchmark("humaneval", "evalplus", {})
+QUESTIONS = Questions(HUMANEVAL.prompt, HUMANEVAL.extract)
 
 
 class Scripted:
@@ -79,21 +34,21 @@ def problems(*names):
 
 
 def sampled(client, *names):
-    return asyncio.run(generate(client, problems(*names), benchmark_prompt, Decoding(64)))
+    return asyncio.run(generate(client, problems(*names), QUESTIONS, Decoding(64)))
 
 
-def test_rows_keep_the_problems_order_and_the_raw_answer():
+def test_rows_are_in_the_problems_order_and_hold_the_raw_answer():
     client = Scripted("```python\ndef a(x):\n    return 1\n```", "I cannot.")
     first, second = sampled(client, "a", "b")
     assert first == {
         "task_id": "HumanEval/a",
-        "completion": "```python\ndef a(x):\n    return 1\n```",
         "solution": "def a(x):\n    return 1",
+        "answer": "```python\ndef a(x):\n    return 1\n```",
         "finish_reason": "stop",
         "prompt_tokens": 10,
         "completion_tokens": 20,
     }
-    assert (second["completion"], second["solution"]) == ("I cannot.", "")
+    assert (second["answer"], second["solution"]) == ("I cannot.", "")
 
 
 def test_the_question_is_evalplus_own_and_greedy():
@@ -109,7 +64,7 @@ def test_the_question_is_evalplus_own_and_greedy():
 def test_a_sample_has_its_problem_s_own_seed_and_temperature():
     client = Scripted("x", "y")
     decoding = Decoding(64, 0.8, seed=lambda task: len(task))
-    asyncio.run(generate(client, problems("a", "bbb"), benchmark_prompt, decoding))
+    asyncio.run(generate(client, problems("a", "bbb"), QUESTIONS, decoding))
     assert [how["seed"] for _, how in client.asked] == [11, 13]
     assert {how["temperature"] for _, how in client.asked} == {0.8}
 
@@ -122,3 +77,26 @@ def test_a_problem_too_long_for_the_model_is_an_empty_sample():
 def test_a_server_that_fails_is_reported_as_such():
     with pytest.raises(EndpointError):
         sampled(Scripted("x", EndpointError("down")), "a", "b")
+
+
+CODE = "def a(x):\n    return x + 1"
+DRAFT = "def a(x):\n    y = x - 1\n    y = abs(y)\n    return y"
+THOUGHTS = f"First try:\n```python\n{DRAFT}\n```\nNo, that subtracts.\n"
+
+
+@pytest.mark.parametrize("questions", [QUESTIONS, DUEL], ids=["benchmark", "duel"])
+@pytest.mark.parametrize(
+    ("answer", "solution"),
+    [
+        (f"<think>\n{THOUGHTS}</think>\n\n```python\n{CODE}\n```\n", CODE),
+        (f"{THOUGHTS}</think>\n\n```python\n{CODE}\n```\n", CODE),
+        (f"<think>\n{THOUGHTS}" + "Is it a sum?\n" * 200 + f"</think>\n```\n{CODE}\n```", CODE),
+        (f"<think>\n{THOUGHTS}", ""),
+    ],
+    ids=["both-tags", "closing-tag-alone", "long", "cut-off"],
+)
+def test_thoughts_are_never_the_solution(questions, answer, solution):
+    asked = generate(Scripted(answer), problems("a"), questions, Decoding(64))
+    (row,) = asyncio.run(asked)
+    assert row["solution"] == solution
+    assert row["answer"] == answer

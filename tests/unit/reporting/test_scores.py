@@ -48,9 +48,9 @@ def score(model, correct=5, tasks=20, benchmark="humaneval", plus=None, exceptio
 
 SCORES = [score("teacher", 12), score("base", 1), score("student", 3)]
 ROUND = {"round": 0, "stage": "teaching", "yield": share(5, 12), "problems": 0, "excluded": 0}
-ROUND |= {"teacher": None, "student": None, "paired": None, "open": False, "reason": "tie"}
-ROUND |= {"self_learning": True}
-DUELS = {"rounds": [ROUND], "switch": None}
+ROUND |= {"teacher": None, "student": None, "paired": None, "open": False}
+ROUND |= {"reason": "too-few-problems", "self_learning": True, "luck": None}
+DUELS = {"rounds": [ROUND], "switch": None, "luck": None}
 
 
 def test_rows_are_base_student_teacher_and_then_the_paper():

@@ -1,11 +1,21 @@
-"""The duel: what counts as solved, what is left out, and what is told of it."""
+"""The duel: what counts as solved, which problems are excluded, and the report."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from aiev.languages.interpreter import Interpreter
-from aiev.rounds.duel import grouped, judge, paired, problems_of, report, sample_seed, sound
+from aiev.languages.python.program import take_apart
+from aiev.rounds.duel import (
+    grouped,
+    judge,
+    paired,
+    problems_of,
+    program_in,
+    report,
+    sample_seed,
+    solvable_problems,
+)
 from aiev.sandbox.api import Limits, open_sandbox
 from aiev.sandbox.packages.service import Packages
 
@@ -65,6 +75,107 @@ def test_outcomes_of_solutions(solution, outcome, interpreter):
     assert judge(problem(), solution, interpreter) == outcome
 
 
+REFERENCES = {
+    "decorated": """
+from functools import lru_cache
+
+
+@lru_cache(maxsize=None)
+def double(x):
+    return 0 if x <= 0 else 2 + double(x - 1)
+
+
+assert double(0) == 0
+assert double(2) == 4
+""",
+    "generator": """
+import itertools
+
+
+def double(numbers):
+    for number in itertools.chain(numbers):
+        yield 2 * number
+
+
+assert list(double([1, 2])) == [2, 4]
+assert list(double([])) == []
+""",
+    "in-place": """
+def double(numbers):
+    numbers.extend(numbers[:])
+
+
+own = [1, 2]
+double(own)
+assert own == [1, 2, 1, 2]
+assert double([]) is None
+""",
+    "filled-by-a-loop-between-definitions": """
+DOUBLES = {}
+
+
+def fill(n):
+    DOUBLES[n] = 2 * n
+
+
+for n in range(10):
+    fill(n)
+
+
+def double(n):
+    return DOUBLES[n]
+
+
+assert double(0) == 0
+assert double(3) == 6
+""",
+    "filled-by-a-loop-at-the-end": """
+DOUBLES = {}
+
+
+def double(n):
+    return DOUBLES[n]
+
+
+for n in range(10):
+    DOUBLES[n] = 2 * n
+
+assert double(0) == 0
+assert double(3) == 6
+""",
+}
+
+
+@pytest.mark.parametrize("program", REFERENCES.values(), ids=REFERENCES)
+@pytest.mark.parametrize("fence", ["Here:\n```python\n{}```\n", "{}"])
+def test_a_reference_passes_as_an_answer(program, fence, interpreter):
+    parts = take_apart(program)
+    made = problem(solution=parts.solution, tests=parts.tests)
+    assert judge(made, made["reference"], interpreter) == "passed"
+    answer = program_in(fence.format(program))
+    assert answer.strip() == program.strip()
+    assert judge(made, answer, interpreter) == "passed"
+
+
+OWN_TESTS = [
+    "assert double(2) == 5",
+    "def test_double():\n    assert double(2) == 5\n\n\ntest_double()",
+    "import unittest\n\nif __name__ == '__main__':\n    unittest.main()",
+    "print(double(int(input())))",
+]
+
+
+@pytest.mark.parametrize("own", OWN_TESTS)
+def test_an_answer_s_own_tests_decide_nothing(own, interpreter):
+    assert judge(problem(), f"{RIGHT}\n\n\n{own}", interpreter) == "passed"
+    assert judge(problem(), f"def double(x):\n    return x\n\n\n{own}", interpreter) == "failed"
+
+
+@pytest.mark.parametrize("answer", ["", "I cannot do that.", "def f(", "```\n\n```", "\0"])
+def test_an_answer_without_a_program(answer, interpreter):
+    assert judge(problem(), program_in(answer), interpreter) == "no-code"
+
+
 def test_what_only_the_tests_need_is_imported_for_them(interpreter):
     reference = "from __future__ import annotations\nimport math\nfrom math import floor as f\n"
     tests = "assert math.isclose(double(f(2.5)), 4)"
@@ -83,20 +194,22 @@ def test_tests_that_print_without_a_newline_hide_nothing(interpreter):
 
 def test_a_problem_whose_reference_no_longer_passes_is_left_out(interpreter):
     broken = problem(name="0-b", tests="assert double(2) == 5")
-    kept, excluded = sound([problem(), broken], interpreter)
+    kept, excluded = solvable_problems([problem(), broken], interpreter)
     assert [one["task_id"] for one in kept] == ["0-a"] and excluded == {"0-b": "failed"}
 
 
 def test_a_problem_whose_tests_need_what_nobody_was_told_is_left_out(interpreter):
     helper = "import math\nLIMIT = 4\ndef same(a, b):\n    return math.isclose(a, b)\n" + RIGHT
     tests = "answer = double(2)\nassert same(answer, 4) and math.floor(answer) == 4"
-    untold = problem(name="0-b", solution=helper, tests=tests)
+    undisclosed = problem(name="0-b", solution=helper, tests=tests)
     own = "def same(a, b): return a == b\nassert same(double(2), 4)"
-    problems = [untold, problem(name="0-c", solution=helper, tests=own), problem()]
-    problems.append({**untold, "task_id": "0-d", "prompt": "Write `double(x)`, and `same(a, b)`."})
+    problems = [undisclosed, problem(name="0-c", solution=helper, tests=own), problem()]
+    problems.append(
+        {**undisclosed, "task_id": "0-d", "prompt": "Write `double(x)`, and `same(a, b)`."}
+    )
     problems.append({**problem(name="0-e"), "prompt": "Write a function that doubles."})
-    kept, excluded = sound(problems, interpreter)
-    assert excluded == {"0-b": "untold-name", "0-e": "untold-name"}
+    kept, excluded = solvable_problems(problems, interpreter)
+    assert excluded == {"0-b": "undisclosed-name", "0-e": "undisclosed-name"}
     assert [one["task_id"] for one in kept] == ["0-c", "0-a", "0-d"]
 
 

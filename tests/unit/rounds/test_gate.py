@@ -1,12 +1,12 @@
 """The gate: the paper's rule, and what else may be asked for."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aiev.evaluation.stats import share
 from aiev.rounds.duel import paired
-from aiev.rounds.gate import decide
+from aiev.rounds.gate import chance_of_opening, decide
 
 RULE = {"margin": 0, "confidence": None, "minimum_problems": 1, "revert": False}
 OPEN, SHUT = {"open": True}, {"open": False}
@@ -99,9 +99,45 @@ def test_the_teaching_only_arm_says_what_it_would_have_done():
 
 
 @given(*[st.integers(0, 12)] * 4)
+@settings(max_examples=50, deadline=None)
 def test_no_rule_opens_where_the_paper_s_does_not(both, student, teacher, neither):
     found = duel(both, student, teacher, neither)
     for rule in ({"margin": 0.1}, {"confidence": 0.9}, {"minimum_problems": 9}):
         assert decided(found)["open"] or not decided(found, **rule)["open"]
     numbers = decided(found)["numbers"]
     assert numbers["problems"] == both + student + teacher + neither
+
+
+def test_the_paper_s_rule_opens_by_luck():
+    """A published-size duel: 180 problems, the student right alone on 10%, the teacher on 15%."""
+    worse = chance_of_opening(180, 0.25, -0.05, lambda student, teacher: student > teacher)
+    assert worse == pytest.approx(0.077, abs=1e-3)
+    assert 1 - (1 - worse) ** 10 == pytest.approx(0.55, abs=0.01)
+    equal = chance_of_opening(180, 0.25, 0.0, lambda student, teacher: student > teacher)
+    assert equal == pytest.approx(0.47, abs=0.001)
+
+
+def test_the_chance_of_opening_is_that_of_simulated_duels():
+    import numpy
+
+    drawn = numpy.random.default_rng(0).multinomial(40, [0.12, 0.18, 0.7], 20_000)
+    simulated = (drawn[:, 0] > drawn[:, 1] + 2).mean()
+    found = chance_of_opening(40, 0.3, -0.06, lambda student, teacher: student > teacher + 2)
+    assert found == pytest.approx(simulated, abs=0.01)
+
+
+def test_a_gate_says_how_likely_luck_opens_it():
+    found = duel(both=60, student=18, teacher=27, neither=75)
+    lax, strict = decided(found)["luck"], decided(found, confidence=0.95)["luck"]
+    assert lax["discordant"] == pytest.approx(46 / 182, abs=1e-6)
+    assert lax["if_worse"] < lax["if_equal"] < 0.5
+    assert strict["if_equal"] < 0.025 and strict["if_worse"] < 0.001
+    assert decided(duel())["luck"] is None
+    # Models that never differed may still differ next time.
+    assert 0 < decided(duel(both=4))["luck"]["if_equal"] < 0.5
+
+
+@given(st.integers(1, 12), st.floats(0.01, 1), st.floats(-1, 1))
+def test_a_chance_is_a_probability(problems, discordant, difference):
+    found = chance_of_opening(problems, discordant, difference, lambda s, t: s > t)
+    assert 0 <= found <= 1

@@ -1,90 +1,172 @@
-"""Benchmark problems in EvalPlus's own format, and which of them a run scores.
+"""What a benchmark is, and the registry of its kinds.
 
-A problem: task_id, prompt, entry_point, canonical_solution, test, contract, base_input, plus_input,
-atol. A file that is already so (HumanEval+, MBPP+) is taken as it is; OpenAI's HumanEval is brought
-into it by `recording`, which needs the sandbox: nothing here does.
+A kind lies in a file of its own in this package, or in a file outside that the config names, and
+defines a class `Benchmark` that derives from the one here. It says how problems are read, how a
+model is asked, what of its answer is judged, and how; everything else (subsets, samples, the check
+of the canonical solutions, scores, reports, decontamination) is the same for all.
 """
 
-import gzip
 import json
-import zlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from aiev.core.errors import UserError
-from aiev.core.files import write_text
-from aiev.core.hashing import of_text
+from aiev.core.settings import Section, checked
+from aiev.evaluation.benchmarks import BENCHMARKS
+from aiev.evaluation.settings import ScoringSettings
+from aiev.sandbox.request import Limits, Sandbox
 
-Problem = dict[str, Any]
-
-PLAIN_KEYS = ("task_id", "prompt", "entry_point", "canonical_solution")
-HUMANEVAL_KEYS = (*PLAIN_KEYS, "test")
-EVALPLUS_KEYS = (*PLAIN_KEYS, "contract", "base_input", "plus_input", "atol")
+Task = dict[str, Any]
+"""A problem as a JSON object with a `task_id`; what else it holds is the kind's own affair."""
 
 
-def read_problems(path: Path) -> list[Problem]:
-    """Problems of a JSON Lines file, gzipped or not, in the file's order.
+@dataclass(frozen=True)
+class ScoringLimits:
+    """What decides whether an answer is in time; wide, so that scores are the same everywhere.
 
-    Raises UserError for a file that is damaged, empty, of neither format, or repeats a task.
+    The config's `evaluation.scoring`, with `limits` as the sandbox takes them.
     """
-    try:
-        data = Path(path).read_bytes()
-        text = (gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data).decode("utf-8")
-        problems = [json.loads(line) for line in text.split("\n") if line.strip()]
-    except (OSError, EOFError, zlib.error, ValueError) as error:
-        raise UserError(f"not a readable benchmark: {error}", where=str(path)) from error
-    if not problems:
-        raise UserError("the benchmark holds no problem", where=str(path))
-    kind = is_evalplus(problems[0])
-    for number, problem in enumerate(problems, 1):
-        _check(problem, EVALPLUS_KEYS if kind else HUMANEVAL_KEYS, f"{path}, line {number}")
-    ids = [problem["task_id"] for problem in problems]
-    if repeated := sorted({task for task in ids if ids.count(task) > 1}):
-        raise UserError(f"tasks that occur twice: {', '.join(repeated)}", where=str(path))
-    return problems
+
+    min_time_limit_seconds: float
+    reference_factor: float
+    parallel: int
+    solution_memory_mib: int
+    limits: Limits
+
+    @classmethod
+    def of(cls, scoring: Mapping[str, Any]) -> "ScoringLimits":
+        """From the config's section; keys that are not there have their defaults."""
+        values = checked(ScoringSettings, scoring, "config: evaluation.scoring").model_dump()
+        return cls(**{**values, "limits": Limits(**values["limits"])})
 
 
-def lines_of(problems: list[Problem]) -> str:
-    """The problems as JSON Lines.
+@dataclass(frozen=True)
+class Verdict:
+    """What came of one solution.
 
-    Only the problems' own keys are sorted: the order of a dictionary among the inputs is part of
-    the test. MBPP+ holds a NaN, which EvalPlus reads.
+    base: it passed the benchmark's own tests. plus: the further ones too; None without any.
+    outcome: passed, failed, or a more telling word, such as timed-out or compile-error.
+    row: further keys of its row in eval_results.json.
     """
-    rows = ({key: problem[key] for key in sorted(problem)} for problem in problems)
+
+    base: bool
+    plus: bool | None = None
+    outcome: str = "failed"
+    row: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a report says of a benchmark.
+
+    size: number of tasks of the whole benchmark, None where it is not known.
+    paper: [base, plus] or [base], in percent, by the model's title in the paper's table.
+    """
+
+    title: str
+    size: int | None = None
+    paper: Mapping[str, Sequence[float]] = field(default_factory=dict)
+
+
+class EvaluatorCrashed(UserError):
+    """The evaluator did not reach its end, so that nothing is known about the solutions."""
+
+
+class Benchmark(ABC):
+    """A kind of benchmark, with the config of one benchmark of that kind.
+
+    Config: config keys of the kind, beside those that all kinds have (BenchmarkSettings).
+    name: the benchmark's name in the config, which is that of its files.
+    """
+
+    Config: ClassVar[type[Section]] = Section
+
+    def __init__(self, name: str, config: Section):
+        self.name, self.config = name, config
+
+    @property
+    @abstractmethod
+    def evaluator(self) -> str:
+        """Name and version of what judges, as artifacts record it."""
+
+    @abstractmethod
+    def load(self, path: Path) -> list[Task]:
+        """Read the tasks of a file, in its order. Raises UserError for a file that holds none."""
+
+    def prepare(self, source: Path, sandbox: Sandbox, limits: Limits) -> list[Task]:
+        """Read the tasks of the declared file, in the form in which `load` reads them later.
+
+        For kinds that have to run something first; the others load.
+        """
+        return self.load(source)
+
+    def dump(self, tasks: Sequence[Task]) -> str:
+        """The text of a file that `load` reads."""
+        return dump_tasks(tasks)
+
+    @abstractmethod
+    def describe(self, tasks: Sequence[Task]) -> Description:
+        """Title, size and published figures of the benchmark that these tasks belong to."""
+
+    @abstractmethod
+    def prompt(self, task: Task) -> str:
+        """The question that a model is asked."""
+
+    @abstractmethod
+    def extract(self, answer: str, task: Task) -> str:
+        """The solution in a model's answer, "" when there is none. Runs nothing, never raises."""
+
+    @abstractmethod
+    def canonical(self, task: Task) -> str:
+        """A solution that must pass."""
+
+    @abstractmethod
+    def judge(
+        self,
+        tasks: Sequence[Task],
+        solutions: Mapping[str, str],
+        sandbox: Sandbox,
+        limits: ScoringLimits,
+    ) -> dict[str, Verdict]:
+        """Run one solution for each task in the sandbox; -> verdicts by task id, in their order.
+
+        Raises EvaluatorCrashed when the evaluator itself does not work: that is no verdict.
+        """
+
+    def has_plus(self, tasks: Sequence[Task]) -> bool:
+        """Whether there are tests beside the benchmark's own."""
+        return False
+
+    def texts(self, task: Task) -> Iterable[tuple[str, str]]:
+        """(field, text) of all that training data must not resemble."""
+        yield "prompt", self.prompt(task)
+        yield "canonical_solution", self.canonical(task)
+
+
+def open_benchmark(name: str, kind: str, config: Mapping[str, Any]) -> Benchmark:
+    """The benchmark that the config has under `name`.
+
+    kind: a name in the registry, or the path of a .py file. config: the keys of the kind's Config.
+    Raises UserError for an unknown kind, a file that defines no Benchmark, or a wrong key.
+    """
+    found = BENCHMARKS.get(kind)
+    where = f"config: evaluation.benchmarks.{name}"
+    return found(name, checked(found.Config, dict(config), where))
+
+
+def benchmark_of(params: Mapping[str, Any]) -> Benchmark:
+    """The benchmark that a job's parameters describe: {name, kind, config, ...}."""
+    return open_benchmark(params["name"], params["kind"], params["config"])
+
+
+def dump_tasks(tasks: Sequence[Task]) -> str:
+    """Tasks as JSON Lines.
+
+    Only the tasks' own keys are sorted: the order of a dictionary among the inputs is part of the
+    test. MBPP+ holds a NaN, which EvalPlus reads.
+    """
+    rows = ({key: task[key] for key in sorted(task)} for task in tasks)
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-
-
-def write_problems(path: Path, problems: list[Problem]) -> None:
-    write_text(path, lines_of(problems))
-
-
-def is_evalplus(problem: Any) -> bool:
-    return isinstance(problem, dict) and "base_input" in problem
-
-
-def _check(problem: Any, keys: tuple[str, ...], where: str) -> None:
-    missing = [k for k in keys if k not in problem] if isinstance(problem, dict) else keys
-    if missing:
-        raise UserError(
-            f"not a benchmark problem: no {', '.join(missing)}",
-            where=where,
-            hint="give HumanEval's or EvalPlus's own file",
-        )
-
-
-def choose(problems: list[Problem], size: int | None) -> list[Problem]:
-    """The `size` problems whose ids have the smallest digests, in file order; all when None.
-
-    A larger subset holds every smaller one, and no end of the file is favoured.
-    Raises UserError when there are fewer than `size`.
-    """
-    if size is None:
-        return problems
-    if not 1 <= size <= len(problems):
-        raise UserError(
-            f"a subset of {size} out of {len(problems)} problems",
-            where="config: evaluation.benchmarks.<name>.subset",
-            hint=f"ask for 1 to {len(problems)}, or null for all",
-        )
-    chosen = sorted(of_text(problem["task_id"]) for problem in problems)[:size]
-    return [problem for problem in problems if of_text(problem["task_id"]) in set(chosen)]

@@ -6,7 +6,7 @@ from pathlib import Path
 from aiev.core.files import module_path
 from aiev.languages.base import Code, Program, Script
 from aiev.languages.python import blocks, functions, program
-from aiev.sandbox.api import Limits, Request
+from aiev.sandbox.request import Limits, Request
 
 RUN_MAIN = module_path("aiev.languages.python.run_main").read_text("utf-8")
 """Source of the file that runs main.py in the box and explains failed asserts."""

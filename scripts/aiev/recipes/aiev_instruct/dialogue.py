@@ -19,7 +19,7 @@ from aiev.llm.client import Chat
 from aiev.llm.retries import NoAnswer
 from aiev.recipes.aiev_instruct.roles import Programmer, Questioner, Sampling
 from aiev.recipes.verification.checks import flaw, is_testable
-from aiev.sandbox.api import Result
+from aiev.sandbox.request import Result
 
 EMPTY = Script("")
 

@@ -6,7 +6,7 @@ from aiev.languages.base import Program, Script
 from aiev.languages.interpreter import Interpreter
 from aiev.languages.python.blocks import code_block
 from aiev.languages.python.program import stub, take_apart, without_prints
-from aiev.sandbox.api import Result
+from aiev.sandbox.request import Result
 
 OTHER_HASH_SEED = 1
 LEAST_ASSERTS = 2

@@ -26,7 +26,7 @@ from aiev.recipes.verification.contract import Contract
 from aiev.recipes.verification.mutants import mutants
 from aiev.recipes.verification.observe import MUTANT_SECONDS, Case, Observation, observe
 from aiev.recipes.verification.separate import Parts
-from aiev.sandbox.api import Result
+from aiev.sandbox.request import Result
 
 HASH_SEEDS = (1, 2)
 """Of the repetitions; the first run had 0."""

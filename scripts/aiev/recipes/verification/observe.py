@@ -10,7 +10,7 @@ from aiev.languages.base import Script
 from aiev.languages.interpreter import Interpreter
 from aiev.languages.shell import shell_only
 from aiev.recipes.verification.separate import Parts
-from aiev.sandbox.api import Request
+from aiev.sandbox.request import Request
 
 BOXED = (
     module_path("aiev.recipes.verification.boxed.__init__"),

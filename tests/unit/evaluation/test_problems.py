@@ -1,4 +1,4 @@
-"""Benchmarks: what HumanEval's tests use is recorded, and what a file may not be is refused."""
+"""Problem files: the inputs of HumanEval's tests, bad files, and subsets."""
 
 import gzip
 import json
@@ -6,14 +6,10 @@ import json
 import pytest
 
 from aiev.core.errors import UserError
-from aiev.evaluation.benchmarks.base import (
-    choose,
-    is_evalplus,
-    lines_of,
-    read_problems,
-    write_problems,
-)
-from aiev.evaluation.benchmarks.humaneval import convert, tolerance
+from aiev.evaluation.benchmarks.base import dump_tasks
+from aiev.evaluation.evalplus.humaneval import convert, tolerance
+from aiev.evaluation.evalplus.problems import is_evalplus, read_problems
+from aiev.evaluation.subsets import choose
 from aiev.sandbox.api import Limits, open_sandbox
 
 
@@ -36,8 +32,8 @@ def problem(
     }
 
 
-def recorded(sandbox, *problems, most=100):
-    converted = convert(list(problems), sandbox, Limits(), most)
+def recorded(sandbox, *problems, max_inputs=100):
+    converted = convert(list(problems), sandbox, Limits(), max_inputs)
     return [p["base_input"] for p in converted]
 
 
@@ -65,7 +61,7 @@ def test_a_recursive_solution_does_not_record_itself(sandbox):
 
 def test_random_tests_draw_the_same_inputs_and_are_capped(sandbox):
     test = "import random\n    for _ in range(50): candidate(random.randint(0, 10**9))"
-    first, second = (recorded(sandbox, problem(test=test), most=20) for _ in range(2))
+    first, second = (recorded(sandbox, problem(test=test), max_inputs=20) for _ in range(2))
     assert first == second
     assert len(first[0]) == 20
 
@@ -81,7 +77,7 @@ def test_the_order_of_a_dictionary_is_part_of_the_input(sandbox):
         sandbox, problem(body="    return x\n", test="candidate({'b': 1, 'a': 2})")
     )
     assert list(inputs[0][0]) == ["b", "a"]
-    line = lines_of([problem(base_input=inputs)])
+    line = dump_tasks([problem(base_input=inputs)])
     assert list(json.loads(line)["base_input"][0][0]) == ["b", "a"]
 
 
@@ -104,9 +100,9 @@ def test_evalplus_files_are_taken_as_they_are(tmp_path, sandbox):
     problems = read_problems(path)
     assert is_evalplus(problems[0])
     assert convert(problems, sandbox, Limits(), 5) is problems
-    write_problems(tmp_path / "out.jsonl", problems)
+    (tmp_path / "out.jsonl").write_text(dump_tasks(problems))
     assert "NaN" in (tmp_path / "out.jsonl").read_text()
-    assert lines_of(read_problems(tmp_path / "out.jsonl")) == lines_of(problems)
+    assert dump_tasks(read_problems(tmp_path / "out.jsonl")) == dump_tasks(problems)
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
 """Runs inside the sandbox: records the inputs that HumanEval's tests give to a solution.
 
-tasks.json {"tasks": [...], "most": n} -> inputs.json {task_id: {"inputs": [[argument, ...], ...],
-"repeated": n, "unkept": n} or {"error": text}}. `unkept` counts the calls beyond the n-th, and
-those with arguments that JSON cannot hold.
+tasks.json {"tasks": [...], "max_inputs": n} -> inputs.json {task_id: {"inputs": [[argument, ...],
+...], "repeated": n, "dropped": n} or {"error": text}}. `dropped` counts the calls beyond the n-th,
+and those with arguments that JSON cannot hold.
 """
 
 import copy
@@ -10,7 +10,7 @@ import json
 import random
 
 
-def record(task, most):
+def record(task, max_inputs):
     """Run the task's own `check` on its canonical solution; -> the calls that it makes."""
     # Tests that draw random inputs draw the same ones every time.
     random.seed(0)
@@ -25,23 +25,23 @@ def record(task, most):
         return function(*arguments)
 
     space["check"](recorder)
-    return keep(function, calls, most)
+    return keep(function, calls, max_inputs)
 
 
-def keep(function, calls, most):
-    inputs, repeated, unkept = [], 0, 0
+def keep(function, calls, max_inputs):
+    inputs, repeated, dropped = [], 0, 0
     for arguments in calls:
         read_back = through_json(function, arguments)
         if read_back is None:
-            unkept += 1
+            dropped += 1
         # As text, because 1, 1.0 and True are equal and not the same input.
         elif json.dumps(read_back) in map(json.dumps, inputs):
             repeated += 1
-        elif len(inputs) == most:
-            unkept += 1
+        elif len(inputs) == max_inputs:
+            dropped += 1
         else:
             inputs.append(read_back)
-    return {"inputs": inputs, "repeated": repeated, "unkept": unkept}
+    return {"inputs": inputs, "repeated": repeated, "dropped": dropped}
 
 
 def through_json(function, arguments):
@@ -63,7 +63,7 @@ def main():
     found = {}
     for task in given["tasks"]:
         try:
-            found[task["task_id"]] = record(task, given["most"])
+            found[task["task_id"]] = record(task, given["max_inputs"])
         except Exception as error:
             found[task["task_id"]] = {"error": f"{type(error).__name__}: {error}"[:300]}
     with open("inputs.json", "w", encoding="utf-8") as file:

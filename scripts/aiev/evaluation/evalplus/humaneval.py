@@ -8,26 +8,26 @@ from typing import Any
 
 from aiev.core.errors import UserError
 from aiev.core.log import log
-from aiev.evaluation.benchmarks.base import HUMANEVAL_KEYS, Problem, is_evalplus
-from aiev.evaluation.benchmarks.boxed import record_inputs, text_of
-from aiev.sandbox.api import Limits, Request, Sandbox
+from aiev.evaluation.benchmarks.base import Task
+from aiev.evaluation.evalplus.inside import record_inputs
+from aiev.evaluation.evalplus.judge import inside_source
+from aiev.evaluation.evalplus.problems import HUMANEVAL_KEYS, is_evalplus
+from aiev.sandbox.request import Limits, Request, Sandbox
 
-WIDEST_TOLERANCE = 0.01
-"""A float in a test's comparison up to here is a tolerance; above, it is a value."""
+MAX_TOLERANCE = 0.01
+"""A float in a test's comparison is a tolerance up to here, and a value above."""
 
 
-def convert(
-    problems: list[Problem], sandbox: Sandbox, limits: Limits, most_inputs: int
-) -> list[Problem]:
-    """HumanEval's problems in EvalPlus's format; those that already are stay as they are.
+def convert(problems: list[Task], sandbox: Sandbox, limits: Limits, max_inputs: int) -> list[Task]:
+    """Bring HumanEval's problems into EvalPlus's format; those already in it stay as they are.
 
-    most_inputs: cap for one problem (some tests draw 100 random inputs).
+    max_inputs: maximum for one problem (some tests draw 100 random inputs).
     Raises UserError naming the problems whose own tests do not accept their canonical solution.
     """
     if is_evalplus(problems[0]):
         return problems
     problems = [{**problem, "prompt": _prompt(problem)} for problem in problems]
-    found = _record(problems, sandbox, limits, most_inputs)
+    found = _record(problems, sandbox, limits, max_inputs)
     bad = {t: f.get("error", "no input") for t, f in found.items() if not f.get("inputs")}
     if bad:
         raise UserError(
@@ -35,9 +35,9 @@ def convert(
             + "; ".join(f"{task} ({why})" for task, why in sorted(bad.items())),
             hint="check that the benchmark's file is whole",
         )
-    unkept = {t: f["unkept"] for t, f in found.items() if f["unkept"]}
+    dropped = {t: f["dropped"] for t, f in found.items() if f["dropped"]}
     inputs = sum(len(f["inputs"]) for f in found.values())
-    log.info("%d problems, %d inputs; not kept: %s", len(problems), inputs, unkept or "none")
+    log.info("%d problems, %d inputs; dropped: %s", len(problems), inputs, dropped or "none")
     return [
         {
             **{key: problem[key] for key in HUMANEVAL_KEYS},
@@ -51,12 +51,12 @@ def convert(
 
 
 def _record(
-    problems: list[Problem], sandbox: Sandbox, limits: Limits, most: int
+    problems: list[Task], sandbox: Sandbox, limits: Limits, max_inputs: int
 ) -> dict[str, dict[str, Any]]:
     request = Request(
         files={
-            "record_inputs.py": text_of(record_inputs),
-            "tasks.json": json.dumps({"tasks": problems, "most": most}),
+            "record_inputs.py": inside_source(record_inputs),
+            "tasks.json": json.dumps({"tasks": problems, "max_inputs": max_inputs}),
         },
         command=("python", "record_inputs.py"),
         limits=limits,
@@ -72,7 +72,7 @@ def _record(
     return {p["task_id"]: found.get(p["task_id"], {"error": "not reached"}) for p in problems}
 
 
-def _prompt(problem: Problem) -> str:
+def _prompt(problem: Task) -> str:
     """The prompt as EvalPlus gives it to models."""
     prompt = problem["prompt"]
     if problem["task_id"] == "HumanEval/115":
@@ -91,4 +91,4 @@ def tolerance(test: str) -> float:
         and isinstance(node.comparators[0], ast.Constant)
         and isinstance(node.comparators[0].value, float)
     ]
-    return max((bound for bound in bounds if 0 < bound <= WIDEST_TOLERANCE), default=0)
+    return max((bound for bound in bounds if 0 < bound <= MAX_TOLERANCE), default=0)

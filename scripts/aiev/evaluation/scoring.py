@@ -1,0 +1,183 @@
+"""Scores of samples, after the benchmark's own solutions have been scored on the same machine."""
+
+import hashlib
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from aiev.core.errors import UserError
+from aiev.core.files import write_text
+from aiev.core.hashing import of_bytes, of_text
+from aiev.core.log import log
+from aiev.evaluation.benchmarks.base import Benchmark, ScoringLimits, Task, Verdict
+from aiev.evaluation.samples import read_samples, solutions_of
+from aiev.evaluation.stats import share
+from aiev.sandbox.request import Sandbox
+
+
+def host_facts(benchmark: Benchmark, environment: str) -> dict[str, str]:
+    """What of this machine the verdicts may depend on: a validation holds for these alone.
+
+    environment: digest of the installed packages.
+    """
+    return {
+        "environment": environment,
+        "evaluator": benchmark.evaluator,
+        "kernel": platform.release(),
+        "machine": platform.machine(),
+        "python": platform.python_version(),
+    }
+
+
+def validate_canonical(
+    benchmark: Benchmark,
+    tasks: Sequence[Task],
+    sandbox: Sandbox,
+    limits: ScoringLimits,
+    known_exceptions: Sequence[str],
+) -> dict[str, Any]:
+    """Judge the canonical solutions as if a model had written them, and build <name>.proof.json.
+
+    All must pass, but for `known_exceptions`. -> {"tasks", "passed", "exceptions": [task id],
+    "problems": digest of the tasks, "evaluator"}. Raises UserError naming the others: scores would
+    mean nothing on this machine; EvaluatorCrashed when nothing could be judged.
+    """
+    solutions = {task["task_id"]: benchmark.canonical(task) for task in tasks}
+    verdicts = benchmark.judge(tasks, solutions, sandbox, limits)
+    failed = [t for t, verdict in verdicts.items() if not passed(verdict, benchmark, tasks)]
+    if wrong := sorted(set(failed) - set(known_exceptions)):
+        outcomes = ", ".join(f"{task} ({verdicts[task].outcome})" for task in wrong)
+        raise UserError(
+            f"canonical solutions that do not pass on this machine: {outcomes}",
+            where=f"{benchmark.name}: {len(tasks)} tasks, {benchmark.evaluator}",
+            hint="raise the limits in evaluation.scoring, or, where the benchmark is known to be "
+            f"wrong, list the task in evaluation.benchmarks.{benchmark.name}.known_exceptions",
+        )
+    return {
+        "tasks": len(tasks),
+        "passed": len(tasks) - len(failed),
+        "exceptions": sorted(failed),
+        "problems": of_text(benchmark.dump(tasks)),
+        "evaluator": benchmark.evaluator,
+    }
+
+
+def check_validation(
+    validation: Any, benchmark: Benchmark, tasks: Sequence[Task], where: str
+) -> None:
+    """Raise UserError when `validation` is none, or one of other tasks."""
+    digest = of_text(benchmark.dump(tasks))
+    if not isinstance(validation, dict) or validation.get("problems") != digest:
+        raise UserError(
+            "this is no validation of these tasks",
+            where=where,
+            hint="remove the file and run again, which validates the benchmark anew",
+        )
+
+
+def validate_here(
+    benchmark: Benchmark,
+    tasks: Sequence[Task],
+    sandbox: Sandbox,
+    limits: ScoringLimits,
+    known_exceptions: Sequence[str],
+    marker: Path,
+    facts: Mapping[str, str],
+) -> None:
+    """Validate the benchmark unless `marker` says that it was, on this machine as it is now."""
+    if marker.exists():
+        return
+    log.info("validating %s on this machine", benchmark.name)
+    validate_canonical(benchmark, tasks, sandbox, limits, known_exceptions)
+    mark_host(marker, facts)
+
+
+def mark_host(marker: Path, facts: Mapping[str, str]) -> None:
+    """Record that a benchmark was validated on this machine; marker: a file named by `facts`."""
+    write_text(marker, json.dumps(dict(facts), sort_keys=True) + "\n")
+
+
+def passed(verdict: Verdict, benchmark: Benchmark, tasks: Sequence[Task]) -> bool:
+    """Whether all tests passed that there are."""
+    return _passed_plus(verdict) if benchmark.has_plus(tasks) else verdict.base
+
+
+def _passed_plus(verdict: Verdict) -> bool:
+    """A task without further tests passes them by passing its own."""
+    return verdict.base if verdict.plus is None else verdict.plus
+
+
+def results(
+    benchmark: Benchmark, tasks: Sequence[Task], verdicts: Mapping[str, Verdict]
+) -> dict[str, Any]:
+    """eval_results.json, as EvalPlus lays it out but for the date: {"eval": {task id: [row]},
+    "hash"}. Each row has base_status and plus_status, and what else the benchmark's kind adds."""
+    rows = {task: [_row(task, verdict)] for task, verdict in verdicts.items()}
+    # EvalPlus names a problem file by its MD5 digest.
+    name = hashlib.md5(benchmark.dump(tasks).encode(), usedforsecurity=False).hexdigest()
+    return {"eval": rows, "hash": name}
+
+
+def _row(task_id: str, verdict: Verdict) -> dict[str, Any]:
+    words = {True: "pass", False: "fail", None: None}
+    own = {
+        "task_id": task_id,
+        "base_status": words[verdict.base],
+        "plus_status": words[verdict.plus],
+        "outcome": verdict.outcome,
+    }
+    return {**own, **verdict.row}
+
+
+def score(
+    benchmark: Benchmark,
+    tasks: Sequence[Task],
+    verdicts: Mapping[str, Verdict],
+    validation: Mapping[str, Any],
+    samples_sha256: str,
+) -> dict[str, Any]:
+    """score.json of one model on one benchmark; `plus` is None without further tests.
+
+    A task whose canonical solution does not pass counts as failed, whatever the model wrote.
+    """
+    counted = {t: v for t, v in verdicts.items() if t not in validation["exceptions"]}
+    description = benchmark.describe(tasks)
+    solved = sorted(t for t, verdict in counted.items() if verdict.base)
+    solved_plus = sorted(t for t, verdict in counted.items() if _passed_plus(verdict))
+    plus = benchmark.has_plus(tasks)
+    return {
+        "benchmark": benchmark.name,
+        "title": description.title,
+        "size": description.size,
+        "paper": {title: list(figures) for title, figures in description.paper.items()},
+        "tasks": len(tasks),
+        "exceptions": validation["exceptions"],
+        "base": share(len(solved), len(tasks)),
+        "plus": share(len(solved_plus), len(tasks)) if plus else None,
+        "solved": {"base": solved, "plus": solved_plus if plus else None},
+        "problems": validation["problems"],
+        "samples": samples_sha256,
+        "evaluator": validation["evaluator"],
+    }
+
+
+def score_file(
+    benchmark: Benchmark,
+    tasks: Sequence[Task],
+    samples: Path,
+    sandbox: Sandbox,
+    limits: ScoringLimits,
+    known_exceptions: Sequence[str] = (),
+) -> tuple[dict[str, Any], dict[str, Verdict]]:
+    """Score anybody's sample file, without a run; -> score.json's content and the verdicts.
+
+    The canonical solutions are judged first. Raises UserError for a file that does not fit the
+    tasks, before anything is run.
+    """
+    solutions = solutions_of(read_samples(samples), tasks, str(samples))
+    validation = validate_canonical(benchmark, tasks, sandbox, limits, known_exceptions)
+    verdicts = benchmark.judge(tasks, solutions, sandbox, limits)
+    digest = of_bytes(Path(samples).read_bytes())
+    return score(benchmark, tasks, verdicts, validation, digest), verdicts

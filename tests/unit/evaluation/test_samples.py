@@ -1,0 +1,89 @@
+"""Sample files: the format that other harnesses write is read, and bad ones are refused."""
+
+import gzip
+import json
+
+import pytest
+
+from aiev.core.errors import UserError
+from aiev.evaluation.samples import read_samples, solutions_of
+
+TASKS = [{"task_id": f"HumanEval/{n}", "prompt": "def f(x):\n"} for n in range(2)]
+ROW = {"task_id": "HumanEval/0", "solution": "def f(x):\n    return x\n"}
+OTHER = {"task_id": "HumanEval/1", "completion": "    return x\n"}
+
+
+def read(tmp_path, data):
+    path = tmp_path / "samples.jsonl"
+    path.write_bytes(data)
+    return read_samples(path)
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_solutions_and_completions_are_read(tmp_path, pack):
+    text = json.dumps(ROW) + "\n\n" + json.dumps(OTHER)
+    found = solutions_of(read(tmp_path, pack(text.encode())), TASKS, "samples.jsonl")
+    assert found == {"HumanEval/0": ROW["solution"], "HumanEval/1": ROW["solution"]}
+
+
+def test_stock_evalplus_reads_what_we_write(tmp_path):
+    """Rows as `generate` makes them, with keys of our own beside EvalPlus's."""
+    from evalplus.data import load_solutions
+
+    row = {**ROW, "answer": "Sure.", "finish_reason": "stop", "prompt_tokens": 1}
+    path = tmp_path / "samples.jsonl"
+    path.write_text(json.dumps(row) + "\n")
+    (found,) = load_solutions(str(path))
+    assert (found["task_id"], found["solution"]) == (ROW["task_id"], ROW["solution"])
+
+
+@pytest.mark.parametrize(
+    ("data", "word"),
+    [
+        (b"\xff\xfe", "not a sample file"),
+        (b"\x1f\x8bnot gzip", "not a sample file"),
+        (gzip.compress(b"{}" * 50, mtime=0)[:-10], "not a sample file"),
+        (b"{}\n{", "line 2"),
+        (b"[" * 100_000, "line 1"),
+    ],
+)
+def test_files_that_cannot_be_read(tmp_path, data, word):
+    with pytest.raises(UserError, match=word):
+        read(tmp_path, data)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(UserError, match="not a sample file"):
+        read_samples(tmp_path / "none.jsonl")
+
+
+def test_a_large_solution_is_read(tmp_path):
+    large = {**ROW, "solution": "#" * 10_000_000}
+    assert len(read(tmp_path, json.dumps(large).encode())[0]["solution"]) == 10_000_000
+
+
+@pytest.mark.parametrize(
+    ("rows", "word"),
+    [
+        ([ROW], "no sample for HumanEval/1"),
+        ([ROW, ROW], "second sample for HumanEval/0"),
+        ([{**ROW, "task_id": "Mbpp/2"}], "a sample for Mbpp/2, which the benchmark does not"),
+        ([{"task_id": "HumanEval/0"}], "line 1"),
+        ([{**ROW, "solution": None}], "line 1"),
+        ([{**ROW, "solution": 3, "completion": "x"}], "line 1"),
+        ([{"solution": "x"}], "without task_id"),
+        (["text"], "line 1"),
+        ([], "HumanEval/0, HumanEval/1"),
+    ],
+)
+def test_samples_that_are_not_one_for_each_task(rows, word):
+    with pytest.raises(UserError) as raised:
+        solutions_of(rows, TASKS, "samples.jsonl")
+    assert word in str(raised.value)
+    assert "samples.jsonl" in str(raised.value)
+
+
+def test_many_missing_tasks_are_counted():
+    tasks = [{"task_id": f"HumanEval/{n}"} for n in range(164)]
+    with pytest.raises(UserError, match="and 159 more"):
+        solutions_of([], tasks, "samples.jsonl")
