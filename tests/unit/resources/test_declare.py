@@ -110,10 +110,10 @@ def test_one_wrong_byte_names_the_file_and_both_digests(server, tmp_path):
 @pytest.mark.parametrize(
     ("body", "promised", "said"),
     [
-        (DATA[:-10], None, f"gives {len(DATA) - 10} bytes of {len(DATA)}"),
+        (DATA[:-10], None, f"sent {len(DATA) - 10} of {len(DATA)} bytes"),
         (DATA[:-10], len(DATA), "bytes"),
         (DATA + b"more", None, f"more than the declared {len(DATA)}"),
-        (b"", None, f"gives 0 bytes of {len(DATA)}"),
+        (b"", None, f"sent 0 of {len(DATA)} bytes"),
     ],
 )
 def test_a_wrong_size_is_refused(server, tmp_path, body, promised, said):
