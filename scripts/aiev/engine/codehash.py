@@ -17,8 +17,8 @@ of the module, and every data file. `make why` names the parts that changed.
 
 import ast
 import re
-from collections.abc import Iterable, Iterator
-from functools import cache
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache, partial
 from pathlib import Path
 
 from aiev.core.errors import UserError
@@ -69,13 +69,15 @@ def code_parts(script: Path, modules: Iterable[str] = ()) -> dict[str, str]:
     Raises UserError for a module that does not exist or cannot be parsed.
     """
     root = Path(script).resolve().parent
+    # Most modules import the same packages: each is looked up once.
+    files_of = cache(partial(_files_of, root, cache(_data_of)))
     todo = [Path(script).resolve()]
     for module in modules:
         outside = module.endswith(".py")
         place = Path(module) if outside else root / module.replace(".", "/")
         if not (place if outside else place.with_suffix(".py")).is_file() and not place.is_dir():
             raise UserError("no such module, though a rule's code depends on it", where=module)
-        todo += [place.resolve()] if outside else _files_of(root, module)
+        todo += [place.resolve()] if outside else files_of(module)
     seen: set[Path] = set()
     parts: dict[str, str] = {}
     while todo:
@@ -95,7 +97,7 @@ def code_parts(script: Path, modules: Iterable[str] = ()) -> dict[str, str]:
             raise UserError(f"not Python: {error}", where=str(path)) from error
         parts.update((f"{name}: {part}", digest) for part, digest in found_parts)
         for other in names:
-            todo += _files_of(root, other, path.parent)
+            todo += files_of(other, path.parent)
     return parts
 
 
@@ -130,7 +132,12 @@ def names_in(tree: ast.AST) -> Iterator[str]:
                 yield f"{node.value}.__main__"
 
 
-def _files_of(root: Path, name: str, folder: Path | None = None) -> list[Path]:
+def _files_of(
+    root: Path,
+    data_of: Callable[[Path], Iterable[Path]],
+    name: str,
+    folder: Path | None = None,
+) -> list[Path]:
     """Project files behind a name in a module of `folder`; [] where it is not the project's.
 
     A package counts with its __init__.py and its data files; a folder without __init__.py can be
@@ -150,21 +157,23 @@ def _files_of(root: Path, name: str, folder: Path | None = None) -> list[Path]:
             files.append(base.with_suffix(".py"))
         elif base.is_dir():
             files += [base / "__init__.py"] if (base / "__init__.py").is_file() else []
-            files += _data_of(base)
+            files += data_of(base)
         else:
             break
     return files
 
 
-def _data_of(package: Path) -> Iterator[Path]:
-    """Yield the data files of a package, also those in its folders that hold no code."""
+def _data_of(package: Path) -> list[Path]:
+    """The data files of a package, also those in its folders that hold no code."""
+    files: list[Path] = []
     for path in sorted(package.iterdir()):
-        if path.name[0] == "." or path.name == "__pycache__":
+        if path.name[0] == "." or path.name == "__pycache__" or path.suffix in (".py", ".pyc"):
             continue
-        if path.is_file() and path.suffix not in (".py", ".pyc"):
-            yield path
-        elif path.is_dir() and not any(path.glob("*.py")):
-            yield from _data_of(path)
+        if path.is_file():
+            files.append(path)
+        elif not any(path.glob("*.py")):
+            files += _data_of(path)
+    return files
 
 
 def _meaning_only(tree: ast.Module) -> ast.Module:
