@@ -121,7 +121,6 @@ def command(student, data, folder, **changes):
         *("--deepspeed", str(ROOT / "config" / "deepspeed" / "zero2.json")),
         *("--digest", str(folder / "model.sha256"), "--report", str(folder / "training.json")),
         *("--params", json.dumps({"training": PARAMS | changes}), "--log", str(folder / "log")),
-        *("--code", "0" * 64),
     ]
 
 
@@ -170,6 +169,20 @@ def test_token_rows_that_were_equal_before_stop_the_training_with_an_explanation
     save_file(weights, other / "model.safetensors", {"format": "pt"})
     with pytest.raises(UserError, match=r"have embedding rows with cosine 1\.000"):
         run(other, data, tmp_path)
+
+
+def test_a_loss_that_is_not_finite_stops_the_training(student, data, tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    broken = tmp_path / "student"
+    shutil.copytree(student, broken)
+    weights = load_file(broken / "model.safetensors")
+    weights["model.norm.weight"][0] = float("nan")
+    save_file(weights, broken / "model.safetensors", {"format": "pt"})
+    with pytest.raises(UserError, match="the loss of step 1 is nan") as caught:
+        run(broken, data, tmp_path)
+    assert "training.learning_rate" in caught.value.hint
+    assert not (tmp_path / "model").exists()
 
 
 def test_entries_that_are_no_checkpoints_are_ignored(student, data, tmp_path):
@@ -333,5 +346,5 @@ def test_weights_that_are_no_checkpoint_are_refused(name, tmp_path):
         weights.mkdir()
     else:
         weights.write_bytes(b"no model")
-    with pytest.raises(UserError, match=r"neither a GGUF|no checkpoint"):
+    with pytest.raises(UserError, match=r"neither a GGUF|not a checkpoint"):
         prepare_student(weights, tmp_path / "student", "bfloat16")

@@ -11,7 +11,7 @@ from aiev.core.files import read_json, read_text, write_json
 from aiev.core.hashing import of_path
 from aiev.core.log import log
 
-KEPT = (
+INFERENCE_FILES = (
     "config.json",
     "generation_config.json",
     "*.safetensors",
@@ -25,7 +25,7 @@ KEPT = (
     "merges.txt",
     "chat_template.jinja",
 )
-"""Files of a checkpoint that inference reads. No pickles: loading one runs its code."""
+"""Files of a checkpoint that inference reads. No pickles: loading one runs code."""
 
 _PATH_KEYS = (
     "_name_or_path",
@@ -57,19 +57,19 @@ def prepare_student(weights: Path, student: Path, dtype: str) -> None:
 
 
 def _copy(source: Path, student: Path) -> None:
-    lacks = [
+    missing = [
         name
         for name in ("config.json", "*.safetensors", "tokenizer*")
         if not any(path.is_file() for path in source.glob(name))
     ]
-    if lacks:
+    if missing:
         raise UserError(
-            f"no checkpoint: {', '.join(lacks)} missing",
+            f"not a checkpoint: {', '.join(missing)} missing",
             where=str(source),
             hint="name a directory as `save_pretrained` writes it, with safetensors weights",
         )
     student.mkdir(parents=True)
-    for pattern in KEPT:
+    for pattern in INFERENCE_FILES:
         for path in sorted(source.glob(pattern)):
             shutil.copyfile(path, student / path.name)
     scrub(student)
@@ -82,7 +82,7 @@ def _dequantise(weights: Path, student: Path, dtype: str) -> None:
     from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()
-    # Its own bar is one for terminals only (None), and no long line in a log.
+    # None shows its progress bar on terminals only: in a log it would be one long line.
     gguf.tqdm = partial(gguf.tqdm, disable=None)
     place, name = weights.resolve().parent, weights.name
     try:
@@ -95,7 +95,7 @@ def _dequantise(weights: Path, student: Path, dtype: str) -> None:
             hint="use a whole file of an architecture that transformers can dequantise",
         ) from error
     config = loaded.config
-    # `save_pretrained` refuses a model that says it is quantised, though it no longer is.
+    # `save_pretrained` refuses a model that was quantised, although its weights no longer are.
     del config.quantization_config
     model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
     model.load_state_dict(loaded.state_dict())
@@ -111,7 +111,7 @@ def check_digest(checkpoint: Path, digest: Path) -> None:
     expected, found = read_text(digest).strip(), of_path(checkpoint)
     if found != expected:
         raise UserError(
-            f"not the checkpoint that was trained: sha256 {found} is there, {expected} was made",
+            f"not the checkpoint that was trained: its sha256 is {found}, not {expected}",
             where=str(checkpoint),
             hint="run again: the changed directory is moved away and the stored one comes back",
         )

@@ -1,10 +1,10 @@
-"""How the processes of a training are started, one for each accelerator.
+"""Starts the processes of a training, one for each accelerator.
 
-On one machine DeepSpeed's own launcher does it. In a Slurm job with a task for each process srun
-does: the cluster then knows, places, counts and ends every one of them on whatever nodes the job
-has. DeepSpeed's launcher would reach the other nodes by ssh, which most clusters forbid and Slurm
-does not see; torchrun would put an agent of its own between Slurm and the processes. Which process
-is which, and where the first one listens, comes from the job (`worker` reads it), not the config.
+On one machine DeepSpeed's own launcher does it. In a Slurm job with one task for each process, srun
+does it, so that Slurm places, counts and ends every process on whatever nodes the job has.
+DeepSpeed's launcher would use ssh to reach the other nodes, which most clusters forbid and Slurm
+does not see; torchrun would put an agent of its own between Slurm and the processes. Ranks and the
+address of rank 0 come from the job (`worker` reads them), not from the config.
 """
 
 import os
@@ -24,16 +24,16 @@ VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
 def launch(spec: Path, params: Mapping[str, Any]) -> tuple[list[str], dict[str, str]]:
-    """Command that starts all processes of the training `spec`, and its environment."""
+    """Return the command that starts all processes of the training `spec`, and its environment."""
     processors = processors_of_job(params["accelerators"])
     port = free_port("" if processors else "127.0.0.1")
     if not processors:
         return _deepspeed(spec, params, port), environment(params)
     command = ["srun", f"--ntasks={params['accelerators']}", f"--cpus-per-task={processors}"]
-    # One that fails takes the others with it: they would wait for it for ever.
+    # A process that fails must end the others: they would wait for it forever.
     command += ["--kill-on-bad-exit=1", "--mpi=none", sys.executable, "-u", "-m"]
-    own = {"MASTER_PORT": str(port)}
-    return [*command, worker.__name__, str(spec)], environment(params) | own
+    extra = {"MASTER_PORT": str(port)}
+    return [*command, worker.__name__, str(spec)], environment(params) | extra
 
 
 def _deepspeed(spec: Path, params: Mapping[str, Any], port: int) -> list[str]:
@@ -47,10 +47,11 @@ def _deepspeed(spec: Path, params: Mapping[str, Any], port: int) -> list[str]:
 
 
 def _devices(params: Mapping[str, Any]) -> list[str]:
-    """Options that say which accelerators to use. Given a number, DeepSpeed takes the machine's
-    first ones, even if they belong to another job; so the GPUs of this job are named.
+    """Launcher options that name the accelerators.
 
-    Raises UserError where it was given too few.
+    Given only their number, DeepSpeed takes the machine's first ones, even if they belong to
+    another job; so the GPUs of this job are named.
+    Raises UserError where the job has too few.
     """
     count = params["accelerators"]
     given = [each for each in os.environ.get(VISIBLE, "").split(",") if each]
@@ -73,13 +74,13 @@ def _devices(params: Mapping[str, Any]) -> list[str]:
 
 
 def processors_of_job(accelerators: int) -> int:
-    """Processors of each task of the Slurm job that this is, if srun shall start its tasks; else 0.
+    """Processors of each task of this Slurm job, if srun is to start the tasks; else 0.
 
-    Slurm itself is asked: of the job's environment its executor leaves little but the number.
-    Raises UserError for a job with another number of tasks than the training has processes.
+    Asks Slurm itself: Snakemake's Slurm executor removes most of the job's environment.
+    Raises UserError for a job whose number of tasks is not the training's number of processes.
     """
     job = os.environ.get("SLURM_JOB_ID")
-    # Within a step, srun has begun already: Snakemake's executor starts all other jobs so.
+    # Within a step srun is running already; Snakemake's executor starts all other jobs that way.
     if accelerators == 1 or not job or "SLURM_STEP_ID" in os.environ:
         return 0
     command = ["scontrol", "show", "job", job, "--oneliner"]
@@ -93,7 +94,7 @@ def processors_of_job(accelerators: int) -> int:
         raise UserError(
             f"training.accelerators is {accelerators}, and the Slurm job has {tasks} tasks",
             where=f"Slurm job {job}",
-            hint="let the profile leave `tasks` to the workflow",
+            hint="remove `tasks` from the profile: the workflow sets it",
         )
     if tasks == 1:
         return 0
@@ -113,15 +114,15 @@ def free_port(host: str) -> int:
 
 
 def environment(params: Mapping[str, Any]) -> dict[str, str]:
-    """This process's environment without keys, and what makes two runs give the same bytes."""
-    kept = {k: v for k, v in os.environ.items() if not k.endswith(("_KEY", "_TOKEN", "_SECRET"))}
-    kept |= {
+    """This process's environment without API keys, plus what makes two runs give the same bytes."""
+    own = {k: v for k, v in os.environ.items() if not k.endswith(("_KEY", "_TOKEN", "_SECRET"))}
+    return own | {
         "PYTHONPATH": str(Path(__file__).parents[2]),
         "DS_ACCELERATOR": params["accelerator"],
         # Sums depend on how many threads share them and on the width of the vector units.
         "OMP_NUM_THREADS": str(params["threads"]),
         "MKL_NUM_THREADS": str(params["threads"]),
-        # Beside another busy process, threads that spin at a barrier cost a factor of four.
+        # With another busy process, threads that spin at a barrier cost a factor of four.
         "OMP_WAIT_POLICY": "PASSIVE",
         "MKL_CBWR": "AVX2",
         "ATEN_CPU_CAPABILITY": "avx2",
@@ -130,4 +131,3 @@ def environment(params: Mapping[str, Any]) -> dict[str, str]:
         "HF_HUB_OFFLINE": "1",
         "TOKENIZERS_PARALLELISM": "false",
     }
-    return kept

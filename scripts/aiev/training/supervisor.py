@@ -1,7 +1,7 @@
 """Fine-tune a student on tagged dialogues, under DeepSpeed's launcher.
 
-This side encodes the data, starts the launch, shows how it goes, and turns what it leaves into a
-checkpoint for inference. The side that holds the model is `worker`.
+This side encodes the data, starts the processes, shows their progress, and turns their result into
+a checkpoint for inference. `worker` is the side that holds the model.
 """
 
 import contextlib
@@ -44,10 +44,10 @@ def train(
 ) -> dict[str, Any]:
     """Train `student` on the JSON Lines file `data`; write the checkpoint directory `model`.
 
-    scratch: keeps checkpoints; a later call with the same directory goes on from the last one.
-    params: the configuration's `training`.
+    scratch: holds checkpoints; a later call with the same directory resumes from the last one.
+    params: the config's section `training`.
     Returns the report: examples, tokens, what was dropped and why, loss by step.
-    Raises UserError for data that leave nothing to learn from and for a run that failed.
+    Raises UserError for data of which nothing can be used, and for a run that failed.
     """
     tokenizer = _tokenizer(student)
     new = [token for token in TOKENS if token not in tokenizer.added_tokens_encoder]
@@ -67,7 +67,7 @@ def train(
     end = {"eos_token_id": _end_of_turn(tokenizer, counts.pop("ends"))}
     _launch(spec, scratch, log_path)
     tokenizer.save_pretrained(model)
-    scrub(model, config=_kept_config(student) | end, generation=end)
+    scrub(model, config=_restored_config(student) | end, generation=end)
     return {**counts, **read_json(Path(spec["result"])), "added_tokens": len(new)}
 
 
@@ -116,7 +116,7 @@ def _tokenizer(student: Path):
         raise UserError(f"cannot load the tokenizer: {error}", where=str(student)) from error
 
 
-def _kept_config(student: Path) -> dict[str, Any]:
+def _restored_config(student: Path) -> dict[str, Any]:
     config = read_json(student / "config.json")
     return {"dtype": _dtype(config), "use_cache": config.get("use_cache", True)}
 

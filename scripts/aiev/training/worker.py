@@ -6,6 +6,7 @@ others go to the log.
 """
 
 import json
+import math
 import os
 import signal
 import sys
@@ -142,6 +143,8 @@ def _arguments(spec: dict[str, Any]) -> dict[str, Any]:
         # Two, so that a crash while the newest is being written leaves a complete one.
         "save_total_limit": 2,
         "logging_steps": 1,
+        # It would replace a loss that is not finite by the mean of those before.
+        "logging_nan_inf_filter": False,
         "include_num_input_tokens_seen": "non_padding",
         "remove_unused_columns": False,
         "dataloader_pin_memory": params["accelerator"] != "cpu",
@@ -182,6 +185,7 @@ def _callback():
 
         def on_log(self, args, state, control, logs=None, **_):
             if logs and "loss" in logs:
+                check_finite(logs["loss"], state.global_step)
                 tokens = int(state.num_input_tokens_seen)
                 _emit(state, event="step", step=state.global_step, loss=logs["loss"], tokens=tokens)
 
@@ -192,6 +196,17 @@ def _callback():
                 _emit(state, event="checkpoint", step=state.global_step)
 
     return Events()
+
+
+def check_finite(loss: float, step: int) -> None:
+    """Raise UserError for a loss that is not finite: all further steps would be wasted. The last
+    checkpoint is from before, and stays."""
+    if not math.isfinite(loss):
+        raise UserError(
+            f"the loss of step {step} is {loss}",
+            where="training",
+            hint="lower training.learning_rate, or train with training.precision: float32",
+        )
 
 
 def _emit(state, **event: Any) -> None:
