@@ -42,7 +42,7 @@ def warm(sandbox):
 
 def ours(sandbox, pid=None):
     """What the engine has of a process's containers, this one's if no other is named."""
-    label = f"{OWNER}={backend._owner(pid or os.getpid())}"
+    label = f"{OWNER}={backend.owner_of(pid or os.getpid())}"
     return {
         found.id for found in sandbox.client.containers.list(all=True, filters={"label": label})
     }
@@ -121,7 +121,7 @@ def test_many_threads_share_few_containers(docker):
 
 
 class Fake:
-    spent = ""
+    unusable_reason = ""
     removed = 0
 
     def remove(self):
@@ -172,7 +172,7 @@ def test_a_container_in_use_is_removed_after_the_pool_is_closed():
     assert used.removed == 1 and pool.count == 0 and not pool.idle
 
 
-# Lost containers
+# Containers that die
 
 
 class Mortal(Fake):
@@ -185,7 +185,7 @@ class Mortal(Fake):
         if self.dead:
             raise container.NotStarted("it had ended before")
         if self.deadly:
-            raise container.Lost("gone")
+            raise container.ContainerDied("gone")
         return "its record"
 
 
@@ -193,7 +193,7 @@ def of_containers(idle, later):
     """A sandbox with these that wait, and these to be started."""
     sandbox = backend.Docker(None, "", {}, len(idle), 9)
     sandbox.pool = Pool(lambda shape: later.pop(0), len(idle), 9)
-    shape = backend._shape(HELLO)
+    shape = backend.shape_of(HELLO)
     sandbox.pool.idle = [Member(shape, one) for one in idle]
     sandbox.pool.count = len(idle)
     return sandbox
@@ -249,7 +249,7 @@ def test_a_worker_killed_in_mid_run_does_not_cost_the_run(one):
 
 def test_a_worker_that_is_lost_each_time_ends_the_run(one, monkeypatch):
     def lost(*_):
-        raise container.Lost("gone")
+        raise container.ContainerDied("gone")
 
     with monkeypatch.context() as patch:
         patch.setattr(container.Container, "run", lost)
@@ -299,7 +299,7 @@ def test_an_owner_that_is_killed_leaves_nothing(docker):
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as owner:
         assert owner.stdout.readline() == "open\n"
         time.sleep(0.5)  # so that it is in its run
-        label = f"{OWNER}={backend._owner(owner.pid)}"
+        label = f"{OWNER}={backend.owner_of(owner.pid)}"
         found = docker.client.containers.list(filters={"label": label})
         assert len(found) == 1
         owner.send_signal(signal.SIGKILL)
@@ -308,13 +308,13 @@ def test_an_owner_that_is_killed_leaves_nothing(docker):
 
 def test_only_what_dead_owners_left_is_swept(docker):
     api, image = docker.client.api, docker.image
-    place = backend._owner(os.getpid()).rsplit("/", 2)[0]
+    place = backend.owner_of(os.getpid()).rsplit("/", 2)[0]
     dead = subprocess.Popen(["true"])
     dead.wait()
     owners = {
         "dead": f"{place}/{dead.pid}/1",
         "a later process of the same number": f"{place}/{os.getpid()}/1",
-        "alive": backend._owner(os.getpid()),
+        "alive": backend.owner_of(os.getpid()),
         "of another machine": f"other/pid:[1]/{dead.pid}/1",
         "without a name": "",
         "not a number": f"{place}/x/1",
@@ -335,7 +335,7 @@ def test_only_what_dead_owners_left_is_swept(docker):
                 api.remove_container(identity, force=True)
 
 
-# What the user has to mend
+# What the user has to fix
 
 
 def refusal(**settings):
@@ -380,10 +380,10 @@ def test_an_image_with_another_python(docker, monkeypatch):
 @pytest.mark.parametrize("lacks", ["MemoryLimit", "PidsLimit", "seccomp"])
 def test_an_engine_that_cannot_isolate(docker, lacks):
     info = {"MemoryLimit": True, "PidsLimit": True, "SecurityOptions": ["name=seccomp"]}
-    backend._check(info)
+    backend.check_engine(info)
     without = {"SecurityOptions": []} if lacks == "seccomp" else {lacks: False}
     with pytest.raises(UserError, match=lacks):
-        backend._check({**info, **without})
+        backend.check_engine({**info, **without})
 
 
 def test_the_image_is_not_made_without_an_engine(tmp_path):
@@ -407,9 +407,9 @@ def test_the_recipe_is_pinned_by_digest():
 
 def test_podman_is_not_trusted_with_a_runtime():
     info = {"SecurityOptions": ["name=seccomp"], "DefaultRuntime": "crun"}
-    backend._check(info, "crun", podman=True)
+    backend.check_engine(info, "crun", podman=True)
     with pytest.raises(UserError, match=r"'crun' and not 'runsc'"):
-        backend._check(info, "runsc", podman=True)
+        backend.check_engine(info, "runsc", podman=True)
 
 
 @contextmanager

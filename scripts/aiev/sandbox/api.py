@@ -1,10 +1,10 @@
-"""The sandbox: runs a program that nobody trusts, and says how it ended.
+"""Runs an untrusted program in a sandbox, and reports how it ended.
 
     with open_sandbox("bubblewrap") as sandbox:
         result = sandbox.run(Request({"main.py": code}, ("python", "main.py")))
 
 The program has no network, no view of the host, no privileges, and limits on all that it may use;
-a filter keeps the kernel's rarer calls from it. What is stopped and what is not, how each backend
+a filter refuses the kernel's rarer system calls. What is stopped and what is not, how each backend
 does it and how that is tested: docs/sandbox.md.
 """
 
@@ -34,7 +34,7 @@ def open_sandbox(
     """Open the backend of that name, after a test that it isolates on this machine.
 
     docker: the config's `sandbox.docker`, for the backend of that name.
-    Raises UserError with what to install or enable; there is no other way to run the code.
+    Raises UserError with what to install or enable; there is no fallback to no sandbox.
     """
     if backend == "bubblewrap":
         from aiev.sandbox.bubblewrap.backend import open_bubblewrap

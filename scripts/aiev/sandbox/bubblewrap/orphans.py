@@ -1,4 +1,4 @@
-"""Boxes that a killed caller left half-built.
+"""Ends boxes that a killed caller left half-built.
 
 bwrap's child asks to die with its parent only once it is set up. A caller killed by SIGKILL before
 that leaves the child waiting for ever: no program runs in it, but it is there.
@@ -15,7 +15,7 @@ LABEL = "aiev-box"
 
 def sweep() -> list[int]:
     """End the half-built boxes of callers that are gone; their process ids. A box whose bwrap still
-    lives, of whichever caller, is left alone."""
+    lives, of any caller, is left alone."""
     swept = []
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError, ValueError):

@@ -27,8 +27,8 @@ from aiev.sandbox.docker.container import (
     BOOTSTRAP,
     ENGINE,
     Container,
-    Late,
-    Lost,
+    ContainerDied,
+    ContainerTimeout,
     NotStarted,
     message_of,
 )
@@ -46,13 +46,13 @@ MAKE = "make sandbox-image"
 def open_docker(
     image: str = "autocoder-sandbox", runtime: str = "", containers: int = 0, runs: int = 200
 ) -> Iterator["Docker"]:
-    """A tested backend; raises UserError where no engine answers or the image is not as it must."""
+    """A tested backend. Raises UserError if no engine answers or the image is another one."""
     with ExitStack() as stack:
         try:
             client = docker.from_env(timeout=120)
             stack.callback(client.close)
             info, podman = client.info(), _is_podman(client)
-            _check(info, runtime, podman)
+            check_engine(info, runtime, podman)
             _sweep(client)
             found = client.images.get(image)
             seccomp = _profile(podman, stack)
@@ -63,13 +63,13 @@ def open_docker(
         if not has_recipe(found):
             what = f"the image {image!r} is not one of envs/sandbox as it is here"
             raise UserError(what, where="config: sandbox.docker.image", hint=MAKE)
-        most = containers or len(os.sched_getaffinity(0))
-        sandbox = Docker(client, found.id, {"runtime": runtime, "seccomp": seccomp}, most, runs)
+        limit = containers or len(os.sched_getaffinity(0))
+        sandbox = Docker(client, found.id, {"runtime": runtime, "seccomp": seccomp}, limit, runs)
         stack.callback(sandbox.pool.close)
         result = sandbox.run(Request({"main.py": SELF_TEST}, ("python", "main.py")))
         if result.stdout != "isolated\n":
-            said = f"{result.outcome}: {result.stderr.strip()}"
-            raise UserError(f"the container does not isolate: {said}", hint=f"again: {MAKE}")
+            ending = f"{result.outcome}: {result.stderr.strip()}"
+            raise UserError(f"the container does not isolate: {ending}", hint=f"again: {MAKE}")
         yield sandbox
 
 
@@ -88,11 +88,11 @@ def _profile(podman: bool, stack: ExitStack) -> str:
     return str(path)
 
 
-def _check(info: Mapping[str, Any], runtime: str = "", podman: bool = False) -> None:
-    """Raises UserError where the engine cannot hold what we ask of it, or would not."""
+def check_engine(info: Mapping[str, Any], runtime: str = "", podman: bool = False) -> None:
+    """Raise UserError if the engine cannot enforce what is asked of it, or would ignore it."""
     if podman and runtime not in ("", default := info.get("DefaultRuntime")):
         raise UserError(
-            f"Podman would take its own runtime {default!r} and not {runtime!r}, without a word",
+            f"Podman would silently use its own runtime {default!r} and not {runtime!r}",
             hint="name it in Podman's containers.conf",
         )
     missing = [name for name in ("MemoryLimit", "PidsLimit") if info.get(name) is False]
@@ -118,16 +118,16 @@ class Docker:
         losses, fresh = 0, False
         while losses < STARTS:
             try:
-                with self.pool.lease(_shape(request)) as container:
+                with self.pool.lease(shape_of(request)) as container:
                     return container.run(header, blobs, request)
-            except Late:
+            except ContainerTimeout:
                 return Result(None, "timed-out", "", "", {}, request.limits.wall_seconds)
-            except Lost as error:
-                # A run leaves nothing behind, so that it can be done again from the start.
+            except ContainerDied as error:
+                # A run leaves nothing behind, so it can be repeated from the start.
                 reason = error
                 if fresh or not isinstance(error, NotStarted):
                     losses += 1
-                else:  # it will have died idle, with the engine and so with the others
+                else:  # it has died while idle, with the engine, and so have the others
                     self.pool.drop_idle()
                     fresh = True
                 log.info("a container was lost (%d of %d): %s", losses, STARTS, error)
@@ -145,8 +145,8 @@ class Docker:
             raise NotStarted(str(error)) from error
 
 
-def _shape(request: Request) -> tuple:
-    """What a container is made for, and cannot change later."""
+def shape_of(request: Request) -> tuple:
+    """The settings of a container that cannot be changed later."""
     limits = request.limits
     mounts = []
     for inside, outside in sorted(request.mounts.items()):
@@ -159,7 +159,9 @@ def _container_options(api, shape: tuple, runtime: str, seccomp: str) -> dict[st
     memory, disk, processes, mounts = shape
     folder = f"size={disk}m,nosuid,nodev,exec"
     closed = "size=4k,nosuid,nodev,noexec"
-    backstop = (memory + 2 * disk + 256) * MIB  # the worker's own eye comes first, with a reason
+    backstop = (
+        memory + 2 * disk + 256
+    ) * MIB  # the worker's own monitor acts first, and gives a reason
     host = api.create_host_config(
         auto_remove=True,
         network_mode="none",
@@ -169,7 +171,7 @@ def _container_options(api, shape: tuple, runtime: str, seccomp: str) -> dict[st
             "/tmp": folder,
             "/dev/shm": f"size={SHARED_MIB}m,nosuid,nodev,noexec",
             HOOK: "size=1m,mode=755,nosuid,nodev,noexec",
-            "/sys": closed,  # the host's hardware is no affair of the program's
+            "/sys": closed,  # programs need not see the host's hardware
             "/dev/mqueue": closed,
         },
         cap_drop=["ALL"],
@@ -180,11 +182,11 @@ def _container_options(api, shape: tuple, runtime: str, seccomp: str) -> dict[st
         memswap_limit=backstop,
         ipc_mode="private",
         extra_hosts={"box": "127.0.0.1"},
-        dns=["127.0.0.1"],  # not the host's, which the engine would tell
+        dns=["127.0.0.1"],  # not the host's, which the engine would pass on
         dns_search=["."],
         sysctls={"net.ipv4.tcp_max_tw_buckets": "0"},  # a port is free as soon as its owner is dead
         mounts=[Mount(inside, at, "bind", read_only=True) for inside, at, *_ in mounts],
-        log_config=LogConfig(type="none"),  # the engine would keep all that workers answer
+        log_config=LogConfig(type="none"),  # the engine would store all answers of the workers
         runtime=runtime or None,
     )
     return {
@@ -193,13 +195,13 @@ def _container_options(api, shape: tuple, runtime: str, seccomp: str) -> dict[st
         "user": "0:0",
         "working_dir": "/",
         "stdin_open": True,
-        "stop_signal": "SIGKILL",  # process 1 heeds no other
-        "labels": {LABEL: "1", f"{LABEL}.owner": _owner(os.getpid())},
+        "stop_signal": "SIGKILL",  # process 1 ignores all others
+        "labels": {LABEL: "1", f"{LABEL}.owner": owner_of(os.getpid())},
     }
 
 
-def _owner(pid: int) -> str:
-    """A process of this machine by a name that no later one gets; "" where it is gone."""
+def owner_of(pid: int) -> str:
+    """A name for a process of this machine that no later process gets; "" if it has ended."""
     boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
     try:
         stat = Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()
@@ -212,13 +214,13 @@ def _owner(pid: int) -> str:
 
 def _sweep(client) -> None:
     """Remove containers whose owner on this machine is gone; others' are left alone."""
-    here = _owner(os.getpid()).rsplit("/", 2)[0]
+    here = owner_of(os.getpid()).rsplit("/", 2)[0]
     for container in client.containers.list(all=True, filters={"label": LABEL}, sparse=True):
         labels: Mapping[str, str] = container.attrs.get("Labels") or {}
         place, _, rest = labels.get(f"{LABEL}.owner", "").partition("]/")
         if f"{place}]" != here or not (pid := rest.partition("/")[0]).isdigit():
             continue
-        if _owner(int(pid)) != f"{here}/{rest}":
+        if owner_of(int(pid)) != f"{here}/{rest}":
             log.info("removing a container that a killed run left: %s", container.short_id)
             with suppress(DockerException):
                 container.remove(force=True, v=True)

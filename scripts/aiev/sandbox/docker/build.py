@@ -91,17 +91,17 @@ def _build(client, name: str, labels: dict[str, str]) -> None:
 
 def _assemble(client, name: str, labels: dict[str, str]) -> None:
     """Debian's base and this interpreter, put together here and imported."""
-    _ask_for_debootstrap()
+    _require_debootstrap()
     lines = (RECIPE / "packages.txt").read_text("utf-8").split("\n")
     packages = ",".join(line for line in lines if line and not line.startswith("#"))
     with tempfile.TemporaryDirectory(prefix="sandbox-image-") as folder:
         system, image = f"{folder}/system", f"{folder}/image"
         say(f"downloading and unpacking Debian {SUITE} (about a minute, 250 MB)")
         include = f"--include={packages}"
-        _follow(["debootstrap", "--variant=minbase", include, SUITE, system], "debootstrap")
+        _run(["debootstrap", "--variant=minbase", include, SUITE, system], "debootstrap")
         say(f"adding Python {PYTHON} from {sys.base_prefix}")
         script = str(RECIPE / "assemble.sh")
-        _follow(["sh", script, system, sys.base_prefix, PYTHON, image], "assemble.sh")
+        _run(["sh", script, system, sys.base_prefix, PYTHON, image], "assemble.sh")
         say("importing it")
         changes = [f'LABEL {key}="{value}"' for key, value in labels.items()]
         tar = ["tar", "-C", image, "-c", "."]
@@ -112,7 +112,7 @@ def _assemble(client, name: str, labels: dict[str, str]) -> None:
             raise UserError(f"tar ended with {packed.returncode}", where=image)
 
 
-def _ask_for_debootstrap() -> None:
+def _require_debootstrap() -> None:
     if shutil.which("debootstrap") is None:
         raise UserError(
             "there is neither an image registry nor debootstrap to make the image from",
@@ -122,20 +122,21 @@ def _ask_for_debootstrap() -> None:
         raise UserError("debootstrap needs root", hint="run this as root")
 
 
-def _follow(command: list[str], name: str, every: float = 5.0) -> None:
-    """Run it; say where it is, every some seconds. Raises UserError with its last lines."""
-    said, last = [], time.monotonic()
+def _run(command: list[str], name: str, every: float = 5.0) -> None:
+    """Run the command and print its latest line from time to time. Raises UserError with its last
+    lines."""
+    tail, last = [], time.monotonic()
     process = subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
     with process:
         for line in _lines(process.stdout):
-            said = [*said[-19:], line]
+            tail = [*tail[-19:], line]
             if time.monotonic() - last > every:
                 last = time.monotonic()
                 say(f"  {line}")
     if process.returncode:
-        raise UserError(f"{name} failed: " + "\n".join(said), where=" ".join(command))
+        raise UserError(f"{name} failed: " + "\n".join(tail), where=" ".join(command))
 
 
 def _lines(stream: Iterable[bytes]) -> Iterable[str]:

@@ -1,8 +1,8 @@
-"""One warm container of the docker backend, and what is said to the worker in it.
+"""One warm container of the docker backend, and the protocol with the worker in it.
 
 The standard streams are attached before the container starts. The worker's source goes in first,
-then requests, and answers come out, as `worker.py` frames them; nothing that comes from a
-container is read as more than JSON and raw bytes.
+then requests, and answers come out, in the frames of `worker.py`; what comes from a container is
+parsed as JSON and raw bytes, never executed.
 """
 
 import json
@@ -28,7 +28,7 @@ ENGINE = (
     "install Docker or Podman and start it, or name a running engine in DOCKER_HOST"
     " (tests/engine starts one for tests)"
 )
-GRACE = 60.0  # seconds past the wall clock for a worker on a busy machine to stop, tidy and answer
+GRACE = 60.0  # seconds past the wall clock for a worker on a busy machine to stop, clean and answer
 FILTER = bpf_program().hex()
 BOOTSTRAP = """
 import json, os, sys, types
@@ -48,15 +48,15 @@ module.main(sources["hook"])
 """
 
 
-class Lost(Exception):
-    """The container has ended; the message says what is known."""
+class ContainerDied(Exception):
+    """The container has ended; the message says why, as far as known."""
 
 
-class NotStarted(Lost):
+class NotStarted(ContainerDied):
     """It, its worker or the program did not start."""
 
 
-class Late(Exception):
+class ContainerTimeout(Exception):
     """The worker did not answer in time."""
 
 
@@ -64,27 +64,28 @@ class Container:
     """A started container and the stream to its worker."""
 
     def __init__(self, api, identity: str):
-        self.api, self.identity, self.said = api, identity, b""
-        self.spent = ""  # why it is of no more use
+        self.api, self.identity, self.worker_stderr = api, identity, b""
+        self.unusable_reason = ""
         try:
             streams = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
             self.response = api.attach_socket(identity, params=streams)
             self.socket = getattr(self.response, "_sock", self.response)
             self.inbox = bytearray()
             api.start(identity)
-            self._meet()
+            self._greet()
         except BaseException:
             self.remove()
             raise
 
-    def _meet(self) -> None:
-        """Raises NotStarted, or UserError where its worker has another Python than this."""
+    def _greet(self) -> None:
+        """Send the worker its source. Raises NotStarted, or UserError if its Python is another
+        version than this one."""
         self.deadline = time.monotonic() + GRACE
         sources = _sources()
         try:
             self._write(f"{len(sources):012d}".encode() + sources)
             python = self._receive(1 << 20)[0]["python"]
-        except (Lost, Late) as error:
+        except (ContainerDied, ContainerTimeout) as error:
             raise NotStarted(f"its worker does not answer: {error}") from None
         if python != list(sys.version_info[:2]):
             here = "{}.{}".format(*sys.version_info)
@@ -94,18 +95,18 @@ class Container:
             )
 
     def run(self, header: dict, blobs: list[bytes], request: Request) -> Result:
-        """One round trip; raises Lost, NotStarted where no program ran, or Late."""
+        """One round trip. Raises ContainerDied, NotStarted if no program ran, ContainerTimeout."""
         limits = request.limits
         self.deadline = time.monotonic() + limits.wall_seconds + GRACE
         text = json.dumps({**header, "sizes": [len(blob) for blob in blobs]}).encode()
         try:
             self._write(b"".join([struct.pack("!I", len(text)), text, *blobs]))
-            self._receive(MIB)  # that the worker has it all, and begins
-        except Lost as error:
+            self._receive(MIB)  # the worker has the whole request, and begins
+        except ContainerDied as error:
             raise NotStarted(f"it had ended before: {error}") from None
-        most = 2 * limits.output_kib * 1024 + len(request.collect) * limits.file_mib * MIB
-        answer, (out, err, *contents) = self._receive(most + MIB)
-        self.spent = answer.get("spent", "")
+        max_bytes = 2 * limits.output_kib * 1024 + len(request.collect) * limits.file_mib * MIB
+        answer, (out, err, *contents) = self._receive(max_bytes + MIB)
+        self.unusable_reason = answer.get("unusable_reason", "")
         return Result(
             answer["exit_code"],
             answer["outcome"],
@@ -128,26 +129,29 @@ class Container:
             self.socket.settimeout(max(0.01, self.deadline - time.monotonic()))
             self.socket.sendall(data)
         except TimeoutError as error:
-            raise Late from error
+            raise ContainerTimeout from error
         except OSError as error:
-            raise Lost(str(error)) from error
+            raise ContainerDied(str(error)) from error
 
-    def _receive(self, most: int) -> tuple[dict, list[bytes]]:
+    def _receive(self, max_bytes: int) -> tuple[dict, list[bytes]]:
         (size,) = struct.unpack("!I", self._read(4))
-        if size > most:
-            raise Lost("an answer that is too long")
+        if size > max_bytes:
+            raise ContainerDied("an answer that is too long")
         header = json.loads(self._read(size))
-        if sum(header["sizes"]) > most:
-            raise Lost("an answer that is too long")
+        if sum(header["sizes"]) > max_bytes:
+            raise ContainerDied("an answer that is too long")
         return header, [self._read(size) for size in header["sizes"]]
 
     def _read(self, size: int) -> bytes:
-        """That many bytes of the worker's stdout; what it says on stderr is kept for a message."""
+        """Read `size` bytes of the worker's stdout; the end of its stderr is kept for a message.
+
+        docker.utils.socket.frames_iter reads the same frames, but waits without a time limit.
+        """
         while len(self.inbox) < size:
             kind, length = struct.unpack("!BxxxI", self._raw(8))
             data = self._raw(length)
             if kind == 2:
-                self.said = (self.said + data)[-4096:]
+                self.worker_stderr = (self.worker_stderr + data)[-4096:]
             else:
                 self.inbox += data
         data = bytes(self.inbox[:size])
@@ -161,11 +165,13 @@ class Container:
                 self.socket.settimeout(max(0.01, self.deadline - time.monotonic()))
                 part = self.socket.recv(min(size - len(data), 1 << 20))
             except TimeoutError as error:
-                raise Late("it does not answer") from error
+                raise ContainerTimeout("it does not answer") from error
             except OSError as error:
-                raise Lost(str(error)) from error
+                raise ContainerDied(str(error)) from error
             if not part:
-                raise Lost(f"it is gone {self.said.decode('utf-8', 'replace')[-500:]}".strip())
+                raise ContainerDied(
+                    f"it has ended {self.worker_stderr.decode('utf-8', 'replace')[-500:]}".strip()
+                )
             data += part
         return bytes(data)
 

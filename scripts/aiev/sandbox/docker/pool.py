@@ -1,4 +1,4 @@
-"""Containers kept warm: by shape, at most so many, each for at most so many runs."""
+"""Keeps containers warm: by shape, at most `limit` of them, each for at most `runs` runs."""
 
 import threading
 from collections.abc import Callable, Hashable, Iterator
@@ -9,9 +9,9 @@ from typing import Protocol
 
 
 class Removable(Protocol):
-    """What is pooled; `spent` says why it is of no more use, if it is not."""
+    """What is pooled. unusable_reason: why it must not be used again, "" if it may."""
 
-    spent: str
+    unusable_reason: str
 
     def remove(self) -> None: ...
 
@@ -26,10 +26,10 @@ class Member:
 
 
 class Pool:
-    """Any number of threads may lease; who finds all in use waits."""
+    """Any number of threads may lease; a thread that finds all containers in use waits."""
 
-    def __init__(self, start: Callable[[Hashable], Removable], most: int, runs: int):
-        self.start, self.most, self.runs = start, most, runs
+    def __init__(self, start: Callable[[Hashable], Removable], limit: int, runs: int):
+        self.start, self.limit, self.runs = start, limit, runs
         self.idle: list[Member] = []  # the least recently used first
         self.count = 0  # started or being started
         self.changed = threading.Condition()
@@ -47,7 +47,7 @@ class Pool:
             self._drop(member)
             raise
         member.runs += 1
-        if member.runs >= self.runs or member.container.spent:
+        if member.runs >= self.runs or member.container.unusable_reason:
             self._drop(member)
             return
         with self.changed:
@@ -76,7 +76,7 @@ class Pool:
                 if member.shape == shape:
                     self.idle.remove(member)
                     return member
-            if self.count < self.most:
+            if self.count < self.limit:
                 self.count += 1
                 return None
             if self.idle:

@@ -1,12 +1,12 @@
 """The first code in the box: puts the files there, sets the limits, starts the program, reports.
 
-It is mounted in the box as `sitecustomize`, so that Python runs it on its way up and the program
-then goes on in the same interpreter: a second start would cost 10 ms. Another command is started by
-running this file as a script. Nothing untrusted has run before this point: the request's own
-PYTHONPATH counts from there on. Knows nothing of the project.
+It is mounted in the box as `sitecustomize`: Python runs it while it starts, and then runs the
+program in the same interpreter, as a second start would cost 10 ms. Another command is started by
+running this file as a script. Nothing untrusted has run before this point; the request's own
+PYTHONPATH is added here. Imports nothing of the project.
 
-Every interpreter in the box reads it, on either backend, and gets what does not vary: directory
-listings are sorted, and names of temporary files are counted and not drawn.
+Every interpreter in the box runs it, on either backend, and becomes more repeatable: directory
+listings are sorted, and names of temporary files are counted instead of random.
 """
 
 import marshal
@@ -17,10 +17,10 @@ BOX = "/box"
 
 
 def enter() -> None:
-    """Return where the program goes on: here, or in a child whose end a parent reports.
+    """Prepare this process to become the program, or fork one whose end the parent reports.
 
-    Writes to the status pipe: `ready`, then the parent `exit N CPU` or `signal N CPU` with the CPU
-    seconds.
+    Writes `ready` to the status pipe, and then the parent `exit N CPU` or `signal N CPU` with the
+    CPU seconds.
     """
     request_fd, status_fd = (int(fd) for fd in os.environ.pop("AIEV_BOX").split(","))
     with open(request_fd, "rb") as stream:
@@ -58,9 +58,10 @@ def _leave_root(user: int) -> None:
 
 
 def _own_process() -> None:
-    """After a change of user /proc/self belongs to root until it is said that it need not.
+    """Make /proc/self belong to the program's user (PR_SET_DUMPABLE); after a change of user it is
+    root's.
 
-    Said for the program only (PR_SET_DUMPABLE), by the core of ctypes: all of it takes 3 ms.
+    Through the core of ctypes, as importing all of it takes 3 ms.
     """
     import _ctypes
 
@@ -82,9 +83,9 @@ def _set_limits(limits: dict[str, tuple[int, int]]) -> None:
 
     for name, (soft, hard) in limits.items():
         kind = getattr(resource, name)
-        most = resource.getrlimit(kind)[1]
-        if most != resource.RLIM_INFINITY:
-            soft, hard = min(soft, most), min(hard, most)
+        ceiling = resource.getrlimit(kind)[1]
+        if ceiling != resource.RLIM_INFINITY:
+            soft, hard = min(soft, ceiling), min(hard, ceiling)
         resource.setrlimit(kind, (soft, hard))
 
 
@@ -136,7 +137,7 @@ def _sort_listings() -> None:
 
 
 class _CountedNames:
-    """In the place of tempfile's random names; a name that is taken is passed over there."""
+    """Replaces tempfile's random names; tempfile itself skips a name that is taken."""
 
     def __init__(self):
         self._count = 0
@@ -150,7 +151,7 @@ class _CountedNames:
 
 
 class _TempfileFinder:
-    """Changes tempfile once it is imported: to import it here would cost every start 5 ms."""
+    """Changes tempfile once it is imported; importing it here would cost every start 5 ms."""
 
     def find_spec(self, name, path=None, target=None):
         if name != "tempfile":

@@ -1,7 +1,7 @@
-"""What a run leaves in a warm container: files to hand back, and then everything, to be removed.
+"""Cleans a warm container after a run, once the files that are asked for have been read.
 
-Part of the container's worker, which has the standard library only. What belongs to the program's
-user is read and removed by a child that is that user: root without capabilities may not.
+Part of the container's worker, which has the standard library only. Files of the program's user are
+read and removed by a child that runs as that user: root without capabilities may not.
 """
 
 import ctypes
@@ -20,17 +20,17 @@ WRITABLE = {"/box": 0o777, "/tmp": 0o1777, "/dev/shm": 0o1777}
 
 
 def leave_root() -> None:
-    """An ordinary user for ever: with root go all capabilities. Addresses are not randomised, so
-    that what a program prints of them does not vary."""
+    """Become an ordinary user for good, without capabilities. Addresses are not randomised, so that
+    a program that prints them prints the same in each run."""
     os.setgroups([])
     os.setresgid(USER, USER, USER)
     os.setresuid(USER, USER, USER)
     LIBC.personality(ADDR_NO_RANDOMIZE)
 
 
-def collect(names: list[str], most: int) -> dict[int, bytes]:
-    """The regular files of /box of at most `most` bytes, through no symbolic link, by their place
-    among the names.
+def collect(names: list[str], max_bytes: int) -> dict[int, bytes]:
+    """The regular files of /box of at most `max_bytes`, reached through no symbolic link, by their
+    index in `names`.
 
     Read as the program's user, by a child: this process could be kept out by a file's mode.
     """
@@ -44,7 +44,7 @@ def collect(names: list[str], most: int) -> dict[int, bytes]:
             folder = os.open("/box", os.O_RDONLY | os.O_DIRECTORY)
             for number, name in enumerate(names):
                 with suppress(OSError):
-                    content = read_regular(folder, name, most)
+                    content = read_regular(folder, name, max_bytes)
                     if content is not None:
                         stream.write(struct.pack("!II", number, len(content)) + content)
         os._exit(0)
@@ -60,8 +60,8 @@ def collect(names: list[str], most: int) -> dict[int, bytes]:
     return found
 
 
-def read_regular(folder: int, name: str, most: int) -> bytes | None:
-    """The content of a regular file of at most `most` bytes that its owner may read, reached from
+def read_regular(folder: int, name: str, max_bytes: int) -> bytes | None:
+    """The content of a regular file of at most `max_bytes` that its owner may read, reached from
     the open folder through no symbolic link; None for another. Raises OSError."""
     with ExitStack() as stack:
         *parents, last = name.split("/")
@@ -73,12 +73,12 @@ def read_regular(folder: int, name: str, most: int) -> bytes | None:
         fd = os.open(last, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
         stream = stack.enter_context(open(fd, "rb"))
         about = os.fstat(fd)
-        fits = stat.S_ISREG(about.st_mode) and about.st_size <= most
+        fits = stat.S_ISREG(about.st_mode) and about.st_size <= max_bytes
         return stream.read() if fits and about.st_mode & stat.S_IRUSR else None
 
 
 def clean() -> None:
-    """Remove all that a run left. Raises OSError where something stays."""
+    """Remove all that a run left. Raises OSError if something cannot be removed."""
     if not all(map(_emptied, WRITABLE)):
         child = os.fork()
         if not child:

@@ -1,4 +1,4 @@
-"""The eye on one running box: output, clock, memory, inodes, and the last word.
+"""Monitor of one sandbox: output, clock, memory, inodes, and how the program ended.
 
 Used on the host by bubblewrap, and in a container by its worker, which has the standard library
 only: nothing of the project is imported here when this runs.
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from aiev.sandbox.api import Limits
 
-TICK = 0.025  # seconds between two looks; in that time a box may go past a summed limit
+TICK = 0.025  # seconds between two checks; in that time a box may go past a summed limit
 START_SECONDS = 60.0  # for the box to be made, on a machine that is busy with other things
 PAGE = os.sysconf("SC_PAGESIZE")
 MIB = 1 << 20
@@ -31,43 +31,54 @@ ALLOCATION_FAILED = re.compile(
 
 
 class Ending(NamedTuple):
-    """How a program ended: "exit" or "signal", the code or number, and the CPU seconds it had."""
+    """How a program ended. kind: "exit" or "signal"; number: the exit code or the signal;
+    cpu_seconds: CPU time that it used."""
 
-    word: str
+    kind: str
     number: int
-    spent: float
+    cpu_seconds: float
 
 
 @dataclass
 class Box:
-    """A box from outside: where its processes are seen, how they end, and what came of it.
+    """A running sandbox, seen from outside.
 
-    root:  its root directory as it is seen from here; the box's own /proc lies in it.
-    end:   ends every process in the box at once; may be called again.
-    apart: processes of that /proc that are ours and count for nothing.
-    stuck: whether the box can no longer come to its start, for who builds it is gone.
-    gone:  a descriptor that can be read once the program has ended, where there is one.
+    root:         its root directory as it is seen from here; the box's own /proc lies in it.
+    end:          ends every process in the box at once; may be called again.
+    limits:       what the program may use.
+    ignored_pids: processes of that /proc that are ours and do not count.
+    builder_died: whether the process that builds the box is gone, so that it can never start.
+    exit_fd:      a descriptor that becomes readable when the program has ended, if there is one.
+    started:      monotonic time of the program's start, None before it.
+    seconds:      wall time from the program's start to its end.
+    stopped:      the outcome, where we ended the program.
+    status:       what came through the status pipe.
     """
 
     root: str
     end: Callable[[], None]
     limits: "Limits"
-    apart: frozenset[str] = frozenset()
-    stuck: Callable[[], bool] = lambda: False
-    gone: int | None = None
+    ignored_pids: frozenset[str] = frozenset()
+    builder_died: Callable[[], bool] = lambda: False
+    exit_fd: int | None = None
     started: float | None = None
     seconds: float = 0.0
-    stopped: str | None = None  # the outcome, where it was we who ended it
+    stopped: str | None = None
     status: bytes = b""
 
     def kill(self, outcome: str | None = None) -> None:
-        """End every process in the box."""
+        """End every process in the box; the first outcome given counts."""
         if outcome and not self.stopped:
             self.stopped = outcome
         self.end()
 
-    def report(self) -> "Ending | None":
-        """What the status pipe says of the program's end, None where nothing sound.
+    def note_end(self) -> None:
+        """Take the time of the program's end, the first time."""
+        if self.started is not None and not self.seconds:
+            self.seconds = time.monotonic() - self.started
+
+    def ending(self) -> Ending | None:
+        """How the program ended, by the status pipe; None without a well-formed report.
 
         The program could write to this pipe too; it gains no more than by its exit code.
         """
@@ -76,105 +87,114 @@ class Box:
         return Ending(found[1], int(found[2]), float(found[3])) if found else None
 
 
-def follow(
+def monitor_loop(
     box: Box,
     readers: tuple[int, int, int],
-    last_look: Callable[[], None] = lambda: None,
+    before_removal: Callable[[], None] = lambda: None,
     caller: int | None = None,
 ) -> tuple[bytes, bytes]:
     """Read the pipes until the box is gone; stop it where it passes a limit.
 
-    readers: the pipes from the box's stdout, its stderr and `inside.py`.
-    last_look() is called once, when the program has ended and the box still stands.
+    readers: the pipes from the box's stdout, its stderr and the status pipe.
+    before_removal() is called once, when the program has ended and the box still exists.
     caller: a pipe that is silent for as long as somebody waits for the result.
     Returns what came from stdout and stderr, each at most `output_kib`.
     """
-    stdout, stderr, status = readers
-    most = box.limits.output_kib * 1024
-    kept = {stdout: bytearray(), stderr: bytearray()}
-    deadline = time.monotonic() + START_SECONDS
-    tick = time.monotonic() + TICK
-    unread = {stdout, stderr, status} if box.gone is None else {*readers, box.gone}
-    with selectors.DefaultSelector() as pipes:
-        for fd in unread if caller is None else {*unread, caller}:
-            pipes.register(fd, selectors.EVENT_READ)
-        while unread:
-            now = time.monotonic()
-            for key, _ in pipes.select(max(0.0, min(tick, deadline) - now)):
-                if key.fd == caller:
-                    pipes.unregister(caller)
-                    box.kill("timed-out")
-                    continue
-                if key.fd == box.gone:
-                    pipes.unregister(box.gone)
-                    unread.discard(box.gone)
-                    _note_end(box)
-                    continue
-                data = os.read(key.fd, 1 << 16)
-                if not data:
-                    pipes.unregister(key.fd)
-                    unread.discard(key.fd)
-                elif key.fd == status:
-                    deadline = _take_status(box, data, deadline, last_look)
-                else:
-                    room = most - len(kept[key.fd])
-                    kept[key.fd] += data[:room]
-                    if len(data) > room:
-                        box.kill("output-cut")
-            now = time.monotonic()
-            if now >= deadline:
-                box.kill("timed-out")
-                deadline = float("inf")
-            if now >= tick:
-                tick = now + TICK
-                # A half-built box still has the host's /proc: its processes are not the box's.
-                if box.started is not None:
-                    look(box)
-                elif box.stuck():
-                    box.kill()
-    _note_end(box)
-    return bytes(kept[stdout]), bytes(kept[stderr])
+    return _Loop(box, readers, before_removal, caller).run()
 
 
-def _take_status(box: Box, data: bytes, deadline: float, last_look: Callable) -> float:
-    """Note a report; returns the deadline, which begins when the program does."""
-    box.status += data[: 256 - len(box.status)]
-    if box.started is None:
-        box.started = time.monotonic()
-        deadline = box.started + box.limits.wall_seconds
-    if box.status.count(b"\n") > 1:
-        if not box.seconds:
-            _note_end(box)
-            last_look()
-        box.kill()
-    return deadline
+class _Loop:
+    """State of `monitor_loop`. deadline: for the box to start, and then for the program to end."""
+
+    def __init__(self, box: Box, readers, before_removal, caller: int | None):
+        self.box, self.before_removal, self.caller = box, before_removal, caller
+        self.stdout, self.stderr, self.status = readers
+        self.output = {self.stdout: bytearray(), self.stderr: bytearray()}
+        self.unread = {*readers} | ({box.exit_fd} - {None})
+        self.deadline = time.monotonic() + START_SECONDS
+
+    def run(self) -> tuple[bytes, bytes]:
+        tick = time.monotonic() + TICK
+        with selectors.DefaultSelector() as self.pipes:
+            for fd in self.unread | ({self.caller} - {None}):
+                self.pipes.register(fd, selectors.EVENT_READ)
+            while self.unread:
+                wait = min(tick, self.deadline) - time.monotonic()
+                for key, _ in self.pipes.select(max(0.0, wait)):
+                    self._read(key.fd)
+                now = time.monotonic()
+                if now >= self.deadline:
+                    self.box.kill("timed-out")
+                    self.deadline = float("inf")
+                if now >= tick:
+                    tick = now + TICK
+                    self._check()
+        self.box.note_end()
+        return bytes(self.output[self.stdout]), bytes(self.output[self.stderr])
+
+    def _read(self, fd: int) -> None:
+        if fd == self.caller:  # nobody waits for the result any more
+            self.pipes.unregister(fd)
+            self.box.kill("timed-out")
+        elif fd == self.box.exit_fd:
+            self._done(fd)
+            self.box.note_end()
+        elif not (data := os.read(fd, 1 << 16)):
+            self._done(fd)
+        elif fd == self.status:
+            self._take_status(data)
+        else:
+            room = self.box.limits.output_kib * 1024 - len(self.output[fd])
+            self.output[fd] += data[:room]
+            if len(data) > room:
+                self.box.kill("output-cut")
+
+    def _done(self, fd: int) -> None:
+        self.pipes.unregister(fd)
+        self.unread.discard(fd)
+
+    def _take_status(self, data: bytes) -> None:
+        """Note a report: the first is of the program's start, the second of its end."""
+        box = self.box
+        box.status += data[: 256 - len(box.status)]
+        if box.started is None:
+            box.started = time.monotonic()
+            self.deadline = box.started + box.limits.wall_seconds
+        if box.status.count(b"\n") > 1:
+            if not box.seconds:
+                box.note_end()
+                self.before_removal()
+            box.kill()
+
+    def _check(self) -> None:
+        # A half-built box still has the host's /proc: its processes are not the box's.
+        if self.box.started is not None:
+            check_limits(self.box)
+        elif self.box.builder_died():
+            self.box.kill()
 
 
-def _note_end(box: Box) -> None:
-    if box.started is not None and not box.seconds:
-        box.seconds = time.monotonic() - box.started
-
-
-def look(box: Box) -> None:
-    """Stop the box where all its processes together have too much memory, or its files too many
+def check_limits(box: Box) -> None:
+    """Stop the box where all its processes together use too much memory, or its files too many
     inodes."""
     proc, disk = f"{box.root}/proc", box.limits.disk_mib
     try:
-        names = [name for name in os.listdir(proc) if name.isdigit() and name not in box.apart]
+        pids = [name for name in os.listdir(proc) if name.isdigit()]
+        pids = [pid for pid in pids if pid not in box.ignored_pids]
         full = any(_full(f"{box.root}{folder}", disk) for folder in ("/box", "/tmp"))
         full = full or _full(f"{box.root}/dev/shm", SHARED_MIB)
-    except OSError:  # it is gone
+    except OSError:  # the box is gone
         return
-    inside = [f"{proc}/{name}" for name in names]
-    most = box.limits.memory_mib * MIB
+    processes = [f"{proc}/{pid}" for pid in pids]
+    limit = box.limits.memory_mib * MIB
     # Forked processes share pages, which the first sum counts for each: cheap, but only a hint.
     # The slack keeps one process under RLIMIT_DATA alone, which gives it a MemoryError.
-    if sum(map(_resident, inside)) > most and sum(map(_memory, inside)) > most + 32 * MIB:
+    if sum(map(_resident, processes)) > limit and sum(map(_memory, processes)) > limit + 32 * MIB:
         box.kill("out-of-memory")
     if full:
         box.kill("out-of-memory")
     # The kernel's own limit refuses a fork long before; this one is for where it does not hold.
-    if len(names) > box.limits.processes + SPARE_PROCESSES:
+    if len(pids) > box.limits.processes + SPARE_PROCESSES:
         box.kill("crashed")
 
 
@@ -204,11 +224,11 @@ def _read(path: str) -> str:
         return ""
 
 
-def judge(box: Box, stderr: str, ending: Ending | None) -> tuple[int | None, str]:
-    """Exit code and outcome of a box that is gone."""
+def classify_outcome(box: Box, stderr: str, ending: Ending | None) -> tuple[int | None, str]:
+    """Exit code and outcome of a program that has ended; see `aiev.sandbox.api.Result`."""
     if box.stopped:
         return None, box.stopped
-    exit_code = ending.number if ending and ending.word == "exit" else None
+    exit_code = ending.number if ending and ending.kind == "exit" else None
     if exit_code == 0:
         return 0, "passed"
     if exit_code in (None, 1) and _allocation_failed(stderr):
@@ -217,15 +237,15 @@ def judge(box: Box, stderr: str, ending: Ending | None) -> tuple[int | None, str
         return exit_code, "failed"
     killed_for_cpu = ending is not None and (
         ending.number == signal.SIGXCPU
-        or (ending.number == signal.SIGKILL and out_of_time(ending.spent, box.limits))
+        or (ending.number == signal.SIGKILL and out_of_cpu_time(ending.cpu_seconds, box.limits))
     )
     return None, "timed-out" if killed_for_cpu else "crashed"
 
 
 def _allocation_failed(stderr: str) -> bool:
-    """Whether the last word is of a failed allocation: a library's, or the end of a traceback.
+    """Whether stderr ends with a failed allocation: a library's message, or that of a traceback.
 
-    What stands before was survived, and may be anything that the program says.
+    Earlier output does not count: the program survived it, and may print anything.
     """
     lines = [line for line in stderr.split("\n") if line.strip()]
     words = [at for at, line in enumerate(lines) if not line[0].isspace()]
@@ -236,6 +256,6 @@ def _allocation_failed(stderr: str) -> bool:
     return bool(ALLOCATION_FAILED.match(last) or (traced and ALLOCATION_RAISED.match(last)))
 
 
-def out_of_time(spent: float, limits: "Limits") -> bool:
-    """Whether that many CPU seconds are the limit; the kernel counts in ticks for it."""
-    return spent >= 0.8 * limits.cpu_seconds
+def out_of_cpu_time(cpu_seconds: float, limits: "Limits") -> bool:
+    """Whether that many CPU seconds reach the limit, which the kernel counts in ticks."""
+    return cpu_seconds >= 0.8 * limits.cpu_seconds

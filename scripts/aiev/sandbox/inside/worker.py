@@ -1,7 +1,7 @@
 """Process 1 of a warm container: runs one request after another and cleans up after each.
 
-It is handed over when the container starts, with what it imports and `inside.py`: the image
-holds nothing of the project, and the standard library is all that it has. It speaks frames over
+Its source comes in when the container starts, with the modules that it imports and `bootstrap.py`:
+the image holds nothing of the project but the standard library. It speaks frames over
 its standard input and output: four bytes of length, a JSON header with the sizes of what follows,
 raw bytes. Programs run as another user without capabilities: they can neither read this process
 nor signal it, and none outlives its run.
@@ -20,7 +20,7 @@ from functools import partial
 from types import SimpleNamespace
 
 from aiev.sandbox.inside.cleanup import LIBC, WRITABLE, clean, collect, leave_root
-from aiev.sandbox.inside.monitor import Box, follow, judge
+from aiev.sandbox.inside.monitor import Box, classify_outcome, monitor_loop
 
 HOOK = "/opt/box/sitecustomize.py"
 HOOKS = os.path.dirname(HOOK)
@@ -28,7 +28,7 @@ CLOSED = ("/sys", "/dev/mqueue")  # what the engine must have, and programs need
 
 
 def main(hook: str) -> None:
-    """Serve until nobody is there to ask."""
+    """Answer requests until standard input is closed."""
     os.umask(0o022)
     for folder, mode in {**WRITABLE, HOOKS: 0o755, **dict.fromkeys(CLOSED, 0o555)}.items():
         os.chmod(folder, mode)  # some engines give a tmpfs the mode that the image has there
@@ -42,7 +42,7 @@ def main(hook: str) -> None:
         try:
             clean()
         except OSError as error:  # the host is told to give this container up
-            answer["spent"] = str(error)
+            answer["unusable_reason"] = str(error)
         send(answer, raw)
 
 
@@ -78,7 +78,7 @@ def run(header: dict, blobs: list[bytes]) -> tuple[dict, list[bytes]]:
     limits = SimpleNamespace(**header["limits"])
     stdout, stderr, status = pipes = [os.pipe() for _ in range(3)]
     kills = _oom_kills()
-    box = Box("/", end_all, limits, frozenset({"1"}))
+    box = Box("/", kill_all, limits, frozenset({"1"}))
     child = os.fork()
     if not child:
         _become_program(header, dict(zip(header["files"], blobs, strict=True)), pipes)
@@ -88,15 +88,15 @@ def run(header: dict, blobs: list[bytes]) -> tuple[dict, list[bytes]]:
     signal.signal(signal.SIGCHLD, reaper)
     reaper()  # it may have ended already
     try:
-        out, err = follow(box, (stdout[0], stderr[0], status[0]), caller=0)
+        out, err = monitor_loop(box, (stdout[0], stderr[0], status[0]), caller=0)
     finally:
-        end_all()
+        kill_all()
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         _reap_all()
         for pipe in pipes:
             os.close(pipe[0])
-    ending = box.report()
-    exit_code, outcome = judge(box, err.decode("utf-8", "replace"), ending)
+    ending = box.ending()
+    exit_code, outcome = classify_outcome(box, err.decode("utf-8", "replace"), ending)
     killed = box.stopped is None and ending and ending[:2] == ("signal", signal.SIGKILL)
     if killed and _oom_kills() > kills:
         outcome = "out-of-memory"
@@ -106,20 +106,20 @@ def run(header: dict, blobs: list[bytes]) -> tuple[dict, list[bytes]]:
 
 
 def _reap(child: int, report: int, done: list, *_) -> None:
-    """Take in who has ended, orphans too; the program's own end goes to the status pipe."""
+    """Reap ended processes, orphans too; report the program's own end to the status pipe."""
     with suppress(ChildProcessError):
         while (ended := os.wait4(-1, os.WNOHANG))[0]:
             if ended[0] == child and not done:
                 done.append(child)
-                word = "signal" if os.WIFSIGNALED(ended[1]) else "exit"
+                kind = "signal" if os.WIFSIGNALED(ended[1]) else "exit"
                 number = os.waitstatus_to_exitcode(ended[1])
-                spent = ended[2].ru_utime + ended[2].ru_stime
-                os.write(report, f"{word} {abs(number)} {spent}\n".encode())
+                seconds = ended[2].ru_utime + ended[2].ru_stime
+                os.write(report, f"{kind} {abs(number)} {seconds}\n".encode())
                 os.close(report)
 
 
-def end_all() -> None:
-    """Signal every process but this one. The kernel lets none fork away from it."""
+def kill_all() -> None:
+    """Kill every process but this one. The kernel lets none escape by forking."""
     with suppress(ProcessLookupError):
         os.kill(-1, signal.SIGKILL)
 
@@ -155,8 +155,8 @@ def _become_program(header: dict, files: dict[str, bytes], pipes) -> None:
         os.environ.update(header["environment"])
         os.execvp(header["command"][0], header["command"])
     except BaseException as error:
-        said = f"{header['named']}: {getattr(error, 'strerror', None) or error}\n"
-        os.write(2, said.encode("utf-8", "replace"))
+        message = f"{header['named']}: {getattr(error, 'strerror', None) or error}\n"
+        os.write(2, message.encode("utf-8", "replace"))
     finally:
         os._exit(127)
 
@@ -164,9 +164,9 @@ def _become_program(header: dict, files: dict[str, bytes], pipes) -> None:
 def _set_limits(limits: dict[str, list[int]]) -> None:
     for name, (soft, hard) in limits.items():
         kind = getattr(resource, name)
-        most = resource.getrlimit(kind)[1]
-        if most != resource.RLIM_INFINITY:
-            soft, hard = min(soft, most), min(hard, most)
+        ceiling = resource.getrlimit(kind)[1]
+        if ceiling != resource.RLIM_INFINITY:
+            soft, hard = min(soft, ceiling), min(hard, ceiling)
         resource.setrlimit(kind, (soft, hard))
 
 
@@ -179,7 +179,7 @@ def _filter_calls(program: bytes) -> None:
 
 
 def _oom_kills() -> int:
-    """How often the kernel has ended a process for want of memory, here or elsewhere."""
+    """How often the kernel has ended a process because memory ran out, here or elsewhere."""
     try:
         with open("/proc/vmstat") as stream:
             words = stream.read().split()

@@ -1,8 +1,8 @@
-"""Layers: folders of unpacked wheels, by the digest of what they hold, made once and never changed.
+"""Unpacks wheels into layers: folders named by the digest of their packages, never changed.
 
-Nothing of a wheel runs here. Left out are the files that an interpreter would run on its way up
+Nothing of a wheel runs here. Files that an interpreter would run when it starts are left out
 (`.pth`, sitecustomize, usercustomize). A layer is mounted as site-packages, after the standard
-library on sys.path, so that nothing in it stands before that. Files have no write bits; folders
+library on sys.path, so that it cannot shadow a standard module. Files have no write bits; folders
 keep their owner's, so that `rm -r` works.
 """
 
@@ -37,13 +37,13 @@ from aiev.sandbox.packages.resolver import MIB, InstallFailed, run_module
 
 PYTHON = "/opt/python/bin/python"
 FORMAT = 1
-"""To be raised where the same wheels are made into other files than before."""
+"""Raise it when the same wheels give other files than before."""
 FOLDERS = {"purelib": "", "platlib": "", "data": "", "scripts": "bin", "headers": "include"}
 BLOCK = 4096
-"""Least bytes that a file takes, so that a wheel of many empty ones is too large as well."""
-PAPERS = 16 * MIB
-"""Most bytes of a file of dist-info, which is read whole; the largest known take 2 MiB."""
-UNSOUND = (
+"""Bytes that a file counts for at least, so that a wheel of many empty files is too large too."""
+MAX_METADATA = 16 * MIB
+"""Bytes allowed for a file of dist-info, which is read whole; the largest known take 2 MiB."""
+INVALID_WHEEL = (
     *(InstallerError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError),
     *(ValueError, LookupError, AssertionError, RuntimeError, configparser.Error),
     *(FileExistsError, NotADirectoryError, IsADirectoryError),
@@ -52,8 +52,8 @@ UNSOUND = (
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold the lock file against other threads and processes; it goes with its holder. Raises
-    UserError where it cannot be made, or where the disk fails the one who holds it."""
+    """Hold the lock file against other threads and processes; the kernel releases it when its
+    holder ends. Raises UserError if it cannot be made, or if the disk fails inside the block."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(path, "wb") as file:
@@ -66,7 +66,7 @@ def locked(path: Path) -> Iterator[None]:
 
 @contextmanager
 def work_folder(root: Path) -> Iterator[Path]:
-    """A folder beside the layers, absolute, for one that is made; those of the dead go first."""
+    """A folder beside the layers, absolute, to make one in; those of dead processes go first."""
     root = root.absolute()
     with locked(root / ".sweep"):
         _sweep(root)
@@ -91,51 +91,53 @@ def _sweep(root: Path) -> None:
                 os.close(handle)
 
 
-def unpack(wheels: Sequence[Path], folder: Path, most_mib: int) -> None:
+def unpack(wheels: Sequence[Path], folder: Path, max_mib: int) -> None:
     """Unpack the wheels, in order, into a new folder.
 
-    Raises InstallFailed for what is too large or no sound wheel, OSError for a full disk.
+    Raises InstallFailed for what is too large or not a valid wheel, OSError for a full disk.
     """
-    if sum(_checked_size(wheel) for wheel in wheels) > most_mib * MIB:
-        raise InstallFailed(f"The packages take more than {most_mib} MiB.")
+    if sum(_checked_size(wheel) for wheel in wheels) > max_mib * MIB:
+        raise InstallFailed(f"The packages take more than {max_mib} MiB.")
     folder.mkdir()
     for wheel in wheels:
-        with _sound(wheel), _Wheel.open(wheel) as source:
+        with _as_invalid_wheel(wheel), _Wheel.open(wheel) as source:
             install(source, _Destination(folder), {"INSTALLER": b"aiev\n"})
 
 
-def compile_all(folder: Path, most_mib: int, deadline: float) -> None:
-    """Bytecode for all modules but tests, so that an import does not compile them each time. It
-    is never compared with times, so that a layer may be copied. What does not compile is left."""
+def compile_all(folder: Path, max_mib: int, deadline: float) -> None:
+    """Write bytecode for all modules but tests, so that imports need not compile them. It is not
+    checked against file times, so that a layer may be copied. Modules with errors are skipped."""
     tests = f"{re.escape(str(folder))}.*/tests?/"
     options = ["-q", "-q", "-x", tests, "--invalidation-mode", "unchecked-hash"]
     options += ["-s", str(folder), "-p", SITE_PACKAGES, str(folder)]
     with suppress(subprocess.TimeoutExpired):
-        run_module("compileall", options, most_mib, deadline, Path(os.devnull), env={})
+        run_module("compileall", options, max_mib, deadline, Path(os.devnull), env={})
 
 
 @contextmanager
-def _sound(wheel: Path) -> Iterator[None]:
-    """Turn what goes wrong with a wheel into words that are the same everywhere."""
+def _as_invalid_wheel(wheel: Path) -> Iterator[None]:
+    """Turn an error in a wheel into a message that is the same on every machine."""
     try:
         yield
     except InstallFailed:
         raise
-    except UNSOUND as error:
-        raise InstallFailed(f"{wheel.name} is no sound wheel.") from error
+    except INVALID_WHEEL as error:
+        raise InstallFailed(f"{wheel.name} is not a valid wheel.") from error
     except OSError as error:
         if error.errno in (errno.ENAMETOOLONG, errno.EINVAL):
-            raise InstallFailed(f"{wheel.name} is no sound wheel.") from error
+            raise InstallFailed(f"{wheel.name} is not a valid wheel.") from error
         raise
 
 
 def _checked_size(wheel: Path) -> int:
     """Bytes unpacked; reading stops at a member's stated size. Refuses names that lead outside."""
-    with _sound(wheel), zipfile.ZipFile(wheel) as archive:
+    with _as_invalid_wheel(wheel), zipfile.ZipFile(wheel) as archive:
         for member in archive.infolist():
             place = _inside(wheel.name, member.filename)
-            if member.file_size > PAPERS and any(p.endswith(".dist-info") for p in place.parts):
-                raise InstallFailed(f"{wheel.name} is no sound wheel.")
+            if member.file_size > MAX_METADATA and any(
+                p.endswith(".dist-info") for p in place.parts
+            ):
+                raise InstallFailed(f"{wheel.name} is not a valid wheel.")
         return sum(max(member.file_size, BLOCK) for member in archive.infolist())
 
 
@@ -199,14 +201,14 @@ def _place(scheme: str, path: str) -> PurePosixPath:
 
 
 def _runs_at_start(place: PurePosixPath) -> bool:
-    """Whether an interpreter would run it before the program, by lying where the layer begins."""
+    """Whether an interpreter would run the file before the program, because it lies at the top."""
     top = place.parts[0]
     lines = len(place.parts) == 1 and top.endswith((".pth", ".start"))
     return lines or top.partition(".")[0] in ("sitecustomize", "usercustomize")
 
 
-def close(folder: Path) -> None:
-    """Readable for all, files writable for none."""
+def make_read_only(folder: Path) -> None:
+    """Make all files readable for all and writable for nobody."""
     for place, folders, files in os.walk(folder):
         for name in files:
             path = os.path.join(place, name)

@@ -1,7 +1,7 @@
-"""pip as the resolver and the fetcher: wheels only, from the indexes that the user's pip uses.
+"""Resolves and downloads packages with pip: wheels only, from the indexes that the user's pip uses.
 
-Both work in a process of their own that can start no other: pip runs build scripts, and tools such
-as git, in processes only, so that none is run, whatever an index or a package's metadata says.
+pip runs in a process that cannot start another one. Build scripts, and tools such as git, would
+need that, so none is run, whatever an index or a package's metadata says.
 """
 
 import json
@@ -33,8 +33,8 @@ for limit in (resource.RLIMIT_AS, resource.RLIMIT_FSIZE):
     resource.setrlimit(limit, (most, most))
 runpy.run_module(sys.argv.pop(1), run_name="__main__", alter_sys=True)
 """
-# Where pip's settings are found, and how the network is reached; no key of the project's.
-KEPT = (
+# Where pip's settings are found, and how the network is reached; no API key.
+PASSED_ON = (
     *("HOME", "XDG_CONFIG_HOME", "XDG_CONFIG_DIRS", "XDG_CACHE_HOME", "PATH", "NETRC"),
     *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
     *("http_proxy", "https_proxy", "all_proxy", "no_proxy"),
@@ -48,23 +48,23 @@ UNREACHABLE = re.compile(
     r"|Max retries exceeded|ReadTimeoutError|\[Errno 28\]|No module named pip).*$",
     re.MULTILINE,
 )
-STUCK = re.compile(r"^.*Retrying \(Retry.*$", re.MULTILINE)
+RETRYING = re.compile(r"^.*Retrying \(Retry.*$", re.MULTILINE)
 _VERSIONS = re.compile(r"\(from versions: (?:[^()]*, )?((?:[^(),]+, ){2}[^(),]+)\)")
-LONGEST = 1000
+MAX_REASON = 1000
 """Characters of a reason."""
 
 
 class InstallFailed(Exception):
-    """Packages cannot be installed; the message is a reason to be shown to a model."""
+    """Packages cannot be installed; the message is the reason, as a model may see it."""
 
 
 class Pip:
-    """pip, working in the folder `work` (absolute); `deadline` is of the monotonic clock, most_mib
-    the most of a file. Raises InstallFailed where the time is up."""
+    """pip, working in the folder `work` (absolute), until `deadline` (monotonic clock); no file
+    grows above max_mib. Raises InstallFailed when the time is up."""
 
-    def __init__(self, work: Path, deadline: float, seconds: int, most_mib: int):
+    def __init__(self, work: Path, deadline: float, seconds: int, max_mib: int):
         self.work, self.deadline = work, deadline
-        self.seconds, self.most_mib = seconds, most_mib
+        self.seconds, self.max_mib = seconds, max_mib
 
     def resolve(self, requirements: Sequence[str]) -> list[dict[str, str]]:
         """Name, version and sha256 of the wheels that fulfil the requirements, by name.
@@ -87,7 +87,7 @@ class Pip:
 
     def run(self, command: str, *arguments: str | Path) -> None:
         """Run one of pip's commands. Raises InstallFailed or UserError where it fails."""
-        # Only a pip that tells all tells an index that is down from one without the package.
+        # Only verbose output tells an index that is down from one without the package.
         options = [command, "-vv", "--only-binary", ":all:", "--no-input", "--no-color"]
         options += ["--progress-bar", "off", "--disable-pip-version-check"]
         own = {**environment(), "TMPDIR": str(self.work)}
@@ -95,21 +95,21 @@ class Pip:
         log = self.work / f"{command}.log"
         try:
             failed = run_module(
-                "pip", words, self.most_mib, self.deadline, log, cwd=self.work, env=own
+                "pip", words, self.max_mib, self.deadline, log, cwd=self.work, env=own
             )
         except subprocess.TimeoutExpired:
-            late = f"ERROR: The installation took more than {self.seconds} seconds."
-            raise self._failure(f"{_read(log)}\n{late}", STUCK) from None
+            timeout = f"ERROR: The installation took more than {self.seconds} seconds."
+            raise self._failure(f"{_read(log)}\n{timeout}", RETRYING) from None
         if failed:
             raise self._failure(_read(log), UNREACHABLE)
 
     def _failure(self, log: str, machine: re.Pattern) -> Exception:
-        """Whose fault it is, by whether `machine` is found in pip's log."""
+        """UserError if `machine`, a fault of this machine, is in the log; else InstallFailed."""
         if "[Errno 27]" in log:
-            return InstallFailed(f"A package is larger than {self.most_mib} MiB.")
-        if said := machine.search(log):
+            return InstallFailed(f"A package is larger than {self.max_mib} MiB.")
+        if found := machine.search(log):
             return UserError(
-                f"packages cannot be fetched: {said[0].strip()}",
+                f"packages cannot be fetched: {found[0].strip()}",
                 where="pip",
                 hint="see that `pip download` works here, or set sandbox.packages.allow to []",
             )
@@ -117,11 +117,11 @@ class Pip:
 
 
 def run_module(
-    name: str, words: Sequence[str], most_mib: int, deadline: float, log: Path, **options
+    name: str, words: Sequence[str], max_mib: int, deadline: float, log: Path, **options
 ) -> int:
     """Exit status of the module's main, in a process that starts no other, dies with this thread
-    and writes no file above most_mib; its output is in `log`. Raises subprocess.TimeoutExpired."""
-    start = [sys.executable, "-I", "-X", "utf8", "-c", LIMITED, str(MEMORY), str(most_mib * MIB)]
+    and writes no file above max_mib; its output is in `log`. Raises subprocess.TimeoutExpired."""
+    start = [sys.executable, "-I", "-X", "utf8", "-c", LIMITED, str(MEMORY), str(max_mib * MIB)]
     with open(log, "wb") as output:
         return subprocess.run(
             [*start, name, *words],
@@ -135,13 +135,13 @@ def run_module(
 
 
 def environment() -> dict[str, str]:
-    """What pip may know of this process's environment."""
-    kept = {
+    """The part of this process's environment that pip gets."""
+    passed = {
         name: value
         for name, value in os.environ.items()
-        if name in KEPT or name.lower() in KEPT or name.startswith("PIP_")
+        if name in PASSED_ON or name.lower() in PASSED_ON or name.startswith("PIP_")
     }
-    return {**kept, "LC_ALL": "C.UTF-8"}
+    return {**passed, "LC_ALL": "C.UTF-8"}
 
 
 def _read(log: Path) -> str:
@@ -158,7 +158,7 @@ def _package(item: dict) -> dict[str, str]:
 
 
 def reason(log: str) -> str:
-    """What pip said was wrong, without what differs between machines: addresses and paths."""
+    """pip's error messages, without addresses and paths, which differ between machines."""
     lines, in_conflict = [], False
     for line in log.splitlines():
         if line.startswith("The conflict is caused by:"):
@@ -173,4 +173,4 @@ def reason(log: str) -> str:
     text = re.sub(r"(?<![\w.])/[^\s:'\"]+", "<path>", text)
     if "(from versions: none)" in text:
         text += "\nOnly wheels for Python {}.{} are installed.".format(*sys.version_info)
-    return text[:LONGEST].strip() or "pip failed without a reason."
+    return text[:MAX_REASON].strip() or "pip failed without a reason."

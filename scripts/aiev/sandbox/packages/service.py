@@ -1,8 +1,8 @@
-"""Packages that a program asks for: resolved with network, kept as layers to run without it.
+"""Installs the packages that a program asks for, as layers that run without network.
 
-A set of requirements is resolved once and put on record, refusals included, so that it is the same
-set ever after; in replay mode nothing else is looked up. The record holds names, versions and
-digests, and no address: a layer that is gone is made again from it, wherever the wheels come from.
+A set of requirements is resolved once and recorded, refusals included, so that it stays the same
+set; in replay mode nothing else is looked up. The record holds names, versions and digests, and no
+address: a layer that was deleted is made again from it, from any index that has the wheels.
 """
 
 import importlib.util
@@ -28,15 +28,22 @@ from aiev.core.errors import UserError
 from aiev.core.files import dump_line
 from aiev.core.hashing import of_json
 from aiev.sandbox.api import SITE_PACKAGES
-from aiev.sandbox.packages.layers import FORMAT, close, compile_all, locked, unpack, work_folder
+from aiev.sandbox.packages.layers import (
+    FORMAT,
+    compile_all,
+    locked,
+    make_read_only,
+    unpack,
+    work_folder,
+)
 from aiev.sandbox.packages.resolver import InstallFailed, Pip
 
 __all__ = ["InstallFailed", "Layer", "Packages", "RecordStore"]
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
-LIKE = 75
-"""Least likeness, of 100, of a listed name to be offered in place of another."""
-MEANT = {
+MIN_SIMILARITY = 75
+"""Similarity, of 100, from which a listed name is suggested in place of another."""
+MODULE_PACKAGES = {
     "bs4": "beautifulsoup4",
     "cv2": "opencv-python-headless",
     "dateutil": "python-dateutil",
@@ -45,7 +52,7 @@ MEANT = {
     "skimage": "scikit-image",
     "yaml": "pyyaml",
 }
-"""Packages by the names of their modules, where nothing but a list tells."""
+"""Package by the name of its module, where the two differ."""
 
 
 class RecordStore(Protocol):
@@ -81,7 +88,7 @@ class Packages:
 
     records: keeps the resolutions. store: where the layers lie.
     allow: names that may be asked for; what they need comes with them, but for names in `deny`.
-    max_mib: most of all unpacked files. seconds: most for one installation.
+    max_mib: limit on all unpacked files together. seconds: limit on one installation.
     """
 
     records: RecordStore
@@ -94,8 +101,8 @@ class Packages:
     def layer(self, requirements: Sequence[str]) -> Layer:
         """The layer that fulfils the requirements, each as `pip install` takes it.
 
-        Raises InstallFailed with a reason for the one who asked; UserError where this machine is
-        to blame, or where in replay mode there is no record.
+        Raises InstallFailed with a reason for the author of the program; UserError if this machine
+        is to blame, or if there is no record in replay mode.
         """
         request = {
             "kind": "packages",
@@ -110,8 +117,8 @@ class Packages:
             return self._layer_of(entry["packages"])
 
     def recorded(self, packages: list[dict[str, str]]) -> Layer:
-        """The layer of packages that a dialogue has on record: what came with those that it asked
-        for is among them, and need not be allowed. Raises as `layer`."""
+        """The layer of packages that a dialogue has on record. They include dependencies, which
+        need not be on the list of allowed names. Raises as `layer`."""
         with locked(self.store / ".locks" / of_json(packages)):
             return self._layer_of(packages)
 
@@ -119,9 +126,9 @@ class Packages:
         self._check_names(packages)
         place = self._place(packages)
         if not place.is_dir():
-            self._again(packages)
+            self._remake(packages)
         with suppress(OSError):
-            os.utime(place)  # for whoever collects garbage: used now
+            os.utime(place)  # marks it as used, for garbage collection
         return Layer(place.name, MappingProxyType({SITE_PACKAGES: place}), packages)
 
     def _limits(self) -> dict[str, Any]:
@@ -129,8 +136,8 @@ class Packages:
         return {"deny": denied, "max_mib": self.max_mib, "seconds": self.seconds}
 
     def _find(self, request: dict[str, Any]) -> dict[str, Any] | None:
-        """The resolution on record: {"packages", "failed": why, or "", "limits"}; None where it has
-        to be made. A refusal counts under the limits that it was made under."""
+        """The recorded resolution: {"packages", "failed": reason or "", "limits"}; None if it has
+        to be made. A refusal holds only under the limits that it was made under."""
         text = self.records.get(request)
         if text is None:
             return None
@@ -146,7 +153,7 @@ class Packages:
         return None
 
     def _resolved(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Resolve and make the layer, and put on record what came of it."""
+        """Resolve, make the layer, and record the outcome."""
         packages, failed = [], ""
         try:
             with work_folder(self.store) as work:
@@ -156,15 +163,15 @@ class Packages:
                 self._make(pip, packages, work)
         except InstallFailed as failure:
             packages, failed = [], str(failure)
-        # Who shares this ledger may have been first; what was used once stays.
-        if there := self._find(request):
-            return there
+        # Another process with the same records may have been first; what was used once stays.
+        if recorded := self._find(request):
+            return recorded
         entry = {"packages": packages, "failed": failed, "limits": self._limits()}
         self.records.put(request, dump_line(entry))
         return entry
 
-    def _again(self, packages: list[dict[str, str]]) -> None:
-        """Make a layer on record that is not here. What fails now did not fail then."""
+    def _remake(self, packages: list[dict[str, str]]) -> None:
+        """Make a recorded layer that is not here; it could be installed when it was recorded."""
         try:
             with work_folder(self.store) as work:
                 self._make(self._pip(work), packages, work)
@@ -173,7 +180,7 @@ class Packages:
             raise UserError(
                 f"packages on record cannot be installed here: {failure}",
                 where=names,
-                hint="get their wheels into an index that pip uses here",
+                hint="make their wheels available in an index that pip uses here",
             ) from failure
 
     def _pip(self, work: Path) -> Pip:
@@ -188,7 +195,7 @@ class Packages:
         wheels = pip.fetch(packages) if packages else []
         unpack(wheels, work / "layer", self.max_mib)
         compile_all(work / "layer", self.max_mib, pip.deadline)
-        close(work / "layer")
+        make_read_only(work / "layer")
         try:
             (work / "layer").rename(place)
         except OSError:
@@ -205,7 +212,7 @@ class Packages:
                 raise InstallFailed(f"{package['name']} may not be installed here.")
 
     def _checked(self, text: str) -> str:
-        """The requirement in one spelling. Raises InstallFailed where it may not be asked for."""
+        """The requirement in normal form. Raises InstallFailed if it may not be asked for."""
         try:
             requirement = Requirement(text)
         except InvalidRequirement:
@@ -223,16 +230,16 @@ class Packages:
 
 
 def _parsed(text: str, place: str) -> dict[str, Any]:
-    """Raises UserError for what no resolution can be: a ledger may come from anybody."""
+    """The record's content. Raises UserError if it is malformed: a ledger may come from anybody."""
     try:
         entry = json.loads(text)
-        sound = isinstance(entry["failed"], str) and isinstance(entry["limits"], dict)
+        valid = isinstance(entry["failed"], str) and isinstance(entry["limits"], dict)
         for package in entry["packages"]:
-            sound &= canonicalize_name(package["name"], validate=True) == package["name"]
-            sound &= bool(Version(package["version"]) and SHA256.fullmatch(package["sha256"]))
+            valid &= canonicalize_name(package["name"], validate=True) == package["name"]
+            valid &= bool(Version(package["version"]) and SHA256.fullmatch(package["sha256"]))
     except (ValueError, LookupError, TypeError, RecursionError):
-        sound = False
-    if not sound:
+        valid = False
+    if not valid:
         raise UserError(
             "this record is no resolution of packages", where=place, hint="delete it, and run again"
         )
@@ -243,6 +250,6 @@ def _not_listed(name: str, allowed: list[str]) -> str:
     if name.replace("-", "_") in sys.stdlib_module_names:
         return f"{name} is a module of the standard library, and is not to be installed."
     text = f"{name} is not on the list of packages that may be installed."
-    like = process.extractOne(name, allowed, scorer=fuzz.ratio, score_cutoff=LIKE)
-    meant = MEANT.get(name) if MEANT.get(name) in allowed else like and like[0]
+    like = process.extractOne(name, allowed, scorer=fuzz.ratio, score_cutoff=MIN_SIMILARITY)
+    meant = MODULE_PACKAGES.get(name) if MODULE_PACKAGES.get(name) in allowed else like and like[0]
     return f"{text} Did you mean {meant}?" if meant else text
