@@ -16,7 +16,7 @@ def costs(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) ->
     """
     from aiev.config.load import read_config
     from aiev.llm.budget import rows
-    from aiev.reporting.scores import columns
+    from aiev.reporting.terminal import columns
 
     read = read_config(config)
     spending = spending_of(read)

@@ -16,7 +16,7 @@ def summary(config: ConfigOption = DEFAULT_CONFIG) -> None:
     from aiev.config.load import read_config
     from aiev.core.files import read_json
     from aiev.llm.budget import in_a_line
-    from aiev.reporting.scores import summary as screen
+    from aiev.reporting.terminal import summary as screen
 
     read = read_config(config)
     results = Path("results") / read["name"]

@@ -84,9 +84,8 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
     verified, paired = row["yield"], row["paired"]
     compared = ["-", "-"]
     if paired:
-        low, high = paired["interval"]
-        value = f"{100 * paired['difference']:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]"
-        compared = [value, f"{paired['mcnemar_p']:.3f}"]
+        difference = points(paired["difference"], paired["interval"])
+        compared = [difference, f"{paired['mcnemar_p']:.3f}"]
     return [
         str(row["round"]),
         row["stage"],
@@ -104,6 +103,12 @@ def gate_of(row: Mapping[str, Any]) -> str:
     if not row["open"]:
         return "shut"
     return "open" if row["self_learning"] else "would open"
+
+
+def points(difference: float, interval: Sequence[float]) -> str:
+    """A difference of pass@1 as text, in percentage points with its interval."""
+    low, high = interval
+    return f"{100 * difference:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]"
 
 
 def percent(share: Mapping[str, Any] | None) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from aiev.engine.events import Job
 from aiev.llm.budget import Spending, rows
-from aiev.reporting.scores import columns
+from aiev.reporting.terminal import columns
 
 Asked = tuple[tuple[str, ...], int | None, int]
 """The roles of which one is asked; how many questions, None where that is not known; and how many

@@ -1,35 +1,25 @@
-"""What a run ends with: its scores beside the paper's, for files and for the terminal.
+"""A run's scores beside published ones: scores.json and scores.md.
 
-Source of the paper's figures: "AutoCoder: Enhancing Code Large Language Model with AIEV-Instruct",
-arXiv 2405.14906; greedy pass@1 by EvalPlus in percent, [base, plus].
+What is known of a benchmark (title, size, the paper's figures) comes with its scores.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from aiev.core.errors import UserError
+from aiev.evaluation.stats import Paired, comparison
 from aiev.reporting import figure as rounds
 
-BENCHMARKS = {"humaneval": ("HumanEval", 164), "mbpp": ("MBPP", 378)}
-"""Title, and number of tasks in all, by the benchmark's name in the config."""
-
-PAPER = [
-    {"title": "AutoCoder 33B (paper)", "humaneval": [90.9, 78.0], "mbpp": [82.5, 70.6]},
-    {"title": "AutoCoder-S 6.7B (paper)", "humaneval": [78.7, 72.0], "mbpp": [79.4, 69.8]},
-    {"title": "GPT-4 Turbo 2024-04 (paper)", "humaneval": [90.2, 86.6], "mbpp": [85.7, 73.3]},
-]
-
-WIDTH, HEIGHT = 80, 24
-"""Columns and lines of a terminal that shows the summary at once."""
-
 NONE = "-"
+FIELDS = ("base", "plus")
 
 
 def table(scores: Iterable[Mapping[str, Any]], titles: Mapping[str, str]) -> dict[str, Any]:
-    """scores.json: {"models": [{model, title, scores: {benchmark: score}}], "paper": [...]}.
+    """scores.json: {"models": [{model, title, scores: {benchmark: score}}], "paper": [{title,
+    benchmark: [base, plus]}], "student_vs_base": see `compare`}.
 
-    titles: model -> what to call it, in the order of the rows.
-    Raises UserError for a score that is there twice, is missing, or is of a model without a title.
+    titles: model -> its title, in the order of the rows.
+    Raises UserError for a score that occurs twice, is missing, or is of a model without a title.
     """
     found: dict[tuple[str, str], Mapping[str, Any]] = {}
     for score in scores:
@@ -48,28 +38,80 @@ def table(scores: Iterable[Mapping[str, Any]], titles: Mapping[str, str]) -> dic
         {"model": model, "title": title, "scores": {b: found[model, b] for b in benchmarks}}
         for model, title in titles.items()
     ]
-    return {"models": models, "paper": PAPER}
+    by_model = {each["model"]: each["scores"] for each in models}
+    return {
+        "models": models,
+        "paper": _paper(models[0]["scores"]),
+        "student_vs_base": compare(by_model["student"], by_model["base"]),
+    }
+
+
+def _paper(scores: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Published figures by model, of all benchmarks."""
+    titles = dict.fromkeys(title for score in scores.values() for title in score["paper"])
+    return [
+        {
+            "title": title,
+            **{b: score["paper"][title] for b, score in scores.items() if title in score["paper"]},
+        }
+        for title in titles
+    ]
+
+
+def compare(
+    student: Mapping[str, Mapping[str, Any]], base: Mapping[str, Mapping[str, Any]]
+) -> dict[str, dict[str, Any]]:
+    """The two models task by task: {benchmark: {"base": ..., "plus": ... or None}}.
+
+    Each is {both, only_student, only_base, neither, difference, interval, mcnemar_p}: the
+    difference of pass@1 with Newcombe's 95% interval, and the exact p of McNemar's test.
+    """
+    return {
+        name: {
+            field: _compared(student[name], base[name], field)
+            if score["solved"][field] is not None
+            else None
+            for field in FIELDS
+        }
+        for name, score in student.items()
+    }
+
+
+def _compared(
+    student: Mapping[str, Any], base: Mapping[str, Any], field: str
+) -> dict[str, float | list[float]]:
+    ours, theirs = set(student["solved"][field]), set(base["solved"][field])
+    neither = student["tasks"] - len(ours | theirs)
+    counts = Paired(len(ours & theirs), len(ours - theirs), len(theirs - ours), neither)
+    named = {"only_student": counts.only_a, "only_base": counts.only_b}
+    return {"both": counts.both, **named, "neither": neither, **comparison(counts)}
 
 
 def page(scores: Mapping[str, Any], duels: Mapping[str, Any]) -> str:
-    """scores.md: the table, in words what its figures rest on, and what came of the rounds."""
+    """scores.md: scores, student against base, and rounds, with what the figures rest on."""
     luck = rounds.luck_in_words(duels)
     return "\n".join(
         [
             "# Scores",
             "",
-            "Greedy pass@1 in percent, interpreter off, judged by EvalPlus.",
+            "Greedy pass@1 in percent, interpreter off.",
             "",
             *_markdown(*cells(scores)),
             "",
             *(f"- {note}" for note in notes(scores)),
             "",
+            "## Student and base",
+            "",
+            "The tuned student against the base model on the same tasks, in percentage points.",
+            "In brackets: Newcombe's 95% interval for paired proportions (1998, method 10).",
+            "",
+            *_markdown(*comparison_cells(scores)),
+            "",
             "## Rounds",
             "",
             "Teacher and student on each round's test problems: greedy pass@1 in percent,",
             "judged by the hidden tests of the problems' dialogues. In brackets: Wilson's 95%",
-            "interval; of the difference, Newcombe's for paired proportions (1998, method 10).",
-            "McNemar's p is exact and two-sided.",
+            "interval; of the difference, Newcombe's. McNemar's p is exact and two-sided.",
             "",
             *_markdown(*rounds.cells(duels)),
             "",
@@ -86,97 +128,69 @@ def _markdown(header: list[str], rows: list[list[str]]) -> list[str]:
 
 
 def cells(scores: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
-    """Header and rows of the table as text: the run's models, then the paper's figures."""
-    benchmarks = list(scores["models"][0]["scores"])
+    """Header and rows of the table as text: the run's models, then published figures."""
+    known = scores["models"][0]["scores"]
     header = ["model"]
-    for name in benchmarks:
-        title = _title(name)
-        header += [f"{title} [95%]", f"{title}+ [95%]", "tasks"]
+    for score in known.values():
+        plus = [f"{score['title']}+ [95%]"] if _has_plus(score) else []
+        header += [f"{score['title']} [95%]", *plus, "tasks"]
     rows = [
-        [m["title"], *(c for b in benchmarks for c in _own(m["scores"][b]))]
+        [m["title"], *(c for score in m["scores"].values() for c in _measured(score))]
         for m in scores["models"]
     ]
     rows += [
-        [p["title"], *(c for b in benchmarks for c in _theirs(p.get(b), b))]
+        [p["title"], *(c for b, score in known.items() for c in _published(p.get(b), score))]
         for p in scores["paper"]
     ]
     return header, rows
 
 
-def _title(benchmark: str) -> str:
-    return BENCHMARKS.get(benchmark, (benchmark, 0))[0]
+def _has_plus(score: Mapping[str, Any]) -> bool:
+    """Whether the benchmark has further tests, here or in the paper."""
+    return score["plus"] is not None or any(len(f) > 1 for f in score["paper"].values())
 
 
-def _own(score: Mapping[str, Any]) -> list[str]:
-    return [rounds.percent(score["base"]), rounds.percent(score["plus"]), str(score["tasks"])]
+def _measured(score: Mapping[str, Any]) -> list[str]:
+    plus = [rounds.percent(score["plus"])] if _has_plus(score) else []
+    return [rounds.percent(score["base"]), *plus, str(score["tasks"])]
 
 
-def _theirs(figures: Sequence[float] | None, benchmark: str) -> list[str]:
+def _published(figures: Sequence[float] | None, score: Mapping[str, Any]) -> list[str]:
+    width = 1 + _has_plus(score)
     if figures is None:
-        return [NONE] * 3
-    return [*(f"{figure:.1f}" for figure in figures), str(BENCHMARKS[benchmark][1])]
+        return [NONE] * (width + 1)
+    shown = [f"{figure:.1f}" for figure in figures]
+    return [*shown, *[NONE] * (width - len(shown)), str(score["size"] or NONE)]
+
+
+def comparison_cells(scores: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of student against base as text."""
+    header = ["benchmark", "student only", "base only", "difference [95%]", "McNemar's p"]
+    rows = []
+    for name, fields in scores["student_vs_base"].items():
+        title = scores["models"][0]["scores"][name]["title"]
+        for suffix, one in zip(("", "+"), fields.values(), strict=True):
+            if one:
+                counts = [str(one["only_student"]), str(one["only_base"])]
+                difference = rounds.points(one["difference"], one["interval"])
+                rows.append([title + suffix, *counts, difference, f"{one['mcnemar_p']:.3f}"])
+    return header, rows
 
 
 def notes(scores: Mapping[str, Any]) -> list[str]:
     """What a reader must know before comparing the rows."""
-    said = ["In brackets: Wilson's 95% interval for so many tasks."]
-    for name, score in scores["models"][0]["scores"].items():
-        everything = BENCHMARKS.get(name, (name, score["tasks"]))[1]
-        if score["tasks"] < everything:
-            said.append(
-                f"{_title(name)}: a subset of {score['tasks']} of {everything} tasks, chosen by a "
-                "hash of their ids; the paper's figures are on all."
+    found = ["In brackets: Wilson's 95% interval for so many tasks."]
+    for score in scores["models"][0]["scores"].values():
+        title = score["title"]
+        found.append(f"{title}: judged by {score['evaluator']}.")
+        if score["size"] and score["tasks"] < score["size"]:
+            found.append(
+                f"{title}: a subset of {score['tasks']} of {score['size']} tasks, chosen by a "
+                "hash of their ids; published figures are on all."
             )
         if score["exceptions"]:
-            said.append(
-                f"{_title(name)}: EvalPlus does not accept even the canonical solution of "
-                f"{', '.join(score['exceptions'])}; counted as failed for every model."
+            found.append(
+                f"{title}: the canonical solution of {', '.join(score['exceptions'])} does not "
+                "pass; counted as failed for every model."
             )
-    return said
-
-
-def summary(
-    scores: Mapping[str, Any],
-    funnel: Mapping[str, Any],
-    duels: Mapping[str, Any],
-    where: str,
-    costs: str = "",
-) -> str:
-    """One screen of text: scores, funnel, the last duel, costs, and the report's place; at most
-    80 x 24."""
-    header, rows = cells(scores)
-    used = [i for i in range(len(header)) if any(row[i] != NONE for row in rows[:3]) or i == 0]
-    lines = columns([[row[i] for i in used] for row in [header, *rows]])
-    lines += ["", *columns(_funnel_rows(funnel)), ""]
-    last = [line[:WIDTH] for line in (_last_duel(duels), costs) if line]
-    lines = [line[:WIDTH] for line in lines[: HEIGHT - 2 - len(last)]]
-    # The report's place is what a user copies: it is never cut.
-    return "\n".join([*lines, *last, f"report: {where}", ""])
-
-
-def _last_duel(duels: Mapping[str, Any]) -> str:
-    """The last round's duel in a line."""
-    row = duels["rounds"][-1]
-    said = f"round {row['round']} ({row['stage']}): gate {rounds.gate_of(row)}, {row['reason']}"
-    if row["paired"] is None:
-        return said
-    teacher, student = (f"{100 * row[m]['pass@1']:.1f}" for m in ("teacher", "student"))
-    return f"{said}: teacher {teacher}, student {student} on {row['problems']} problems"
-
-
-def columns(rows: list[list[str]], names: int = 1) -> list[str]:
-    """Rows as aligned text: the first `names` columns to the left, the others to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for row in rows:
-        cells = [cell.ljust(w) for cell, w in zip(row[:names], widths, strict=False)]
-        cells += [c.rjust(w) for c, w in zip(row[names:], widths[names:], strict=True)]
-        lines.append("  ".join(cells).rstrip())
-    return lines
-
-
-def _funnel_rows(funnel: Mapping[str, Any]) -> list[list[str]]:
-    rows = [["stage", "kept", "lost"]]
-    for stage in funnel["stages"]:
-        rows.append([stage["stage"], str(stage["kept"]), str(sum(stage["lost"].values()))])
-    return rows
+    return found

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from aiev.core.errors import UserError
 from aiev.evaluation.stats import share
 from aiev.reporting.funnel import funnel
-from aiev.reporting.scores import HEIGHT, WIDTH, page, summary, table
+from aiev.reporting.scores import page, table
+from aiev.reporting.terminal import HEIGHT, WIDTH, summary
 
 TITLES = {"base": "base student, S", "student": "tuned student", "teacher": "teacher, T"}
 REPORTS = {
@@ -35,14 +36,25 @@ REPORTS = {
 }
 
 
-def score(model, correct=5, tasks=20, benchmark="humaneval", plus=None, exceptions=()):
+PAPER = {"AutoCoder 33B (paper)": [90.9, 78.0], "GPT-4 Turbo 2024-04 (paper)": [90.2, 86.6]}
+
+
+def score(model, correct=5, tasks=20, benchmark="humaneval", plus=None, **own):
+    """A score.json; the first `correct` tasks are solved."""
+    ids = [f"HumanEval/{n}" for n in range(tasks)]
     return {
         "model": model,
         "benchmark": benchmark,
+        "title": "HumanEval",
+        "size": 164,
+        "paper": PAPER,
+        "evaluator": "evalplus 0.3.1",
         "tasks": tasks,
-        "exceptions": list(exceptions),
+        "exceptions": [],
         "base": share(correct, tasks),
         "plus": None if plus is None else share(plus, tasks),
+        "solved": {"base": ids[:correct], "plus": None if plus is None else ids[:plus]},
+        **own,
     }
 
 
@@ -55,13 +67,12 @@ DUELS = {"rounds": [ROUND], "switch": None, "luck": None}
 
 def test_rows_are_base_student_teacher_and_then_the_paper():
     lines = page(table(SCORES, TITLES), DUELS).splitlines()
-    rows = [line for line in lines[: lines.index("## Rounds")] if line.startswith("|")]
+    rows = [line for line in lines[: lines.index("## Student and base")] if line.startswith("|")]
     assert [row.split(" | ")[0] for row in rows[2:]] == [
         "| base student, S",
         "| tuned student",
         "| teacher, T",
         "| AutoCoder 33B (paper)",
-        "| AutoCoder-S 6.7B (paper)",
         "| GPT-4 Turbo 2024-04 (paper)",
     ]
     assert rows[2] == "| base student, S | 5.0 [0.9, 23.6] | - | 20 |"
@@ -79,9 +90,28 @@ def test_a_subset_and_its_exceptions_are_said():
 
 
 def test_a_benchmark_that_the_paper_does_not_have():
-    text = page(table([score(m, benchmark="own|one") for m in TITLES], TITLES), DUELS)
-    assert "own\\|one" in text
-    assert "| AutoCoder 33B (paper) | - | - | - |" in text
+    own = {"title": "own|one", "benchmark": "own", "size": None, "paper": {}}
+    both = [*SCORES, *(score(model, **own) for model in TITLES)]
+    text = page(table(both, TITLES), DUELS)
+    assert (
+        "| model | HumanEval [95%] | HumanEval+ [95%] | tasks | own\\|one [95%] | tasks |" in text
+    )
+    assert "| AutoCoder 33B (paper) | 90.9 | 78.0 | 164 | - | - |" in text
+    assert "own|one: a subset" not in text
+
+
+def test_student_and_base_are_compared_task_by_task():
+    found = table([score("base", 2, plus=1), score("student", 8, plus=1), score("teacher")], TITLES)
+    compared = found["student_vs_base"]["humaneval"]
+    counts = ("both", "only_student", "only_base", "neither")
+    assert [compared["base"][key] for key in counts] == [2, 6, 0, 12]
+    assert compared["base"]["difference"] == 0.3 and compared["base"]["mcnemar_p"] == 0.03125
+    low, high = compared["base"]["interval"]
+    assert 0 < low < 0.3 < high
+    assert compared["plus"]["difference"] == 0 and compared["plus"]["interval"][0] < 0
+    text = page(found, DUELS)
+    assert "| HumanEval | 6 | 0 | +30.0 [" in text and "| HumanEval+ | 0 | 0 | +0.0 [" in text
+    assert table(SCORES, TITLES)["student_vs_base"]["humaneval"]["plus"] is None
 
 
 @pytest.mark.parametrize(
