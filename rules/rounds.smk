@@ -105,6 +105,7 @@ rule close_round:
         settings=hashed_config(
             "rounds.split",
             "rounds.minimum_yield",
+            "verification",
             *["decontamination.threshold"] * GOES_ON,
         ),
     shell:

@@ -1,13 +1,16 @@
-"""Close a round: its verified dialogues into train and test, and the counts of the others."""
+"""Close a round: judge its dialogues, split the verified ones, count the others."""
 
 from aiev.core.files import read_jsonl, write_json, write_jsonl
 from aiev.engine.job import Job, run_job
+from aiev.recipes.verification.policies import Policy, judged
 from aiev.rounds.seen import without_seen
 from aiev.rounds.splits import split_round
 
 
 def main(job: Job) -> None:
-    dialogues = [d for path in job.inputs["dialogues"] for d in read_jsonl(path)]
+    policy = Policy.model_validate(job.params["verification"])
+    written = [d for path in job.inputs["dialogues"] for d in read_jsonl(path)]
+    dialogues = [judged(dialogue, policy) for dialogue in written]
     rounds = job.params["rounds"]
     split = split_round(dialogues, **rounds["split"], minimum_yield=rounds["minimum_yield"])
     if job.inputs["earlier"]:

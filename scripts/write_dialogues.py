@@ -5,6 +5,7 @@ In a later round the gate before it has said which model is the author: the teac
 
 import asyncio
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from aiev.languages.interpreter import Interpreter, open_interpreter
 from aiev.llm.client import Chat, open_chat
 from aiev.llm.endpoints import serve, with_server
 from aiev.llm.endpoints.base import Endpoint
-from aiev.recipes.aiev_instruct.dialogue import Settings, write_dialogues
+from aiev.recipes import RECIPES
+from aiev.recipes.base import write_dialogues
 from aiev.sandbox.api import with_containers
 
 FIRST = {"stage": "teaching", "author": "teacher"}
@@ -73,16 +75,16 @@ async def _write(job: Job, seeds, chat: Chat, interpreter: Interpreter, stage: s
     with Progress("dialogues", len(seeds), "dialogue") as progress:
 
         def done(dialogue) -> None:
-            verdicts[dialogue["reason"] or "verified"] += 1
-            log.info("%s: %s", dialogue["id"], dialogue["reason"] or "verified")
-            progress.step(f"{verdicts['verified']} verified, {chat.completion_tokens} tokens")
+            verdict = dialogue["reason"] or dialogue["verdict"]
+            verdicts[verdict] += 1
+            log.info("%s: %s", dialogue["id"], verdict)
+            progress.step(f"{verdicts['candidate']} passed, {chat.completion_tokens} tokens")
 
+        recipe = RECIPES.get(job.params["dialogues"]["recipe"])(job.params)
         async with chat:
             dialogues = await write_dialogues(
                 seeds,
-                chat,
-                interpreter,
-                Settings.of(job.params),
+                partial(recipe.write, chat, interpreter),
                 round_number=job.params["round"],
                 stage=stage,
                 in_flight=job.execution["in_flight"],

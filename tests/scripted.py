@@ -196,8 +196,8 @@ def scripted_endpoint(script=None, delay: float = 0.0) -> Iterator[Scripted]:
 # The default script: a teacher for seeds whose function's name says how its dialogue ends.
 
 ENDINGS = ("once", "mended", "never", "nocode", "vacuous")
-"""First word of a seed function's name: verified at once; verified after one round of feedback;
-never right; an answer without code; asserts that hold for anything."""
+"""First word of a seed function's name: verified at once; verified after one round of feedback,
+which repairs the solution; never right; an answer without code; tests that hold for anything."""
 
 
 def dialogues(body: dict[str, Any]) -> str:
@@ -206,12 +206,31 @@ def dialogues(body: dict[str, Any]) -> str:
     last = messages[-1]["content"]
     if messages[0]["content"] == render("questioner"):
         if last.startswith(render("describe", code="@", error="@").partition("@")[0]):
-            return "The assert expects one more than the function returns."
-        name = re.findall(r"^def (\w+)", last, re.MULTILINE)[0]
-        return f"Write a function `{name}(x)` that returns `x` plus {len(name)}."
+            return "The function returned one less than was expected."
+        return problem(re.findall(r"^def (\w+)", last, re.MULTILINE)[0])
     asked = [re.findall(r"`(\w+)\(x\)`", m["content"]) for m in messages if m["role"] == "user"]
     name = [found[0] for found in asked if found][-1]
-    return solution(name, revised=not last.startswith("Write a function"))
+    if "Write tests for" in last:
+        return tests(name)
+    independent = body["temperature"] == 0.8
+    return solution(name, right=independent or "Correct the function" in last)
+
+
+def problem(name: str) -> str:
+    """The Questioner's problem for the function of that name."""
+    says = "nothing" if name.startswith("vacuous") else f"`x` plus {len(name)}"
+    examples = [f"`{name}({x})` returns `{result_of(name, x)}`" for x in (2, 3)]
+    return "\n".join([f"Write a function `{name}(x)` that returns {says}.", *examples])
+
+
+def result_of(name: str, x: int) -> int | None:
+    return None if name.startswith("vacuous") else x + len(name)
+
+
+def tests(name: str) -> str:
+    """The Programmer's tests; the last one is wrong, and no independent solution confirms it."""
+    lines = [f"assert {name}({x}) == {result_of(name, x)}" for x in (1, 10)]
+    return "\n".join(["```python", *lines, f"assert {name}(5) == 'wrong'", "```"])
 
 
 def installing(said: str, name: str, package: str) -> str:
@@ -220,17 +239,14 @@ def installing(said: str, name: str, package: str) -> str:
     return said.replace("```python\n", first, 1) if f"def {name}(" in said else said
 
 
-def solution(name: str, revised: bool) -> str:
-    """The Programmer's answer for the function of that name."""
-    ending, more = name.partition("_")[0], len(name)
+def solution(name: str, right: bool) -> str:
+    """The Programmer's answer for the function of that name; right: at the first try or not."""
+    ending = name.partition("_")[0]
     if ending == "nocode":
         return "I would add the numbers."
-    wrong = ending == "never" or (ending == "mended" and not revised)
-    tests = [f"assert {name}(1) == {1 + more}", f"assert {name}(10) == {10 + more + wrong}"]
-    if ending == "vacuous":
-        tests = [f"assert {name}(1) != 'a'", f"assert {name}(2) != 'b'"]
-    program = [f"def {name}(x):", f"    return x + {more}", "", "", *tests, "print('passed')"]
-    return "Add the numbers.\n\n```python\n" + "\n".join(program) + "\n```"
+    wrong = ending == "never" or (ending == "mended" and not right)
+    result = "None" if ending == "vacuous" else f"x + {len(name) - wrong}"
+    return f"Add the numbers.\n\n```python\ndef {name}(x):\n    return {result}\n```"
 
 
 def seed_source(*names: str) -> str:

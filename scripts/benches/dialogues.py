@@ -4,6 +4,7 @@ import asyncio
 import tempfile
 import time
 from collections import defaultdict
+from functools import partial
 from pathlib import Path
 
 from aiev.config.load import read_config
@@ -13,7 +14,8 @@ from aiev.languages.interpreter import open_interpreter
 from aiev.llm.client import Chat
 from aiev.llm.endpoints import serve, with_server
 from aiev.llm.ledger import Ledger
-from aiev.recipes.aiev_instruct.dialogue import Settings, write_dialogues
+from aiev.recipes.aiev_instruct import Recipe
+from aiev.recipes.base import write_dialogues
 from aiev.sandbox.api import with_containers
 from benches import report
 
@@ -49,7 +51,7 @@ def dialogue_saturation() -> None:
 async def _stage(chat: Chat, seeds, config) -> float:
     """Tokens per second while at least as many dialogues are left as the server has slots: the
     last ones of a shard leave slots idle whatever the stage does; a longer shard has no more."""
-    settings = Settings.of(config)
+    recipe = Recipe(config)
     execution = config["execution"]
     sandbox, ledger = with_containers(config["sandbox"], execution), execution["ledger"]
     start, left, rate = time.monotonic(), len(seeds), 0.0
@@ -64,9 +66,7 @@ async def _stage(chat: Chat, seeds, config) -> float:
         async with chat:
             await write_dialogues(
                 seeds,
-                chat,
-                interpreter,
-                settings,
+                partial(recipe.write, chat, interpreter),
                 0,
                 "teaching",
                 config["execution"]["in_flight"],

@@ -118,7 +118,7 @@ def test_the_gate_opens_and_the_student_writes(checkout):
     assert {d["model"] for d in written} == {f"student-{TEACHER}@{student}"}
     assert any(d["executions"] for d in written), "it wrote programs"
     # Eight dialogues of so small a student may all fail; then that is said, and the run ends there.
-    if any(d["verdict"] == "verified" for d in written):
+    if (results / "rounds/1/report.json").exists():
         assert code == 0, said[-4000:]
         assert read_json(results / "rounds.json")["switch"] == 1
         assert (results / "scores.json").exists()

@@ -144,8 +144,8 @@ edits("meaning of a shell string", "rules/data.smk", TWICE, f"{TWICE} {TWICE}")
 edits(
     "prompt template",
     "scripts/aiev/recipes/aiev_instruct/prompts/describe.md",
-    "Say in one",
-    "Tell in one",
+    "In one or two",
+    "In two or three",
 )
 edits("DeepSpeed JSON", "config/deepspeed/zero2.json", '_gradients": true', '_gradients": false')
 edits("environment lock", "envs/lock.txt", "\n", "\n# another package\n")

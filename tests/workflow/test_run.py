@@ -19,10 +19,11 @@ def test_a_run_makes_its_files_and_a_second_one_does_nothing(project, scripted):
     assert code == 0, said
     dialogues = [json.loads(line) for line in project.file(DIALOGUES).splitlines()]
     reasons = sorted(d["reason"] for d in dialogues)
-    assert reasons == ["", "", "", "", "no-code", "unsolved-failed", "vacuous"]
+    assert reasons == ["", "", "", "", "", "no-code", "unsolved-failed"]
     assert len(dialogues) == len(NAMES)
     report = json.loads(project.file("results/tiny/rounds/0/report.json"))
     assert report["dialogues"] == 7 and report["verified"] == 4
+    assert report["rejected"] == {"no-code": 1, "unsolved-failed": 1, "vacuous": 1}
     assert report["train"] + report["test"] == 4
     assert set(scripted.answered.values()) == {1}
     assert set(project.entries()) == set(scripted.answered)
@@ -65,8 +66,8 @@ def test_what_makes_jobs_run_again(project, scripted):
     # A prompt has one: its rule runs, and asks what is new.
     edit(
         project.root / "scripts/aiev/recipes/aiev_instruct/prompts/describe.md",
-        "Say in one",
-        "Tell in one",
+        "In one or two",
+        "In two or three",
     )
     code, said = project.run()
     assert code == 0 and "rule write_dialogues" in said and "rule mine_seeds" not in said

@@ -12,6 +12,7 @@ from aiev.dataset.settings import DecontaminationSettings, TagSettings
 from aiev.evaluation.settings import EvaluationSettings
 from aiev.llm.settings import Budget, Ledger, Model, Price, Server, Student
 from aiev.recipes import RECIPES
+from aiev.recipes.verification.settings import Policy
 from aiev.rounds.settings import DuelSettings, GateSettings, RoundSettings
 from aiev.sandbox.settings import Containers, SandboxSettings
 from aiev.seeds.settings import SeedSettings
@@ -96,6 +97,11 @@ class RunConfig(Section):
     )
     dialogues: Annotated[dict[str, Any], RECIPE] = Field(
         {}, description="How a dialogue is written: a recipe and its keys."
+    )
+    verification: Policy = Field(
+        Policy(),
+        description="What a dialogue has to show to be verified. Dialogues are judged when their "
+        "round is closed, so that another policy writes none anew.",
     )
     sandbox: SandboxSettings = Field(
         SandboxSettings(), description="Where model-written code runs."

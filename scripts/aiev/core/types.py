@@ -1,6 +1,6 @@
 """The records that the pipeline passes on: seeds, dialogues and what was run."""
 
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 Outcome = Literal[
     "passed", "failed", "timed-out", "out-of-memory", "crashed", "install-failed", "output-cut"
@@ -49,7 +49,10 @@ class Execution(TypedDict):
 class Dialogue(TypedDict):
     """One dialogue, passed or not.
 
-    verdict: "verified" or "rejected"; reason: "" when verified, else why it was rejected.
+    verdict: "candidate" where its tests passed, until a policy has judged its evidence when its
+    round is closed; then "verified" or "rejected". reason: why it was rejected, or "".
+    evidence: what the verdict rests on (aiev.recipes.verification.evidence); records of earlier
+    versions have none.
     solution and tests: the last version of each; `entry_point` is the function that tests call.
     seed: {"id", "source", "licence"}. packages: {"name", "version", "sha256"} of each installed.
     """
@@ -65,5 +68,6 @@ class Dialogue(TypedDict):
     tests: str
     packages: list[dict[str, str]]
     executions: list[Execution]
-    verdict: Literal["verified", "rejected"]
+    evidence: NotRequired[dict[str, Any]]
+    verdict: Literal["candidate", "verified", "rejected"]
     reason: str

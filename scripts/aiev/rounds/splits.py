@@ -99,7 +99,7 @@ def _check_recorded(dialogue: Any, where: str) -> None:
     """Raise UserError for what cannot be a dialogue of a first round."""
     if not isinstance(dialogue, dict):
         problem = f"is {_kind(dialogue)} and not an object"
-    elif missing := sorted(Dialogue.__annotations__.keys() - dialogue.keys()):
+    elif missing := sorted(Dialogue.__required_keys__ - dialogue.keys()):
         problem = f"lacks {', '.join(missing)}"
     elif dialogue["round"] != 0:
         problem = f"is of round {dialogue['round']}"

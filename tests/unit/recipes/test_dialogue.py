@@ -5,7 +5,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from scripted import ENDINGS, Raw, dialogues, render, seed_source
+from scripted import ENDINGS, Raw, completion, dialogues, render, seed_source
 
 from aiev.core.errors import EndpointError
 from aiev.core.files import dump_line
@@ -14,9 +14,12 @@ from aiev.languages.interpreter import Interpreter
 from aiev.llm import client as chat_module
 from aiev.llm.client import Chat
 from aiev.llm.ledger import Ledger
-from aiev.recipes.aiev_instruct.dialogue import Settings, error_text, turn_seed, write_dialogues
-from aiev.recipes.aiev_instruct.roles import Programmer, Questioner, Sampling
-from aiev.sandbox.api import Limits, Result, open_sandbox
+from aiev.recipes.aiev_instruct.dialogue import Settings, error_text, write_dialogue
+from aiev.recipes.aiev_instruct.roles import Sampling
+from aiev.recipes.base import turn_seed, write_dialogues
+from aiev.recipes.verification.policies import Policy, judge
+from aiev.sandbox.api import open_sandbox
+from aiev.sandbox.request import Limits, Result
 from aiev.sandbox.packages.service import Packages
 
 SETTINGS = Settings(
@@ -51,9 +54,7 @@ def write(scripted, endpoint_of, sandbox, tmp_path, monkeypatch):
             async with chat:
                 return await write_dialogues(
                     [seed(name) for name in names],
-                    chat,
-                    interpreter,
-                    settings,
+                    lambda seed, place: write_dialogue(seed, chat, interpreter, settings, place),
                     round_number,
                     "teaching",
                     in_flight,
@@ -75,14 +76,18 @@ def kinds(dialogue) -> list[str]:
     return [message["kind"] for message in dialogue["messages"]]
 
 
-def answer_with(program: str):
-    """A script that solves with this program, and proposes and describes as always."""
+def answer_with(program: str, ending: str = "once"):
+    """A script that solves with this program, and proposes, tests and describes as always."""
 
     def script(body):
         said = dialogues(body)
-        return f"Here it is.\n```python\n{program}\n```" if "```" in said else said
+        return f"Here it is.\n```python\n{program}\n```" if "Add the numbers" in said else said
 
     return script
+
+
+def verdict(dialogue) -> str:
+    return judge(dialogue["evidence"], Policy()) or "verified"
 
 
 def test_each_ending(write):
@@ -90,21 +95,21 @@ def test_each_ending(write):
         *(f"{ending}_a" for ending in ENDINGS)
     )}  # fmt: skip
     reasons = {name: d["reason"] for name, d in written.items()}
-    assert reasons == {
-        "once": "",
-        "mended": "",
-        "never": "unsolved-failed",
-        "nocode": "no-code",
-        "vacuous": "vacuous",
+    stopped = {"never": "unsolved-failed", "nocode": "no-code"}
+    assert reasons == {name: stopped.get(name, "") for name in ENDINGS}
+    verdicts = {name: verdict(d) for name, d in written.items()}
+    assert verdicts == {
+        **{"once": "verified", "mended": "verified", "vacuous": "vacuous"},
+        **stopped,
     }
     for name, dialogue in written.items():
-        assert dialogue["verdict"] == ("rejected" if reasons[name] else "verified")
+        assert dialogue["verdict"] == ("rejected" if reasons[name] else "candidate")
     turn = ["stderr", "description", "revision"]
     assert kinds(written["once"]) == ["problem", "solution", "stdout"]
     assert kinds(written["mended"]) == ["problem", "solution", *turn, "stdout"]
     assert kinds(written["never"]) == ["problem", "solution", *turn, *turn, "stderr"]
     assert kinds(written["nocode"]) == ["problem", "solution"]
-    assert kinds(written["vacuous"]) == ["problem", "solution"]
+    assert kinds(written["vacuous"]) == ["problem", "solution", "stdout"]
     speakers = {
         "problem": "user",
         "solution": "assistant",
@@ -117,48 +122,125 @@ def test_each_ending(write):
         assert [m["role"] for m in dialogue["messages"]] == [speakers[k] for k in kinds(dialogue)]
 
 
-def test_a_mended_dialogue_in_full(write):
+def test_a_repaired_dialogue_in_full(write):
     (dialogue,) = write("mended_a", round_number=3)
     assert dialogue["id"] == f"3-{seed('mended_a')['id']}" and dialogue["round"] == 3
     assert dialogue["seed"] == {"id": seed("mended_a")["id"], "source": "lib 1.0", "licence": "MIT"}
     assert dialogue["model"] == "scripted@1" and dialogue["packages"] == []
     assert [e["outcome"] for e in dialogue["executions"]] == ["failed", "passed"]
     assert [e["exit_code"] for e in dialogue["executions"]] == [1, 0]
-    error, said = dialogue["messages"][2]["content"], dialogue["messages"][-1]["content"]
-    assert "AssertionError" in error and "mended_a(10) is 18" in error
-    assert said == "passed"
+    first, error, last = (dialogue["messages"][n]["content"] for n in (1, 2, 4))
+    assert "AssertionError" in error and "x + 7" in first and "x + 8" in last
+    # The tests are the same before and after: the examples, and what others confirmed.
+    assert first.partition("assert")[2] == last.partition("assert")[2]
+    assert dialogue["messages"][-1]["content"] == "10\nAll tests passed"
     assert dialogue["entry_point"] == "mended_a"
-    assert dialogue["solution"].startswith("def mended_a") and "assert" not in dialogue["solution"]
-    assert dialogue["tests"].count("assert") == 2 and "== 18" in dialogue["tests"]
+    assert dialogue["solution"] == "def mended_a(x):\n    return x + 8"
+    asserts = [line for line in dialogue["tests"].splitlines() if line.startswith("assert")]
+    assert asserts == [f"assert mended_a({x}) == {x + 8}" for x in (2, 3, 1, 10)]
+    evidence = dialogue["evidence"]
+    assert evidence["rounds"] == 1 and evidence["revisions"] == {"of": 1, "no_ops": 0}
+    assert evidence["examples"] == {"found": 2, "held": 2, "agreed": 3, "flaw": ""}
+    assert [t["agreed"] for t in evidence["tests"]] == [3] * 4
+    assert evidence["mutants"]["killed"] == evidence["mutants"]["of"] > 0
+
+
+def test_a_test_that_no_independent_solution_confirms_is_left_out(write):
+    (dialogue,) = write("once_a")
+    assert "'wrong'" not in str(dialogue["messages"]) and dialogue["tests"].count("assert") == 4
+
+
+def test_a_solution_is_not_verified_by_tests_that_others_do_not_confirm(write, scripted):
+    """A teacher whose answers never agree: what its problem says is not to be had."""
+
+    def script(body):
+        said = dialogues(body)
+        if "Add the numbers" in said and body["temperature"] == 0.8:
+            return said.replace("x + ", f"{body['seed']} + ")
+        return said
+
+    scripted.script = script
+    (dialogue,) = write("once_a")
+    assert dialogue["verdict"] == "candidate" and verdict(dialogue) == "unconfirmed"
+    assert dialogue["evidence"]["solutions"] == {"of": 3, "alike": 0}
+
+
+def test_no_more_independent_solutions_than_can_change_something(write, scripted):
+    write("once_a")
+    asked = [b for b in scripted.bodies if b["temperature"] == 0.8]
+    # Two agree on all but the wrong test, which two more could still confirm.
+    assert len(asked) == 3
 
 
 @pytest.mark.parametrize(
-    ("program", "reason"),
+    ("program", "stopped", "said"),
     [
-        ("def f(x):\n    return x\nassert f(1) == 1", "no-tests"),
-        ("def f(x):\n    return x\nprint(f(1))", "no-tests"),
-        ("print('hello')", "no-tests"),
-        ("def f(x):\n    return None\nassert f(1) is None\nassert f(2) is None", "vacuous"),
+        ("print('hello')", "no-code", ""),
+        ("def once_a(x):\n    exit()", "", "unfinished"),
+        ("import os\ndef once_a(x):\n    os._exit(0)", "", "unfinished"),
+        ("from unittest.mock import ANY\ndef once_a(x):\n    return ANY", "", "unfinished"),
         (
-            "def f(x):\n    return x\nassert f(1) == 1\nassert f(2) == 2\n"
-            "print(list({'a', 'b', 'c', 'd', 'e', 'f', 'g'}))",
+            "print(list({'a', 'b', 'c', 'd', 'e', 'f', 'g'}))\ndef once_a(x):\n    return x + 6",
+            "",
             "flaky",
         ),
         # It runs, and nests too deeply for the syntax tree to be written out again.
-        (
-            f"y = {'-' * 900}1\ndef f(x):\n    return x * y\nassert f(1) == 1\nassert f(2) == 2",
-            "unparsable",
-        ),
-        ("def f(x:\n    return x", "unsolved-failed"),
-        ("import os\nos.kill(os.getpid(), 9)", "unsolved-crashed"),
-        ("while True: print('x' * 1000)", "unsolved-output-cut"),
+        (f"y = {'-' * 900}1\ndef once_a(x):\n    return x + 6 * y * y", "unparsable", ""),
+        ("def once_a(x:\n    return x", "unsolved-failed", ""),
+        ("import os\ndef once_a(x):\n    os.kill(os.getpid(), 9)", "unsolved-crashed", ""),
+        ("def once_a(x):\n    while True: print('x' * 1000)", "unsolved-output-cut", ""),
     ],
 )
-def test_each_reason_of_a_program(program, reason, write, scripted):
+def test_each_reason_of_a_program(program, stopped, said, write, scripted):
     scripted.script = answer_with(program)
     (dialogue,) = write("once_a")
-    assert (dialogue["verdict"], dialogue["reason"]) == ("rejected", reason)
+    assert dialogue["reason"] == stopped
+    assert verdict(dialogue) == (stopped or said)
     dump_line(dialogue).encode("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("Write a function `f(x)` that doubles `x`.", "no-contract"),
+        ("Double it. For example 1 gives 2.", "no-contract"),
+        ("Write `f(x)`: `f(1)` returns `2`, `f(1)` returns `3`.", "contract-broken"),
+    ],
+)
+def test_a_problem_that_is_no_contract_is_asked_again_and_then_dropped(
+    text, reason, write, scripted
+):
+    scripted.script = lambda body: text
+    (dialogue,) = write("once_a", settings=replace(SETTINGS, answers=3))
+    assert dialogue["reason"] == reason and kinds(dialogue) == ["problem"]
+    assert len(scripted.bodies) == 3 and len({b["seed"] for b in scripted.bodies}) == 3
+
+
+def cut(text: str) -> Raw:
+    """An answer that the token limit ended."""
+    choice = {"index": 0, "message": {"role": "assistant", "content": text}}
+    body = completion(None, choices=[{**choice, "finish_reason": "length"}])
+    return Raw(json.dumps(body).encode())
+
+
+@pytest.mark.parametrize("part", ["Write a function", "Add the numbers", "The function returned"])
+def test_an_answer_cut_by_the_token_limit_is_asked_again_and_never_used(part, write, scripted):
+    def cutting(times: int):
+        asked = []
+
+        def script(body):
+            said = dialogues(body)
+            if part in said and body["temperature"] != 0.8:
+                asked.append(body)
+                return cut(said) if len(asked) <= times else said
+            return said
+
+        return script
+
+    for times, reason in ((1, ""), (9, "cut-off")):
+        scripted.script = cutting(times)
+        (dialogue,) = write("mended_a", settings=replace(SETTINGS, answers=2))
+        assert dialogue["reason"] == reason
 
 
 def test_time_and_memory_are_told_to_the_model(write, scripted):
@@ -166,9 +248,9 @@ def test_time_and_memory_are_told_to_the_model(write, scripted):
     settings = replace(SETTINGS, feedback_rounds=0)
     for program, outcome, said in (
         ("while True: pass", "timed-out", "longer than the time limit"),
-        ("x = bytearray(1 << 30)", "out-of-memory", "MemoryError"),
+        ("y = bytearray(1 << 30)", "out-of-memory", "MemoryError"),
     ):
-        scripted.script = answer_with(program)
+        scripted.script = answer_with(f"def once_a(x):\n    {program}")
         (dialogue,) = write("once_a", settings=settings, limits=limits)
         assert dialogue["reason"] == f"unsolved-{outcome}"
         assert said in dialogue["messages"][-1]["content"]
@@ -184,7 +266,7 @@ def test_empty_words(write, scripted):
     (dialogue,) = write("once_a")
     assert dialogue["reason"] == "empty-answer"
     assert kinds(dialogue) == ["problem", "solution"] and dialogue["executions"] == []
-    describes = "Running this answer failed:"
+    describes = "This program failed:"
     scripted.script = lambda body: (
         "" if body["messages"][-1]["content"].startswith(describes) else dialogues(body)
     )
@@ -197,7 +279,7 @@ def test_a_full_context_ends_one_dialogue_and_not_the_others(write, scripted):
     said = json.dumps({"error": {"message": "exceeds the context size", "code": 400}}).encode()
 
     def script(body):
-        revising = body["messages"][-1]["content"].endswith("write all of it again.")
+        revising = body["messages"][-1]["content"].startswith("```\nTraceback")
         return Raw(said, status=400) if revising else dialogues(body)
 
     scripted.script = script
@@ -205,21 +287,25 @@ def test_a_full_context_ends_one_dialogue_and_not_the_others(write, scripted):
     assert (full["verdict"], full["reason"]) == ("rejected", "context-full")
     assert kinds(full) == ["problem", "solution", "stderr", "description"]
     assert full["solution"].startswith("def mended_a"), "the last program stays on record"
-    assert sound["verdict"] == "verified"
+    assert sound["verdict"] == "candidate"
 
 
 def test_no_feedback_at_all(write):
     settings = replace(SETTINGS, feedback_rounds=0)
     once, mended = write("once_a", "mended_a", settings=settings)
-    assert once["verdict"] == "verified" and mended["reason"] == "unsolved-failed"
+    assert once["verdict"] == "candidate" and mended["reason"] == "unsolved-failed"
     assert kinds(mended) == ["problem", "solution", "stderr"]
 
 
-def test_thoughts_are_no_part_of_a_dialogue(write, scripted):
-    scripted.script = lambda body: f"<think>\nHm, `other(x)`?\n</think>\n{dialogues(body)}"
+@pytest.mark.parametrize("opening", ["<think>\n", ""], ids=["both tags", "the closing one alone"])
+def test_thoughts_are_no_part_of_a_dialogue(opening, write, scripted):
+    draft = "Hm, `other(x)`?\n```python\ndef once_a(x):\n    return 'a draft'\n```"
+    scripted.script = lambda body: f"{opening}{draft}\n</think>\n{dialogues(body)}"
     (dialogue,) = write("once_a")
-    assert dialogue["verdict"] == "verified"
-    assert not any("think>" in message["content"] for message in dialogue["messages"])
+    assert dialogue["verdict"] == "candidate" and verdict(dialogue) == "verified"
+    assert not any(
+        "think>" in m["content"] or "draft" in m["content"] for m in dialogue["messages"]
+    )
     scripted.script = lambda body: "<think>\nHm, the exercise could be about"  # cut off
     (dialogue,) = write("once_a")
     assert dialogue["reason"] == "empty-problem" and dialogue["messages"] == []
@@ -231,7 +317,7 @@ def test_a_refused_prompt_ends_one_dialogue_and_not_the_others(write, scripted):
     scripted.script = lambda body: refusal if "mended_a" in str(body) else dialogues(body)
     refused, sound = write("mended_a", "once_a")
     assert (refused["verdict"], refused["reason"]) == ("rejected", "refused")
-    assert sound["verdict"] == "verified"
+    assert sound["verdict"] == "candidate"
 
 
 def test_a_dialogue_depends_on_no_neighbour(write):
@@ -255,7 +341,7 @@ def test_a_second_writing_asks_nothing(write, scripted):
 def test_each_turn_has_its_own_seed(write, scripted):
     write("mended_a", "once_a")
     seeds = [body["seed"] for body in scripted.bodies]
-    assert len(seeds) == 6 and len(set(seeds)) == 6 and all(0 <= s < 2**31 for s in seeds)
+    assert len(seeds) == 14 and len(set(seeds)) == 14 and all(0 <= s < 2**31 for s in seeds)
     identity = f"0-{seed('once_a')['id']}"
     assert {turn_seed(1, identity, 1), turn_seed(1, identity, 2)} <= set(seeds)
     assert turn_seed(2, identity, 1) not in seeds
@@ -263,16 +349,23 @@ def test_each_turn_has_its_own_seed(write, scripted):
 
 def test_roles_have_their_own_sampling_and_share_their_start(write, scripted):
     write("mended_a", "never_a")
-    for role, temperature, most in ((Questioner, 0.7, {128, 48}), (Programmer, 0.5, {320})):
-        fixed = role(None, SETTINGS.sampling, 0).messages
-        bodies = [b for b in scripted.bodies if b["messages"][0] == fixed[0]]
-        assert {body["temperature"] for body in bodies} == {temperature}
-        assert {body["max_tokens"] for body in bodies} == most
-        assert {body["top_p"] for body in bodies} == {0.95}
-        assert len(fixed) > 1 and all(b["messages"][: len(fixed)] == fixed for b in bodies)
-    # A conversation only grows: what was sent stands at the start of what is sent next.
+    shown = {"questioner": set(), "programmer": set()}
+    for body in scripted.bodies:
+        (role,) = [r for r in shown if body["messages"][0]["content"] == render(r)]
+        shown[role].add((body["temperature"], body["max_tokens"]))
+        assert body["top_p"] == 0.95
+    assert shown["questioner"] == {(0.7, 128), (0.7, 48)}
+    assert shown["programmer"] == {(0.5, 320), (0.5, 384), (0.8, 320)}
+    # A conversation grows: what was sent stands at the start of what is sent next.
     long = max((b["messages"] for b in scripted.bodies), key=len)
-    assert sum(b["messages"] == long[: len(b["messages"])] for b in scripted.bodies) == 3
+    assert sum(b["messages"] == long[: len(b["messages"])] for b in scripted.bodies) >= 2
+
+
+def test_tests_and_independent_solutions_see_neither_the_solution_nor_each_other(write, scripted):
+    write("once_a")
+    programmer = render("programmer")
+    alone = [b for b in scripted.bodies if b["messages"][0]["content"] == programmer]
+    assert len(alone) == 5 and all(len(b["messages"]) == 2 for b in alone)
 
 
 def test_the_programmer_does_not_see_the_seed(write, scripted):
@@ -293,7 +386,8 @@ def test_a_failing_server_ends_all_with_its_own_error(write, scripted):
     scripted.script = None or dialogues
     written = write("once_a", "never_a", "once_b", ledger="shared")
     assert [d["reason"] for d in written] == ["", "unsolved-failed", ""]
-    assert not any("once_a(" in str(b["messages"][-3:]) for b in scripted.bodies)
+    again = [b for b in scripted.bodies if "once_a(" in str(b["messages"])]
+    assert len(again) < 7, "what was answered is not asked again"
 
 
 @pytest.mark.parametrize("text", ["\ud800", "\x00", "\u2028", "```", "$error $code"], ids=ascii)
@@ -301,7 +395,7 @@ def test_hostile_words_stay_words(text, write, scripted):
     def script(body):
         said = dialogues(body)
         return said.replace("Add the", f"{text} Add the").replace(
-            "The assert", f"{text} The assert"
+            "The function", f"{text} The function"
         )
 
     scripted.script = script
@@ -319,11 +413,11 @@ def test_a_program_of_hostile_text_ends_as_a_dialogue(write, scripted):
 
 
 def test_a_long_output_keeps_its_ends(write, scripted):
-    program = "def f(x):\n    return x\nassert f(1) == 1\nassert f(2) == 2\n"
-    scripted.script = answer_with(program + "print('start', 'x' * 5000, 'end')")
+    program = "def once_a(x):\n    return x + 6\nprint('start', 'x' * 5000)\nclass End:\n    pass"
+    scripted.script = answer_with(program)
     (dialogue,) = write("once_a")
     shown = dialogue["messages"][-1]["content"]
-    assert shown.startswith("start") and shown.endswith("end") and "[...]" in shown
+    assert shown.startswith("start") and shown.endswith("passed") and "[...]" in shown
     assert len(shown) <= 600 + len("\n[...]\n")
     assert len(dialogue["executions"][0]["stdout"]) > 5000
 
@@ -349,14 +443,15 @@ def test_an_answer_without_a_program_is_sampled_again_and_no_part_of_the_dialogu
     usual, asked = scripted.script, []
 
     def script(body):
-        if "Write the function" not in body["messages"][-1]["content"]:
+        words = body["messages"][-1]["content"]
+        if "Write the function" not in words or body["temperature"] == 0.8:
             return usual(body)
         asked.append(body)
         return "I would rather not." if len(asked) < 3 else usual(body)
 
     scripted.script = script
     (dialogue,) = write("once_a", settings=replace(SETTINGS, answers=3))
-    assert dialogue["verdict"] == "verified"
+    assert dialogue["verdict"] == "candidate"
     assert len(asked) == 3 and len({body["seed"] for body in asked}) == 3
     # The same question each time: what was refused is not in the conversation.
     assert asked[0]["messages"] == asked[1]["messages"] == asked[2]["messages"]
@@ -367,7 +462,8 @@ def test_a_model_that_never_answers_with_a_program_is_left_after_so_many(write, 
     usual, asked = scripted.script, []
 
     def script(body):
-        if "Write the function" not in body["messages"][-1]["content"]:
+        words = body["messages"][-1]["content"]
+        if "Write the function" not in words or body["temperature"] == 0.8:
             return usual(body)
         asked.append(body)
         return "I would rather not."

@@ -11,7 +11,8 @@ from aiev.recipes.verification.contract import Contract, read_contract
 from aiev.recipes.verification.evidence import collect
 from aiev.recipes.verification.policies import Policy, judge
 from aiev.recipes.verification.separate import separate
-from aiev.sandbox.api import Limits, open_sandbox
+from aiev.sandbox.api import open_sandbox
+from aiev.sandbox.request import Limits
 
 LIMITS = Limits(wall_seconds=5, memory_mib=256, processes=16)
 ADD = "def add(a, b):\n    return a + b\n\n\n"

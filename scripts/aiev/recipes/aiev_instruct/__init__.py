@@ -1,9 +1,34 @@
 """AIEV-Instruct (arXiv 2405.14906): a Questioner and a Programmer, checked by running the code."""
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
 from aiev.recipes.aiev_instruct.settings import DialogueSettings
+
+if TYPE_CHECKING:
+    from aiev.core.types import Dialogue, Seed
+    from aiev.languages.interpreter import Interpreter
+    from aiev.llm.client import Chat
+    from aiev.recipes.base import Place
 
 
 class Recipe:
-    """The recipe of the paper."""
+    """The recipe of the paper.
+
+    params: the config's keys `seed`, `dialogues` and `sandbox`.
+    """
 
     Config = DialogueSettings
+
+    def __init__(self, params: Mapping[str, Any]):
+        from aiev.recipes.aiev_instruct.dialogue import Settings
+
+        self.settings = Settings.of(params)
+
+    async def write(
+        self, chat: "Chat", interpreter: "Interpreter", seed: "Seed", place: "Place"
+    ) -> "Dialogue":
+        """One dialogue from one seed. Raises EndpointError where the server fails."""
+        from aiev.recipes.aiev_instruct.dialogue import write_dialogue
+
+        return await write_dialogue(seed, chat, interpreter, self.settings, place)

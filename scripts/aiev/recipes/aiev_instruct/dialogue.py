@@ -1,35 +1,51 @@
-"""The dialogue, as a state machine: propose, solve, run, and up to n rounds of feedback.
+"""The dialogue, as a state machine: propose, solve, confirm tests, run, and rounds of feedback.
 
 METHOD 1, after AIEV-Instruct (arXiv 2405.14906). A dialogue depends on its seed, the model and the
 settings, and on nothing else: not on its neighbours, the shard or the order of work.
+
+Tests are settled before the solution runs: the problem's examples, and those of the model's asserts
+that independent solutions confirm. Feedback can change the solution only, so that no dialogue is
+repaired by changing what was expected.
 """
 
+import ast
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
-from aiev.core.hashing import of_json
 from aiev.core.types import Dialogue, Seed
 from aiev.languages.base import Script
 from aiev.languages.interpreter import Interpreter, script_of
-from aiev.languages.python.program import take_apart
 from aiev.llm.client import Chat
 from aiev.llm.retries import NoAnswer
-from aiev.recipes.aiev_instruct.roles import Programmer, Questioner, Sampling
-from aiev.recipes.verification.checks import flaw, is_testable
+from aiev.recipes.aiev_instruct.compose import asserts_of, compose, program, solution_of
+from aiev.recipes.aiev_instruct.roles import Programmer, Questioner, Reply, Sampling
+from aiev.recipes.base import Place, turn_seed
+from aiev.recipes.verification.consensus import agreement, can_still_change
+from aiev.recipes.verification.contract import Contract, read_contract
+from aiev.recipes.verification.evidence import NOTHING, collect
+from aiev.recipes.verification.observe import Case, observe
+from aiev.recipes.verification.separate import Parts, separate
 from aiev.sandbox.request import Result
 
 EMPTY = Script("")
+NO_PARTS = Parts("", "", (), "")
+NO_CONTRACT = Contract("", (), "no-signature")
+MAX_ASKED_TESTS = 8
+"""Asserts that are read of an answer."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """feedback_rounds: most revisions. run_seed: from which all sampling seeds derive.
-    shown_characters: how much of a run's output a message shows. answers: most answers sampled
-    for a turn of the Programmer until one holds a program with tests. packages: whether the
-    Programmer may have packages installed."""
+    """How dialogues are written.
+
+    feedback_rounds: max revisions. run_seed: from which all sampling seeds derive.
+    shown_characters: how much of a run's output a message shows. answers: max answers sampled for
+    a turn until one can be used. packages: whether the Programmer may have packages installed.
+    solutions: max independent solutions. agreeing: how many of them confirm a test.
+    tests: max confirmed tests beside the problem's examples. examples: that a problem must state.
+    """
 
     run_seed: int
     feedback_rounds: int
@@ -37,18 +53,24 @@ class Settings:
     sampling: Sampling
     answers: int = 1
     packages: bool = False
+    solutions: int = 4
+    agreeing: int = 2
+    tests: int = 4
+    examples: int = 2
+    mutants: int = 12
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> "Settings":
         """From the config's keys `seed`, `dialogues` and `sandbox.packages`."""
         chosen = config["dialogues"]
+        keys = ("feedback_rounds", "shown_characters", "answers")
+        more = ("solutions", "agreeing", "tests", "examples", "mutants")
         return cls(
             run_seed=config["seed"],
-            feedback_rounds=chosen["feedback_rounds"],
-            shown_characters=chosen["shown_characters"],
             sampling=Sampling(**chosen["sampling"]),
-            answers=chosen["answers"],
             packages=bool(config["sandbox"]["packages"]["allow"]),
+            **{key: chosen[key] for key in keys},
+            **{key: chosen[key] for key in more if key in chosen},
         )
 
 
@@ -56,14 +78,13 @@ class Rejected(Exception):
     """The dialogue ends here; the message is its reason in the record."""
 
 
-def turn_seed(run_seed: int, dialogue_id: str, turn: int) -> int:
-    """Sampling seed of one turn, 31 bits."""
-    return int(of_json([run_seed, dialogue_id, turn])[:8], 16) & 0x7FFFFFFF
-
-
 @dataclass
-class _Talk:
-    """One dialogue under way."""
+class Talk:
+    """One dialogue under way.
+
+    messages, executions: the record so far. script: the last program, `parts` of it taken apart.
+    others: independent solutions. no_ops: revisions that changed nothing.
+    """
 
     seed: Seed
     chat: Chat
@@ -74,8 +95,14 @@ class _Talk:
     messages: list[dict[str, str]] = field(default_factory=list)
     executions: list[dict[str, Any]] = field(default_factory=list)
     script: Script = EMPTY
+    parts: Parts = NO_PARTS
     installed: tuple[str, ...] = ()
     turn: int = 0
+    contract: Contract = NO_CONTRACT
+    others: list[str] = field(default_factory=list)
+    evidence: dict[str, Any] = field(default_factory=lambda: dict(NOTHING))
+    no_ops: int = 0
+    rounds: int = 0
 
     def next_seed(self) -> int:
         self.turn += 1
@@ -85,51 +112,175 @@ class _Talk:
         self.messages.append({"role": role, "kind": kind, "content": content})
         return content
 
-    async def write(self) -> None:
-        """All steps in order. Raises Rejected with the reason where it fails."""
+    async def write(self, problem: str = "") -> None:
+        """All steps in order. problem: takes the place of the proposed one, as does `contract`.
+
+        Raises Rejected with the reason where the dialogue fails.
+        """
         questioner = Questioner(self.chat, self.settings.sampling, self.place)
-        told = self.settings.packages
-        programmer = Programmer(self.chat, self.settings.sampling, self.place, told)
-        problem = await questioner.propose(self.seed["text"], self.next_seed())
+        problem = problem or await self.propose(questioner)
+        self.say("user", "problem", problem)
+        programmer = self.programmer()
+        name = self.contract.entry_point
+        answer = await self.sample(
+            programmer,
+            lambda seed: programmer.solve(problem, name, seed),
+            lambda text: solution_of(text, name) is not None,
+        )
+        if solution_of(answer, name) is None:
+            self.say("assistant", "solution", answer)
+            raise Rejected("no-code" if answer else "empty-answer")
+        self.script = await self.prepared(answer)
+        tests = await self.confirm_tests(problem)
+        await self.solve(questioner, programmer, answer, tests)
+
+    def programmer(self) -> Programmer:
+        """A new conversation, which has seen nothing."""
+        settings = self.settings
+        return Programmer(self.chat, settings.sampling, self.place, settings.packages)
+
+    async def propose(self, questioner: Questioner) -> str:
+        """A problem that is a contract: with a signature and examples that can be read. Another
+        one is asked again before anything is paid for its solution."""
+
+        def usable(text: str) -> bool:
+            self.contract = read_contract(text, self.settings.examples)
+            return not self.contract.flaw
+
+        problem = await self.sample(
+            questioner, lambda seed: questioner.propose(self.seed["text"], seed), usable
+        )
         if not problem:
             raise Rejected("empty-problem")
-        self.say("user", "problem", problem)
-        answer = await self.sample(programmer, partial(programmer.solve, problem))
-        self.say("assistant", "solution", answer)
+        if not usable(problem):
+            self.say("user", "problem", problem)
+            broken = self.contract.flaw == "contradictory"
+            raise Rejected("contract-broken" if broken else "no-contract")
+        return problem
+
+    async def sample(
+        self,
+        role: Questioner | Programmer,
+        ask: Callable[[int], Awaitable[Reply]],
+        usable: Callable[[str], bool],
+    ) -> str:
+        """An answer that can be used; the last one, if none can. Others are asked again, and are
+        no part of the dialogue. Raises Rejected where the token limit cut the last one too."""
+        for left in range(self.settings.answers - 1, -1, -1):
+            reply = await ask(self.next_seed())
+            if not reply.cut and usable(reply.text):
+                return reply.text
+            if left:
+                role.forget()
+        if reply.cut:
+            raise Rejected("cut-off")
+        return reply.text
+
+    async def confirm_tests(self, problem: str) -> list[str]:
+        """The problem's examples, and those asserts of the model that independent solutions
+        confirm. No more solutions are asked for than can still confirm something."""
+        name, settings = self.contract.entry_point, self.settings
+        examples = [example.check for example in self.contract.examples]
+        programmer = self.programmer()
+        reply = await programmer.test(problem, name, self.next_seed())
+        asserts = [] if reply.cut else asserts_of(reply.text, name, MAX_ASKED_TESTS)
+        asserts = [test for test in asserts if test not in examples]
+        agreed = dict.fromkeys([*examples, *asserts], 0)
+        needed, asked = settings.agreeing, 0
+        while asked < settings.solutions:
+            open_tests = [
+                test
+                for test, count in agreed.items()
+                if can_still_change(count, asked, settings.solutions, needed)
+            ]
+            confirmed = [test for test in asserts if agreed[test] >= needed]
+            if not open_tests or (
+                len(confirmed) >= settings.tests and not set(open_tests) & set(examples)
+            ):
+                break
+            more = needed if not asked else 1
+            for _ in range(min(more, settings.solutions - asked)):
+                await self.ask_solution(problem, name)
+                asked += 1
+            agreed = await self.votes([*examples, *asserts])
+        chosen = [test for test in asserts if agreed[test] >= needed][: settings.tests]
+        return [*examples, *chosen]
+
+    async def ask_solution(self, problem: str, name: str) -> None:
+        """One more independent solution; an answer without one counts as asked."""
+        reply = await self.programmer().solve(problem, name, self.next_seed(), independent=True)
+        solution = None if reply.cut else solution_of(reply.text, name)
+        self.others.append(solution or "")
+
+    async def votes(self, tests: list[str]) -> dict[str, int]:
+        """How many of the independent solutions pass each test."""
+        parts = Parts("", "\n".join(tests), (), self.contract.entry_point)
+        cases = [Case(solution) for solution in self.others]
+        # The first answer says which packages a solution needs; its program is not run.
+        script = Script("", requirements=self.script.requirements)
+        seen, _ = await asyncio.to_thread(observe, self.interpreter, script, parts, cases)
+        counts = agreement([(number, 1) for number in range(len(tests))], seen)
+        return {test: counts[number, 1] for number, test in enumerate(tests)}
+
+    async def solve(
+        self, questioner: Questioner, programmer: Programmer, answer: str, tests: list[str]
+    ) -> None:
+        """Run the program, with feedback while it fails, and collect evidence when it passes."""
+        name = self.contract.entry_point
+        kind = "solution"
+        shown = self.contract.examples[0].call if self.contract.examples else ""
         for left in range(self.settings.feedback_rounds, -1, -1):
+            solution = solution_of(answer, name)
+            if solution is None:
+                self.say("assistant", kind, answer)
+                raise Rejected("no-code" if answer else "empty-answer")
+            whole = program(solution, tests, shown)
+            answer = self.say("assistant", kind, compose(answer, name, whole))
             result = await self.execute(answer)
             if result.outcome == "passed":
                 break
             error = self.say("interpreter", "stderr", self.shown(error_text(result)))
             if not left:
                 raise Rejected(f"unsolved-{result.outcome}")
-            words = await questioner.describe(self.script.code, error, self.next_seed())
-            if not words:
-                raise Rejected("empty-description")
-            self.say("user", "description", words)
-            answer = await self.sample(programmer, partial(programmer.revise, error, words))
-            self.say("assistant", "revision", answer)
+            answer = await self.feedback(questioner, programmer, error, solution)
+            kind, self.rounds = "revision", self.rounds + 1
         await self.verify(result)
         self.say("interpreter", "stdout", self.shown(result.stdout))
 
-    async def sample(self, programmer: Programmer, ask: Callable[[int], Awaitable[str]]) -> str:
-        """An answer that can be run and tells something; the last one, if none can.
+    async def feedback(
+        self, questioner: Questioner, programmer: Programmer, error: str, solution: str
+    ) -> str:
+        """The error in words, and the Programmer's answer to it."""
+        name, code = self.contract.entry_point, self.script.code
+        words = await self.sample(
+            questioner, lambda seed: questioner.describe(code, error, seed), bool
+        )
+        if not words:
+            raise Rejected("empty-description")
+        self.say("user", "description", words)
 
-        One without a program or without tests gives no error to learn from. It is sampled again,
-        and is no part of the dialogue.
-        """
-        for left in range(self.settings.answers - 1, -1, -1):
-            answer = await ask(self.next_seed())
-            if not left or is_testable(answer):
-                break
-            programmer.forget()
+        def changes(text: str) -> bool:
+            return _differ(solution_of(text, name), solution)
+
+        answer = await self.sample(
+            programmer, lambda seed: programmer.revise(name, error, words, seed), changes
+        )
+        self.no_ops += not changes(answer)
         return answer
 
-    async def execute(self, answer: str) -> Result:
+    async def prepared(self, answer: str) -> Script:
+        """The answer's script, with the packages that its shell commands install."""
         script = script_of(answer, self.installed)
         if script is None:
-            raise Rejected("no-code" if answer else "empty-answer")
-        script = self.script = await asyncio.to_thread(self.interpreter.prepare, script)
+            raise Rejected("no-code")
+        return await asyncio.to_thread(self.interpreter.prepare, script)
+
+    async def execute(self, answer: str) -> Result:
+        script = self.script = await self.prepared(answer)
+        try:
+            self.parts = separate(script.code)
+        except SyntaxError:
+            self.parts = Parts(script.code, "", (), "")
         result = await asyncio.to_thread(self.interpreter.run, script)
         if result.outcome != "install-failed":
             self.installed = script.requirements
@@ -144,14 +295,19 @@ class _Talk:
         return result
 
     async def verify(self, passed: Result) -> None:
-        try:
-            program = take_apart(self.script.code)
-            reason = await asyncio.to_thread(flaw, self.script, program, passed, self.interpreter)
-        except SyntaxError:
-            # It ran, but nests too deeply to be taken apart or stubbed.
-            reason = "unparsable"
-        if reason:
-            raise Rejected(reason)
+        """Collect the evidence; a policy judges it later."""
+        if not self.parts.tests:
+            raise Rejected("unparsable")
+        self.evidence = await asyncio.to_thread(
+            collect,
+            *(self.interpreter, self.script, self.parts, passed, self.contract, self.others),
+            max_mutants=self.settings.mutants,
+        )
+
+    def record(self, stopped: str) -> dict[str, Any]:
+        """The evidence, with what only the loop knows."""
+        revisions = {"of": self.rounds, "no_ops": self.no_ops}
+        return {**self.evidence, "stopped": stopped, "rounds": self.rounds, "revisions": revisions}
 
     def packages(self) -> list[dict[str, str]]:
         """What was installed in the end: name, version, sha256 of each."""
@@ -160,11 +316,19 @@ class _Talk:
 
     def shown(self, text: str) -> str:
         """The ends of a long output: a traceback says where at its end, what ran at its start."""
-        most = self.settings.shown_characters
+        limit = self.settings.shown_characters
         text = text.rstrip()
-        if len(text) <= most:
+        if len(text) <= limit:
             return text
-        return f"{text[: most // 4]}\n[...]\n{text[-(most - most // 4) :]}"
+        return f"{text[: limit // 4]}\n[...]\n{text[-(limit - limit // 4) :]}"
+
+
+def _differ(one: str | None, other: str) -> bool:
+    """Whether two solutions differ in more than layout."""
+    try:
+        return ast.dump(ast.parse(one or "")) != ast.dump(ast.parse(other))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return one != other
 
 
 _SAYS = {
@@ -184,31 +348,24 @@ def error_text(result: Result) -> str:
     return "\n".join(part for part in (result.stderr.strip("\n"), said) if part)
 
 
-async def write_dialogue(
-    seed: Seed,
-    chat: Chat,
-    interpreter: Interpreter,
-    settings: Settings,
-    round_number: int,
-    stage: str,
-    place: int,
-) -> Dialogue:
-    """One dialogue from one seed, whatever comes of it; `place` is where the server keeps its two
-    conversations. Raises EndpointError only."""
-    model = chat.endpoint
-    talk = _Talk(seed, chat, interpreter, settings, f"{round_number}-{seed['id']}", place)
-    verdict, reason = "verified", ""
+async def finish(talk: Talk, problem: str = "") -> str:
+    """Write the dialogue to its end; the reason why it stopped, "" where its tests passed."""
     try:
-        await talk.write()
+        await talk.write(problem)
     except Rejected as rejected:
-        verdict, reason = "rejected", str(rejected)
+        return str(rejected)
     except NoAnswer as none:
-        verdict, reason = "rejected", none.reason
-    try:
-        program = take_apart(talk.script.code)
-        parts = program.solution, program.tests, program.entry_point
-    except SyntaxError:
-        parts = talk.script.code, "", ""
+        return none.reason
+    return ""
+
+
+async def write_dialogue(
+    seed: Seed, chat: Chat, interpreter: Interpreter, settings: Settings, place: Place
+) -> Dialogue:
+    """One dialogue from one seed, whatever comes of it. Raises EndpointError only."""
+    model = chat.endpoint
+    talk = Talk(seed, chat, interpreter, settings, place.dialogue_id(seed), place.number)
+    stopped = await finish(talk)
     return {
         "id": talk.id,
         "seed": {
@@ -216,48 +373,16 @@ async def write_dialogue(
             "source": seed["source"]["name"],
             "licence": seed["source"]["licence"],
         },
-        "round": round_number,
-        "stage": stage,
+        "round": place.round_number,
+        "stage": place.stage,
         "model": f"{model.model}@{model.digest}",
         "messages": talk.messages,
-        "solution": parts[0],
-        "tests": parts[1],
-        "entry_point": parts[2],
+        "solution": talk.parts.solution,
+        "tests": talk.parts.tests,
+        "entry_point": talk.parts.entry_point,
         "packages": await asyncio.to_thread(talk.packages),
         "executions": talk.executions,
-        "verdict": verdict,
-        "reason": reason,
+        "evidence": talk.record(stopped),
+        "verdict": "rejected" if stopped else "candidate",
+        "reason": stopped,
     }
-
-
-async def write_dialogues(
-    seeds: Sequence[Seed],
-    chat: Chat,
-    interpreter: Interpreter,
-    settings: Settings,
-    round_number: int,
-    stage: str,
-    in_flight: int,
-    done: Callable[[Dialogue], None],
-) -> list[Dialogue]:
-    """A dialogue for each seed, `in_flight` at once, in the order of the seeds.
-
-    One failed server ends all: what was answered is in the ledger.
-    """
-    # A dialogue keeps its place in the server's memory to its end, and then the next one has it.
-    places: asyncio.Queue[int] = asyncio.Queue()
-    for place in range(in_flight):
-        places.put_nowait(place)
-
-    async def one(seed: Seed) -> Dialogue:
-        place = await places.get()
-        dialogue = await write_dialogue(
-            seed, chat, interpreter, settings, round_number, stage, place
-        )
-        places.put_nowait(place)
-        done(dialogue)
-        return dialogue
-
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(one(seed)) for seed in seeds]
-    return [task.result() for task in tasks]

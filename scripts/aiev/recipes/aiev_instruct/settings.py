@@ -26,6 +26,12 @@ class Sampling(Section):
     description_tokens: int = Field(
         256, ge=1, description="Maximum length of the description of an error, in tokens."
     )
+    independent_temperature: float = Field(
+        0.8, ge=0, description="Temperature of the independent solutions that confirm tests."
+    )
+    tests_tokens: int = Field(
+        512, ge=1, description="Maximum length of the Programmer's tests, in tokens."
+    )
 
 
 class DialogueSettings(Section):
@@ -37,8 +43,23 @@ class DialogueSettings(Section):
     answers: int = Field(
         3,
         ge=1,
-        description="Maximum number of answers sampled for a turn until one holds a program with "
-        "tests.",
+        description="Maximum number of answers sampled for a turn until one can be used: a problem "
+        "with examples, an answer with a program, none cut by the token limit.",
+    )
+    solutions: int = Field(
+        4,
+        ge=0,
+        description="Maximum number of independent solutions that are asked for to confirm tests.",
+    )
+    agreeing: int = Field(
+        2, ge=0, description="Independent solutions that have to pass a test to confirm it."
+    )
+    tests: int = Field(
+        4, ge=0, description="Maximum number of confirmed tests beside the problem's examples."
+    )
+    examples: int = Field(2, ge=0, description="Examples that a problem has to state.")
+    mutants: int = Field(
+        12, ge=0, description="Maximum number of mutants of a solution that its tests run on."
     )
     shown_characters: int = Field(
         800, ge=100, description="Maximum number of characters of a run's output in a message."

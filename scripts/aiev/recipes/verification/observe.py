@@ -10,6 +10,7 @@ from aiev.languages.base import Script
 from aiev.languages.interpreter import Interpreter
 from aiev.languages.shell import shell_only
 from aiev.recipes.verification.separate import Parts
+from aiev.sandbox.packages.service import InstallFailed
 from aiev.sandbox.request import Request
 
 BOXED = (
@@ -81,7 +82,10 @@ def observe(
     A box that ends before its report (the memory limit, say) gives observations with that problem.
     """
     limits = interpreter.limits
-    whole = interpreter.request(script)
+    try:
+        whole = interpreter.request(script)
+    except InstallFailed as failure:
+        return _lost(f"broken: {failure}", cases, hash_seeds)
     shell = shell_only(whole, script.shell) if script.shell else None
     seconds = min(SECONDS, limits.wall_seconds)
     job = {
@@ -123,10 +127,16 @@ def observe(
     if found is None and "ModuleNotFoundError" in result.stderr:
         raise UserError(f"the checker does not start in the box: {result.stderr[-500:]}")
     if found is None:
-        lost = Observation(problem=f"broken: {result.outcome}")
-        return [lost] * len(cases), [Repetition(None, "")] * len(hash_seeds)
+        return _lost(f"broken: {result.outcome}", cases, hash_seeds)
     runs = [Repetition(r["exit_code"], r["stdout"]) for r in found["runs"]]
     return [_observation(case) for case in found["cases"]], runs
+
+
+def _lost(
+    problem: str, cases: Sequence[Case], hash_seeds: Sequence[int]
+) -> tuple[list[Observation], list[Repetition]]:
+    """What is known where nothing could be observed."""
+    return [Observation(problem=problem)] * len(cases), [Repetition(None, "")] * len(hash_seeds)
 
 
 def _observation(case: dict) -> Observation:

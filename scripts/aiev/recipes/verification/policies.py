@@ -10,28 +10,7 @@ call to a model or the sandbox.
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
-
-
-class Policy(BaseModel):
-    """The config's section `verification`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    policy: str = Field(
-        "consensus",
-        pattern="^(paper|examples|consensus)$",
-        description="Evidence that a verified dialogue needs: paper, examples or consensus.",
-    )
-    min_tests: int = Field(2, ge=1, description="Different tests that ran and can fail.")
-    min_examples: int = Field(2, ge=0, description="Examples that a problem has to state.")
-    min_agreeing: int = Field(
-        2, ge=0, description="Independent solutions that must agree with each test."
-    )
-    min_killed: float = Field(
-        0.5, ge=0, le=1, description="Share of the solution's mutants that the tests must kill."
-    )
-
+from aiev.recipes.verification.settings import Policy
 
 POLICIES = ("paper", "examples", "consensus")
 
@@ -50,6 +29,14 @@ def judge(evidence: Mapping[str, Any], policy: Policy) -> str:
     if not reason and policy.policy == "consensus":
         reason = _consensus(evidence, policy)
     return reason
+
+
+def judged(dialogue: Mapping[str, Any], policy: Policy) -> dict[str, Any]:
+    """The dialogue with the policy's verdict; one without evidence keeps its own."""
+    if "evidence" not in dialogue:
+        return dict(dialogue)
+    reason = judge(dialogue["evidence"], policy)
+    return {**dialogue, "verdict": "rejected" if reason else "verified", "reason": reason}
 
 
 def _paper(evidence: Mapping[str, Any], policy: Policy) -> str:

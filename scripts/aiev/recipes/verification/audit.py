@@ -1,0 +1,161 @@
+"""The audit: problems with hidden tests take the place of proposed ones, to measure what a verdict
+is worth.
+
+The hidden tests are EvalPlus's inputs, and its canonical solution says what is right. They are run
+in the sandbox, against the solution that a dialogue ended with. Audited problems never reach
+training data: nothing of an audit is written below results/.
+"""
+
+import ast
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from aiev.core.hashing import of_text
+from aiev.languages.base import Script
+from aiev.languages.interpreter import Interpreter
+from aiev.recipes.verification.contract import Contract, read_contract, without_examples
+from aiev.recipes.verification.observe import Case, observe
+from aiev.recipes.verification.policies import POLICIES, Policy, judge
+from aiev.recipes.verification.separate import Parts
+
+MAX_INPUTS = 200
+"""Hidden inputs of a problem that are tried, the base tests' first."""
+HIDDEN_SECONDS = 10.0
+
+_COMPARE = """
+import copy, math
+_space = {{}}
+exec({reference!r}, _space)
+_inputs = {inputs}
+
+def _close(a, b):
+    if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):
+        return len(a) == len(b) and all(map(_close, a, b))
+    if isinstance(a, float) or isinstance(b, float):
+        return a == b or math.isclose(a, b, rel_tol=1e-7, abs_tol={tolerance})
+    return type(a) == type(b) and a == b or a == b
+
+def _right(arguments):
+    expected = _space[{name!r}](*copy.deepcopy(arguments))
+    return _close({name}(*copy.deepcopy(arguments)), expected)
+
+for _arguments in _inputs:
+    assert _right(_arguments)
+"""
+
+
+@dataclass(frozen=True)
+class AuditProblem:
+    """A benchmark problem as the loop sees it, and what the hidden tests need."""
+
+    id: str
+    description: str
+    contract: Contract
+    reference: str
+    inputs: tuple[Any, ...]
+    tolerance: float
+
+
+def audit_problem(task: Mapping[str, Any], examples: bool = True) -> AuditProblem | None:
+    """A task in EvalPlus's format as a problem; None where it needs functions that its prompt
+    defines beside its own.
+
+    examples: whether the description keeps those of the prompt. The asserts in a prompt of MBPP
+    are always left out.
+    """
+    name, prompt = task["entry_point"], task["prompt"]
+    try:
+        own = ast.parse(prompt + task["canonical_solution"])
+        given = ast.parse(prompt).body
+    except SyntaxError:
+        return None
+    functions = [node for node in own.body if isinstance(node, ast.FunctionDef)]
+    if sum(isinstance(node, ast.FunctionDef) for node in given) > 1:
+        return None
+    signature = next(node for node in functions if node.name == name)
+    words = ast.get_docstring(ast.parse(prompt)) or ast.get_docstring(signature) or ""
+    words = "\n".join(line for line in words.split("\n") if not line.startswith("assert "))
+    head = f"Write a function `{name}({ast.unparse(signature.args)})`."
+    description = f"{head}\n\n{words.strip()}"
+    if not examples:
+        description = without_examples(description, name)
+    return AuditProblem(
+        task["task_id"],
+        description,
+        read_contract(description, entry_point=name),
+        prompt + task["canonical_solution"],
+        tuple((task["base_input"] + (task["plus_input"] or []))[:MAX_INPUTS]),
+        task["atol"] or 1e-6,
+    )
+
+
+def choose(tasks: Iterable[Mapping[str, Any]], size: int, examples: bool) -> list[AuditProblem]:
+    """The `size` problems whose ids have the smallest digests, so that a larger audit holds every
+    smaller one."""
+    problems = [p for task in tasks if (p := audit_problem(task, examples))]
+    return sorted(problems, key=lambda problem: of_text(problem.id))[:size]
+
+
+def is_right(interpreter: Interpreter, solution: str, problem: AuditProblem) -> bool:
+    """Whether a solution passes the hidden tests."""
+    if not solution.strip():
+        return False
+    tests = _COMPARE.format(
+        reference=problem.reference,
+        inputs=repr(problem.inputs).replace("inf", "math.inf").replace("nan", "math.nan"),
+        tolerance=problem.tolerance,
+        name=problem.contract.entry_point,
+    )
+    parts = Parts(solution, tests, (), problem.contract.entry_point)
+    case = Case(solution, seconds=HIDDEN_SECONDS)
+    (seen,), _ = observe(interpreter, Script(""), parts, [case])
+    return seen.held and len(seen.results) == len(problem.inputs)
+
+
+@dataclass(frozen=True)
+class Audited:
+    """One problem: its evidence, and which of its solutions are right by the hidden tests.
+
+    right: the last solution. first_right: the first one. changed: whether feedback changed it.
+    """
+
+    id: str
+    evidence: Mapping[str, Any]
+    right: bool
+    first_right: bool
+    changed: bool
+
+    def record(self) -> str:
+        return json.dumps(vars(self), sort_keys=True)
+
+
+def rows(
+    audited: list[Audited], thresholds: Policy, policies: Iterable[str] = POLICIES
+) -> list[dict[str, Any]]:
+    """For each policy: how many problems it verifies, and how many of those are right.
+
+    repaired: right after feedback where the first solution was wrong. bent: verified although a
+    revision changed what a test expects. recall: verified and right, of all that ended right.
+    """
+    solved = sum(each.right for each in audited)
+    found = []
+    for name in policies:
+        policy = thresholds.model_copy(update={"policy": name})
+        verified = [each for each in audited if not judge(each.evidence, policy)]
+        right = sum(each.right for each in verified)
+        found.append(
+            {
+                "policy": name,
+                "problems": len(audited),
+                "verified": len(verified),
+                "right": right,
+                "precision": round(right / len(verified), 3) if verified else None,
+                "recall": round(right / solved, 3) if solved else None,
+                "first_right": sum(each.first_right for each in audited),
+                "repaired": sum(e.right and not e.first_right for e in verified),
+                "bent": sum(bool(each.evidence["bent"]) for each in verified),
+            }
+        )
+    return found

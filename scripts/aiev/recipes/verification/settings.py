@@ -1,0 +1,24 @@
+"""Config keys of verification: the policy that turns evidence into a verdict."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from aiev.core.settings import Section
+
+
+class Policy(Section):
+    """`verification`: what a dialogue has to show to be verified."""
+
+    policy: Literal["paper", "examples", "consensus"] = Field(
+        "consensus",
+        description="Evidence that a verified dialogue needs: paper, examples or consensus.",
+    )
+    min_tests: int = Field(2, ge=1, description="Different tests that ran and can fail.")
+    min_examples: int = Field(2, ge=0, description="Examples that a problem has to state.")
+    min_agreeing: int = Field(
+        2, ge=0, description="Independent solutions that must agree with each test."
+    )
+    min_killed: float = Field(
+        0.5, ge=0, le=1, description="Share of the solution's mutants that the tests must kill."
+    )
