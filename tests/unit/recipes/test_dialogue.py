@@ -19,8 +19,8 @@ from aiev.recipes.aiev_instruct.roles import Sampling
 from aiev.recipes.base import turn_seed, write_dialogues
 from aiev.recipes.verification.policies import Policy, judge
 from aiev.sandbox.api import open_sandbox
-from aiev.sandbox.request import Limits, Result
 from aiev.sandbox.packages.service import Packages
+from aiev.sandbox.request import Limits, Result
 
 SETTINGS = Settings(
     run_seed=1,
