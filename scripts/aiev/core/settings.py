@@ -61,7 +61,7 @@ class Section(BaseModel):
         try:
             return handler(value)
         except ValidationError as error:
-            found = [_explained(cls, each) for each in error.errors(include_url=False)]
+            found = [_explained(cls, each, value) for each in error.errors(include_url=False)]
             raise ValidationError.from_exception_data(cls.__name__, found) from None
 
 
@@ -212,13 +212,14 @@ def _number(value: Any, annotation: Any) -> Any:
     return value
 
 
-def _explained(model: type[Section], error: dict[str, Any]) -> InitErrorDetails:
+def _explained(model: type[Section], error: dict[str, Any], section: Any) -> InitErrorDetails:
     """The error with its message and hint as context, unless a section inside has put them there.
 
     One about the section as a whole is left to the section around it, which describes it.
     """
     context = dict(error.get("ctx", {}))
     loc, kind = error["loc"], error["type"]
+    loc = loc if kind == "missing" else _in_config(loc, section)
     if kind == _EXPLAINED:
         return _details(error, loc, context)
     message = context["message"] if kind == "invalid" else _message(error)
@@ -233,6 +234,16 @@ def _explained(model: type[Section], error: dict[str, Any]) -> InitErrorDetails:
     elif kind == "missing":
         message, loc = f"required key {loc[-1]!r} is missing", loc[:-1]
     return _details(error, loc, {"message": message, "hint": hint, "kind": kind})
+
+
+def _in_config(loc: tuple, section: Any) -> tuple:
+    """The part of a place that is in the config: pydantic adds the branch of a union."""
+    for number, part in enumerate(loc):
+        try:
+            section = section[part]
+        except (KeyError, IndexError, TypeError):
+            return loc[:number]
+    return loc
 
 
 def _details(
@@ -258,9 +269,10 @@ def _shown(value: Any) -> str:
     return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."
 
 
-def _place(error: dict[str, Any]) -> tuple[list[str], int]:
+def _place(error: dict[str, Any]) -> tuple[list[tuple[int, str]], int]:
     """Sorts errors by place; a mistyped key before the required one that it should have been."""
-    path = [str(part) for part in error["loc"]]
+    parts = error["loc"]
+    path = [(part, "") if isinstance(part, int) else (0, str(part)) for part in parts]
     kind = error.get("ctx", {}).get("kind")
     if kind == "extra_forbidden":
         return path[:-1], 0

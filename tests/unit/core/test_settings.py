@@ -28,6 +28,7 @@ class Part(Section):
     limit: int | None = Field(None, description="Upper bound; null for none.")
     path: str = Field(description="Where it lies.")
     names: list[str] = Field([], description="Names of parts.")
+    files: str | list[str] | None = Field(None, description="One file, or several.")
     tool: Annotated[dict[str, Any], Chosen(TOOLS)] | None = Field(
         None, description="What makes it."
     )
@@ -96,6 +97,10 @@ def test_an_integer_has_no_fraction():
          "0 should be greater than or equal to 1", "Number of parts."),
         ({"part": {"path": "x", "names": [1]}}, "part.names.0", "1 should be a valid string",
          "Names of parts."),
+        ({"part": {"path": "x", "files": 5}}, "part.files", "5 should be a valid string",
+         "One file, or several."),
+        ({"rows": [{"path": "x"}] * 10 + [{"path": 1}, 5]}, "rows.10.path",
+         "1 should be a valid string", "Where it lies."),
         ({"part": {"path": "/x"}}, "part.path", "an absolute path",
          "name a path below this directory"),
     ],
@@ -108,6 +113,11 @@ def test_the_first_wrong_key_is_named_and_explained(value, where, message, hint)
 def test_errors_are_reported_in_the_order_of_their_places():
     error = mistake({"rows": [{"path": 1}], "part": {"path": "x", "count": 0, "rate": 0}})
     assert error.where == "config: part.count"
+
+
+def test_rows_are_ordered_by_number():
+    good, bad = {"path": "x"}, {"path": 1}
+    assert mistake({"rows": [good, good, bad, *[good] * 7, bad]}).where == "config: rows.2.path"
 
 
 def test_a_long_value_is_cut():
