@@ -22,7 +22,7 @@ from rapidfuzz.process import cdist
 from aiev.core.errors import UserError
 from aiev.core.log import Progress, log
 from aiev.core.types import Dialogue
-from aiev.dataset.near_tests import BATCH, nearest_tests
+from aiev.dataset.near_tests import BATCH, MARGIN, nearest_tests
 from aiev.languages.markdown import fenced
 from aiev.languages.python.functions import BROKEN, normal_form, parse
 
@@ -113,7 +113,7 @@ def _nearest(
         [text for _, _, text in texts],
         [item.text for item in items],
         scorer=Levenshtein.normalized_similarity,
-        score_cutoff=min(REPORT_CUTOFF, threshold),
+        score_cutoff=min(REPORT_CUTOFF, threshold) - MARGIN,
         dtype=numpy.float64,  # in float32 a similarity of exactly 0.9 would fall below 0.9
     )
     columns = scores.argmax(axis=1) if texts else []

@@ -18,6 +18,9 @@ from aiev.languages.python.functions import BROKEN, normal_form, parse
 BATCH = 64
 """Dialogues compared at once: bounds the matrix of similarities to some tens of megabytes."""
 
+MARGIN = 1e-6
+"""Below the threshold, for rapidfuzz: it rounds a cutoff of exactly 0.8 to 0 edits in 5 letters."""
+
 
 def nearest_tests(
     dialogues: Sequence[Dialogue], tests: Sequence[Dialogue], threshold: float
@@ -62,7 +65,7 @@ def _pairs(
         [text for _, text in own],
         [text for _, text in targets],
         scorer=Levenshtein.normalized_similarity,
-        score_cutoff=threshold,
+        score_cutoff=threshold - MARGIN,
         dtype=numpy.float64,  # in float32 a similarity of exactly 0.9 would fall below 0.9
     )
     best = scores.argmax(axis=1)

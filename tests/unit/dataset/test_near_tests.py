@@ -1,5 +1,6 @@
 """Near test problems are those of the definition, whatever is done to find them quickly."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rapidfuzz.distance import Levenshtein
@@ -33,3 +34,11 @@ def test_near_problems_are_those_of_the_definition(data, problems, threshold):
         assert found["field"] == "problem" and found["similarity"] == best
     else:
         assert found is None
+
+
+@pytest.mark.parametrize(("length", "threshold"), [(5, 0.8), (10, 0.9), (20, 0.95), (10, 0.6)])
+def test_a_similarity_of_exactly_the_threshold_is_near(length, threshold):
+    problem = "a" * length
+    one = problem[: round(length * threshold)]
+    (found,) = nearest_tests([dialogue("x", one)], [dialogue("t" * 99, problem)], threshold)
+    assert found["similarity"] == pytest.approx(threshold)
