@@ -5,7 +5,9 @@ needs: nothing
 makes: nothing
 """
 
-from aiev.engine.slurm import mend
+from importlib.metadata import version
+
+from aiev.engine.slurm import patch_executor
 
 
 def server_threads(*models):
@@ -46,4 +48,7 @@ def accelerators():
 
 
 if "snakemake_executor_plugin_slurm" in sys.modules:
-    mend(sys.modules["snakemake_executor_plugin_slurm"])
+    patch_executor(
+        sys.modules["snakemake_executor_plugin_slurm"],
+        version("snakemake-executor-plugin-slurm"),
+    )

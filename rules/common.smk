@@ -28,7 +28,6 @@ from aiev.engine.tampering import (
     quarantine_changed,
 )
 from snakemake.cli import parse_args
-from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
 SOURCES = Path(workflow.basedir)
@@ -37,15 +36,16 @@ SCRIPTS = SOURCES / "scripts"
 
 @contextlib.contextmanager
 def clear_errors():
-    """Let Snakemake print a user's mistake without a traceback."""
+    """End with a user's mistake as its own text, where Snakemake would add a traceback's lines."""
     try:
         yield
     except UserError as error:
-        raise WorkflowError(str(error)) from None
+        logger.error(str(error))
+        sys.exit(error.exit_code)
     except OSError as error:
         hint = "free some space or fix its permissions, then run again"
-        reason = UserError(f"cannot begin: {error}", hint=hint)
-        raise WorkflowError(str(reason)) from None
+        logger.error(str(UserError(f"cannot begin: {error}", hint=hint)))
+        sys.exit(UserError.exit_code)
 
 
 def asked_to_look():

@@ -136,6 +136,11 @@ edits("edit in a module of all rules", LIBRARY, '"cannot read: ', '"can not read
 edits(
     "edit in a module of no rule", "scripts/aiev/llm/ledger_pack.py", "def ", "MORE = 1\n\n\ndef "
 )
+edits("edit in the job runner", "scripts/aiev/engine/job.py", "restored from", "taken from")
+edits("edit in garbage collection", "scripts/aiev/engine/gc.py", "24 * 3600", "48 * 3600")
+edits("edit in logging", "scripts/aiev/core/log.py", "no estimate yet", "not known yet")
+edits("edit in locking", "scripts/aiev/core/locks.py", '"cannot lock: ', '"can not lock: ')
+edits("edit in errors", "scripts/aiev/core/errors.py", "  where: ", "  place: ")
 edits("edit in a script", "scripts/close_round.py", "def main", "LIMIT = 1\n\n\ndef main")
 OPTIONS = ["--rounds {input:q}", "--verified {output:q}"]
 edits("order in a shell string", "rules/data.smk", " ".join(OPTIONS), " ".join(OPTIONS[::-1]))

@@ -90,3 +90,19 @@ def test_two_set_ups_at_once(tmp_path):
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode != 0 and "another make sets up .venv here" in done.stdout
     assert not (tmp_path / ".venv").exists()
+
+
+@pytest.mark.parametrize(
+    ("place", "told"),
+    [(".aiev", "cannot begin"), (".aiev/run.json", "cannot write: Is a directory")],
+)
+def test_a_store_that_cannot_be_written_is_told_without_a_traceback(place, told, project):
+    if place == ".aiev":
+        (project.root / place).write_text("a file")
+    else:
+        (project.root / place).mkdir(parents=True)
+    code, said = project.run("results/tiny/seeds/000.jsonl")
+    assert code == 2 and told in said and place in said and "  hint: " in said
+    assert "Traceback" not in said and 'File "' not in said
+    code, said = project.run("results/tiny/seeds/000.jsonl", "-n")
+    assert code == 0 and "This was a dry-run" in said

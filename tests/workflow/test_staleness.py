@@ -43,12 +43,17 @@ config key that no rule uses    .   .   .   .   .   .   .   .   .   .   .   .   
 speed of the server             .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   0 =
 dialogues in flight             .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   0 =
 edit in a module of no rule     .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   0 =
+edit in the job runner          .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   0 =
+edit in garbage collection      .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   0 =
+edit in logging                 .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   0 =
+edit in locking                 .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   0 =
+edit in errors                  .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   0 =
 edit in a module of one rule    .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   x   x   0 ~
 edit in a module of all rules   .   x   x  01   0   x   x   x   0   0   0   .   x   x   x bst bst   x   x   x   0 =
 edit in a script                .   .   .   .   0   .   .   .   .   .   .   .   .   .   .   .   .   .   .   x   0 =
 order in a shell string         .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   x   0 =
 meaning of a shell string       .   .   .   .   .   .   x   .   .   .   .   .   .   .   .   .   .   .   x   x   0 ~
-prompt template                 .   .   .  01   .   .   .   .   .   0   .   .   .   .   . bst   .   .   .   x   7 =
+prompt template                 .   .   .  01   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   x   7 =
 DeepSpeed JSON                  .   .   .   .   .   .   .   .   0   .   .   .   .   .   .   .   .   .   .   x   0 =
 environment lock                .   x   x  01   0   x   x   x   0   0   0   .   x   x   x bst bst   x   x   x   0 =
 teacher temperature             .   .   .  01   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   x   9 =

@@ -27,7 +27,7 @@ COUNTED = [name for name in RULES if name != "man"]
 OURS_ALONE = "... and the action store lost"
 """A row that asks what happens without our store is none for stock Snakemake."""
 
-STOCK_CODE = """def code(script):
+STOCK_CODE = """def code(script, modules):
     import hashlib
     return hashlib.sha256((SCRIPTS / f"{script}.py").read_bytes()).hexdigest()
 
@@ -38,11 +38,12 @@ STOCK_CODE = """def code(script):
 def make_stock(project: Project) -> None:
     """Take our layer out of a project: what is left is what a careful user of Snakemake has."""
     rules = project.root / "rules/common.smk"
-    replaced(rules, r"^    guard_directory\(.*?(?=^except)", "")
-    replaced(rules, r"^def code\(script\):\n.*?\n\n\n", STOCK_CODE)
-    replaced(project.root / "Snakefile", r"^count_commands\(\)\n", "")
+    replaced(rules, r"^    guard_directory\(.*?only_look=LOOKS\)\n", "")
+    replaced(rules, r"^def code\(script, modules\):\n.*?\n\n\n", STOCK_CODE)
+    replaced(rules, r", made_by=of_json\(made_by\)", "")
+    replaced(rules, r"^    with clear_errors\(\):\n        if work.*?write_record\(begun\)\n", "")
     # Stock counts what a command says: there, a script has its place in the checkout.
-    replaced(rules, r"shlex\.quote\(str\(SCRIPTS / f\"{script}\.py\"\)\)", 'f"scripts/{script}.py"')
+    replaced(rules, r"str\(SCRIPTS / f\"{script}\.py\"\)\]", 'f"scripts/{script}.py"]')
     # Some rows lose our store; there is none, and nothing of it can be lost.
     (project.root / ".aiev/actions").mkdir(parents=True)
     replaced(project.root / "profiles/default/config.yaml", r"^rerun-triggers.*?\n", "")
@@ -144,8 +145,11 @@ questions that reach a model.
 - A row with few marks is early cutoff at work: a job ran, made the same bytes, and everything below
   took its outputs from the store. So there is none where the store was lost too.
 - The appended seed's dialogue falls to the part that is held out for testing: nothing is trained.
-- The prompt templates count as one, so that an edit of one runs every rule that asks a model. What
-  was answered is on record: it costs only the questions that changed.
+- A recipe's prompt templates count as one, so that an edit of one runs all that it writes. What was
+  answered is on record: it costs only the questions that changed.
+- What runs jobs and reports on them (the engine, logs, locks, errors) is part of no job's code. The
+  constant `ENGINE` in scripts/aiev/engine/codehash.py stands for it: it is raised by hand when the
+  meaning of an action's key or of a stored entry changes.
 - The manifest is written and not stored; it runs whenever anything was started.
 
 ## This project

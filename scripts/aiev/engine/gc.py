@@ -69,7 +69,7 @@ def collect(
 
     spare_noted: keep what made a file of this checkout, or may be gone on from, whatever its size.
     busy: what works in this directory; then layers and scratch stay. Actions are safe beside
-    running jobs: one goes in one rename, and whoever was just reading it makes it again.
+    running jobs: one goes in one rename, and a job that was just reading it makes it again.
     """
     start = time.time()
     sweep(store)

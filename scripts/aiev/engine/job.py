@@ -97,7 +97,7 @@ def run_job(
     `main` is given.
     """
     arguments = _parse(sys.argv[1:], tuple(inputs), tuple(outputs))
-    # Who only asks must not empty the log of the last run.
+    # --describe must not empty the log of the last run.
     start_log(None if arguments.describe else arguments.log)
     follow_workflow()
     raise_on_terminate()
@@ -173,7 +173,7 @@ def _describe(action: Action, stored: bool) -> dict[str, Any]:
 
 
 def _mistake(error: Exception) -> UserError | None:
-    """What the user can mend, also where tasks raised it in a group; None for a defect of ours."""
+    """The error as one that the user can fix, also out of a group; None for a defect of ours."""
     if isinstance(error, ExceptionGroup):
         found = [_mistake(one) for one in error.exceptions]
         return found[0] if all(found) else None

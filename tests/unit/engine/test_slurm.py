@@ -3,12 +3,13 @@
 import asyncio
 import inspect
 import logging
+from importlib.metadata import version
 from types import SimpleNamespace
 
 import pytest
 import snakemake_executor_plugin_slurm as plugin
 
-from aiev.engine.slurm import FORGOTTEN, LIVING, mend
+from aiev.engine.slurm import FORGOTTEN, LIVING, VERSION, patch_executor
 
 
 @pytest.fixture
@@ -20,7 +21,7 @@ def slurm():
 
     executor = SimpleNamespace(says={}, age=600, query_job_status=query)
     executor.get_min_job_age = lambda: executor.age
-    mend(executor)
+    patch_executor(executor, VERSION)
     return executor
 
 
@@ -73,8 +74,19 @@ def test_how_long_slurm_remembers_is_kept(slurm):
     assert slurm.get_min_job_age() == 60
 
 
-def test_the_executor_still_calls_what_is_mended():
+def test_the_executor_still_calls_what_is_replaced():
     """An upgrade has to look at this again."""
     source = inspect.getsource(plugin.Executor.check_active_jobs)
     assert "await query_job_status(" in source and f'"{FORGOTTEN}"' in source
     assert '"PREEMPTED"' in source and "get_min_job_age(" in inspect.getsource(plugin)
+
+
+def test_an_executor_of_another_version_is_left_as_it_is(caplog):
+    executor = SimpleNamespace(get_min_job_age=1, query_job_status=2)
+    patch_executor(executor, "2.9.0")
+    assert (executor.get_min_job_age, executor.query_job_status) == (1, 2)
+    assert f"is 2.9.0, not {VERSION}" in caplog.text
+
+
+def test_the_installed_executor_is_of_that_version():
+    assert version("snakemake-executor-plugin-slurm") == VERSION
