@@ -300,6 +300,7 @@ def test_a_benchmark_s_kind_counts_where_the_rules_name_it_and_brings_no_sandbox
 
 
 CHOICES = ("llm/endpoints", "seeds/sources", "languages", "evaluation/benchmarks", "recipes")
+CHOICES += ("recipes/verification",)
 """Packages whose modules a registry loads, where the rules name them."""
 
 
@@ -310,8 +311,8 @@ def test_every_file_of_the_library_is_in_some_digest_or_is_plumbing():
     named = [
         f"{folder.relative_to(SCRIPTS).as_posix().replace('/', '.')}.{path.stem}"
         for folder in folders
-        for path in folder.glob("*.py")
-        if path.stem != "__init__"
+        for path in [*folder.glob("*.py"), *folder.glob("*/")]
+        if path.stem[0] != "_" and (path.suffix or (path / "__init__.py").exists())
     ]
     # The command line, and what only rules and registries import.
     named += ["aiev.recipes.aiev_instruct", "aiev.recipes.verification.audit"]
