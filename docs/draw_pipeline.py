@@ -65,7 +65,7 @@ def draw() -> str:
     )
     text(356, 69, "Dialogue: one model, two roles", 14, font_weight="600")
     card(198, 84, 122, 50, "Questioner", ["states the problem"], fill=MODEL)
-    card(392, 84, 122, 50, "Programmer", ["code and tests"], fill=MODEL)
+    card(392, 84, 122, 50, "Programmer", ["solution, tests"], fill=MODEL)
     card(295, 176, 122, 50, "Sandbox", ["runs the program"], fill=BOX)
     arrow((320, 109), (390, 109))
     arrow((453, 134), (453, 201), (419, 201))
@@ -79,7 +79,7 @@ def draw() -> str:
         136,
         122,
         "Split",
-        ["verified dialogues,", "by a hash of the id,", "9 to 1"],
+        ["what the policy calls", "verified, by a hash of", "the id, 9 to 1"],
         "train, test.jsonl",
     )
     arrow((528, 123), (554, 123))
