@@ -105,7 +105,7 @@ class Rebuild:
         if not (self.place / "ledger").exists():
             (self.place / "ledger").symlink_to(ledger.resolve())
         replay = {"path": "ledger", "mode": "replay"}
-        write_json(self.place / "verify.json", {**self.config, "ledger": replay})
+        write_json(self.place / "verify.json", {**self.config, "execution": {"ledger": replay}})
 
     def make(self, cores: int) -> int:
         """Let Snakemake make it all, and return its exit code; what it says goes to a file."""
