@@ -13,8 +13,10 @@ PAGE = (ROOT / "docs" / "sandbox.md").read_text("utf-8")
 def test_it_can_be_lifted_out(tmp_path):
     package = tmp_path / "aiev"
     shutil.copytree(ROOT / "scripts" / "aiev" / "sandbox", package / "sandbox")
-    for name in set(re.findall(r"`aiev/(\w+\.py)`", PAGE)):
-        shutil.copy(ROOT / "scripts" / "aiev" / name, package)
+    (package / "core").mkdir()
+    names = set(re.findall(r"`aiev/(core/\w+\.py)`", PAGE))
+    for name in {"__init__.py", "core/__init__.py", *names}:  # or an installed aiev would be taken
+        shutil.copy(ROOT / "scripts" / "aiev" / name, package / name)
     (example,) = re.findall(r"^```python\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
     (tmp_path / "example.py").write_text(example, "utf-8")
     command = [sys.executable, "-P", "example.py"]
