@@ -116,6 +116,18 @@ def test_a_function_in_a_function_does_not_hide_a_copy():
     assert dropped(code=f"def solve():\n{inner}{''.join(lines)}    return truncate_number(1)\n")
 
 
+@pytest.mark.parametrize(
+    "fence", ["~~~python\n{}\n~~~", "````python\n{}\n````", "1. So:\n\n   ```python\n{}\n   ```"]
+)
+def test_a_copy_is_found_in_any_kind_of_fence(fence):
+    record = dialogue()
+    indent = "   " if fence.startswith("1.") else ""
+    code = "\n".join(indent + line for line in BARE.rstrip().split("\n"))
+    record["messages"][1]["content"] = fence.format(code)
+    kept, _ = run(record)
+    assert kept == [OTHER]
+
+
 def test_a_decorated_benchmark_function_is_compared_bare_too():
     marked = PROBLEM | {"prompt": "@cache\n" + PROMPT}
     _, report = run(dialogue(code=BARE + "\n\nX = 'more' * 9\n"), problems=[marked])

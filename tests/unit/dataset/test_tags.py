@@ -204,6 +204,18 @@ def with_two_blocks(record):
     record["messages"][1]["content"] = f"{FENCED}\n\nor\n\n{FENCED}"
 
 
+def test_a_function_and_its_tests_in_two_blocks_are_tagged_as_the_program_that_was_run():
+    record = dialogue()
+    tests = "assert one() == 1"
+    content = f"The function:\n\n```python\n{SOLUTION}```\n\nIts tests:\n\n```py\n{tests}\n```"
+    record["messages"][1]["content"] = content
+    answer = tag_dialogue(record, 0, 100)["messages"][1]["content"]
+    code = script_of(content).code
+    assert code == f"{SOLUTION}\n\n{tests}"
+    assert answer.startswith("The function:\n\nIts tests:\n\n<API_RUN_START>```python\n" + code)
+    assert answer.count("```") == 2
+
+
 def without_stdout(record):
     record["messages"].pop()
 
