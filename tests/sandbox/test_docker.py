@@ -130,7 +130,7 @@ class Fake:
 
 def test_a_lease_that_ends_badly_gives_its_place_to_who_waits():
     made = []
-    pool = Pool(lambda shape: made.append(Fake()) or made[-1], most=1, runs=9)
+    pool = Pool(lambda shape: made.append(Fake()) or made[-1], limit=1, runs=9)
     inside, go = threading.Event(), threading.Event()
 
     def fail():
@@ -158,7 +158,7 @@ def test_a_start_that_fails_keeps_no_place():
     def fail(shape):
         raise UserError("no")
 
-    pool = Pool(fail, most=1, runs=9)
+    pool = Pool(fail, limit=1, runs=9)
     for _ in range(2):
         with pytest.raises(UserError), pool.lease("a"):
             pass
@@ -166,7 +166,7 @@ def test_a_start_that_fails_keeps_no_place():
 
 
 def test_a_container_in_use_is_removed_after_the_pool_is_closed():
-    pool = Pool(lambda shape: Fake(), most=1, runs=9)
+    pool = Pool(lambda shape: Fake(), limit=1, runs=9)
     with pool.lease("a") as used:
         pool.close()
     assert used.removed == 1 and pool.count == 0 and not pool.idle
