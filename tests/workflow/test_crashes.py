@@ -137,7 +137,7 @@ def test_two_runs_in_one_directory(project, scripted, undisturbed):
     try:
         wait_for(lambda: scripted.bodies, process)
         code, said = project.run()
-        assert code != 0 and "another run works in this directory" in said
+        assert code != 0 and "another run is active in this directory" in said
         assert str(process.pid) in said and "Traceback" not in said
         code, said = project.run("--dry-run", TRAIN)
         assert code == 0, said

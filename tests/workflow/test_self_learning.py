@@ -190,7 +190,7 @@ def test_a_duel_killed_half_way_goes_on_and_asks_nothing_twice(begin):
     assert sampled["samples"] == 3 and sampled["pass@1"] == 1
 
 
-def test_a_student_that_was_replaced_is_put_aside_before_anyone_asks_it(begin):
+def test_a_student_that_was_replaced_is_made_again_before_it_is_asked(begin):
     project, _ = begin(weak_teacher)
     student = project.root / f"{RUN}/rounds/0/student"
     before = of_path(student)
