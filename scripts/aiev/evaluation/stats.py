@@ -52,7 +52,7 @@ def mean_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[fl
     """Interval of a mean over problems, each with a pass rate in [0, 1], such as that of k samples.
 
     Wilson's, with the mean in place of the proportion: the variance of numbers in [0, 1] with mean
-    p is at most p(1 - p), so the interval is at least as wide as it has to be, and no point.
+    p is at most p(1 - p), so the interval is wide enough, and never a point.
     Raises ValueError for no value.
     """
     if not values:
@@ -102,7 +102,7 @@ def paired_interval(counts: Paired, confidence: float = 0.95) -> tuple[float, fl
 
 
 def _correlation(counts: Paired) -> float:
-    """Newcombe's phi: a positive numerator is lowered by n / 2, to 0 at the least."""
+    """Newcombe's phi: a positive numerator is lowered by n / 2, but not below 0."""
     a, b, c, d = counts
     margins = (a + b) * (c + d) * (a + c) * (b + d)
     if not margins:

@@ -1,7 +1,7 @@
 """The funnel: from mined functions to training examples, every loss under its reason.
 
-Each stage's figures come from that stage's own report; that one stage hands on what the next one
-takes in is checked here, so that nothing is lost without a count.
+Each stage's figures come from its own report. That each stage starts with what the stage before
+kept is checked here, so that no item is lost without a reason.
 """
 
 from collections import Counter
@@ -62,7 +62,7 @@ def _rounds(seeds: int, reports: Sequence[Mapping[str, Any]]) -> list[Stage]:
         rejected.update(report["rejected"])
     written = total["dialogues"]
     return [
-        # A run with fewer rounds than shards leaves seeds for later ones.
+        # A run with fewer rounds than shards leaves seeds for later rounds.
         ("dialogues", seeds, written, _counted("not-yet-used", seeds - written)),
         ("verified", written, total["verified"], rejected),
         ("train split", total["verified"], total["train"], _counted("test-split", total["test"])),
@@ -77,7 +77,9 @@ def _check(stages: Sequence[Stage]) -> None:
     before = stages[0][1]
     for name, into, kept, lost in stages:
         if into != before:
-            raise ValueError(f"funnel: {name} took in {into}, and was handed {before}")
+            raise ValueError(
+                f"funnel: {name} starts with {into}, but the stage before kept {before}"
+            )
         if min(lost.values(), default=0) < 0 or into != kept + sum(lost.values()):
             raise ValueError(f"funnel: {name}: {into} in, {kept} kept, lost {dict(lost)}")
         before = kept

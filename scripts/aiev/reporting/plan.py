@@ -1,4 +1,4 @@
-"""What a run would ask of models at most, before it is started: questions, tokens, dollars."""
+"""What a run would do and cost, before it starts: upper bounds of questions, tokens, dollars."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -11,13 +11,13 @@ from aiev.llm.budget import Spending, rows
 from aiev.reporting.terminal import columns
 
 Asked = tuple[tuple[str, ...], int | None, int]
-"""The roles of which one is asked; how many questions, None where that is not known; and how many
-tokens the answers have at most."""
+"""Roles, of which one is asked; number of questions, None where it is not known; maximum number of
+tokens of all answers."""
 
 
 @dataclass(frozen=True)
-class Most:
-    """What all jobs of a rule ask of a model at most: questions, tokens read and written."""
+class Bound:
+    """Upper bounds for all jobs of a rule and one model: questions, tokens read and written."""
 
     rule: str
     model: str
@@ -26,9 +26,9 @@ class Most:
     written: int = 0
     usd: float = 0.0
 
-    def plus(self, questions: int, read: int, written: int, usd: float) -> "Most":
+    def plus(self, questions: int, read: int, written: int, usd: float) -> "Bound":
         sums = (self.questions + questions, self.read + read, self.written + written)
-        return Most(self.rule, self.model, *sums, self.usd + usd)
+        return Bound(self.rule, self.model, *sums, self.usd + usd)
 
     def cells(self) -> list[str]:
         numbers = (self.questions, self.read, self.written)
@@ -38,30 +38,30 @@ class Most:
 class Bounds:
     """The upper bounds of a planned run.
 
-    most: by rule and model. unknown: benchmarks whose number of tasks nobody knows yet; they are
-    in no sum.
+    by_model: by rule and model. unknown: benchmarks whose number of tasks is not known yet; they
+    are in no sum.
     """
 
     def __init__(self, config: Mapping[str, Any], jobs: Sequence[Job], spending: Spending):
         self._config, self._spending = config, spending
         self._made = {path for job in jobs for path in job.outputs()}
         self._run = Path("results", config["name"])
-        self.most: dict[tuple[str, str], Most] = {}
+        self.by_model: dict[tuple[str, str], Bound] = {}
         self.unknown: set[str] = set()
         for job in jobs:
-            for roles, questions, written in self._asked(job):
+            for roles, questions, written in self._questions(job):
                 if questions is None:
                     self.unknown.add(job.wildcards()["benchmark"])
                 else:
                     self._add(job.rule, roles, questions, written)
 
-    def total(self) -> Most:
-        total = Most("all", "all")
-        for one in self.most.values():
+    def total(self) -> Bound:
+        total = Bound("all", "all")
+        for one in self.by_model.values():
             total = total.plus(one.questions, one.read, one.written, one.usd)
         return total
 
-    def _asked(self, job: Job) -> Iterator[Asked]:
+    def _questions(self, job: Job) -> Iterator[Asked]:
         if job.rule == "write_dialogues":
             yield self._dialogues(job)
         elif job.rule == "run_duel":
@@ -70,20 +70,20 @@ class Bounds:
             yield self._samples(job)
 
     def _dialogues(self, job: Job) -> Asked:
-        """A problem, a solution and so many revisions, each sampled so often, and as many errors
-        put into words as there are revisions."""
+        """A problem, a solution, and a description and a revision for each feedback round.
+        Solutions and revisions are sampled up to `dialogues.answers` times."""
         own, seeds = self._config["dialogues"], self._config["seeds"]["per_shard"]
-        most, feedback = own["sampling"], own["feedback_rounds"]
+        limits, feedback = own["sampling"], own["feedback_rounds"]
         answers = (1 + feedback) * own["answers"]
-        written = most["problem_tokens"] + answers * most["solution_tokens"]
-        written += feedback * most["description_tokens"]
-        # The gate before a later round says which of the two writes it.
+        written = limits["problem_tokens"] + answers * limits["solution_tokens"]
+        written += feedback * limits["description_tokens"]
+        # Which of the two writes a later round is known once the gate before it has decided.
         roles = ("teacher",) if job.wildcards()["round"] == "0" else ("teacher", "student")
         return roles, seeds * (1 + answers + feedback), seeds * written
 
     def _duel(self, job: Job) -> Iterator[Asked]:
-        """The greedy answer and the samples of both, for each test problem; of a round that is
-        still to be written, for each dialogue."""
+        """The greedy answer and the samples of both models for each test problem. A round that is
+        not written yet counts as if all its dialogues became test problems."""
         own = self._config["duel"]
         test = self._run / "rounds" / job.wildcards()["round"] / "test.jsonl"
         known = self._lines(test)
@@ -101,7 +101,7 @@ class Bounds:
         return (model,), tasks, (tasks or 0) * self._config["evaluation"]["max_tokens"]
 
     def _lines(self, path: Path) -> int | None:
-        """Of a file that is there and stays; else None."""
+        """Number of lines of a file that exists and is not made again; else None."""
         if path.as_posix() in self._made or not path.exists():
             return None
         return path.read_bytes().count(b"\n")
@@ -111,28 +111,28 @@ class Bounds:
         reads = [questions * behind(self._config, role)["context_tokens"] for role in roles]
         names = [asked_as(self._config, role) for role in roles]
         costs = [self._spending.usd(n, (r, written)) for n, r in zip(names, reads, strict=True)]
-        found = self.most.get((rule, model), Most(rule, model))
-        self.most[rule, model] = found.plus(questions, max(reads), written, max(costs))
+        found = self.by_model.get((rule, model), Bound(rule, model))
+        self.by_model[rule, model] = found.plus(questions, max(reads), written, max(costs))
 
 
 def behind(config: Mapping[str, Any], role: str) -> Mapping[str, Any]:
-    """The config of the model in the role of teacher, student or base."""
+    """The config section of the model that plays teacher, student or base."""
     return config["models"]["teacher" if role == "teacher" else "student"]
 
 
 def asked_as(config: Mapping[str, Any], role: str) -> str:
-    """The name that the model is asked by, which has a price."""
+    """The model's name in requests and in the table of prices."""
     name = behind(config, role)["name"]
     return name if role == "teacher" else f"{role}-{name}"
 
 
 def screen(config: Mapping[str, Any], jobs: Sequence[Job], spending: Spending) -> str:
-    """One screen of text: what a run would do, what it would ask at most, what was paid so far."""
+    """One screen of text: the jobs of a run, upper bounds of its questions, and costs so far."""
     counts = Counter(job.rule for job in jobs if job.outputs())
     lines = ["nothing to do: everything that this run makes is up to date"]
     if counts:
         lines = [f"{counts.total()} jobs would start:", *_in_columns(counts), ""]
-        lines += _asked(config, Bounds(config, jobs, spending))
+        lines += _bounds(config, Bounds(config, jobs, spending))
     lines += ["", *_spent(config, spending)]
     return "\n".join(lines) + "\n"
 
@@ -145,25 +145,28 @@ def _in_columns(counts: Counter, across: int = 3) -> list[str]:
     return [f"  {line}" for line in columns(found, names=across)]
 
 
-def _asked(config: Mapping[str, Any], bounds: Bounds) -> list[str]:
+def _bounds(config: Mapping[str, Any], bounds: Bounds) -> list[str]:
     if config["execution"]["ledger"]["mode"] == "replay":
         return ["no model would be asked: execution.ledger.mode is replay"]
-    if not bounds.most and not bounds.unknown:
+    if not bounds.by_model and not bounds.unknown:
         return ["no model would be asked"]
     table = [["jobs that ask", "model", "questions", "tokens read", "written", "usd"]]
-    table += [one.cells() for one in bounds.most.values()]
-    table += [bounds.total().cells()] if len(bounds.most) > 1 else []
-    lines = ["at most, less what the ledger and the action store hold:", *columns(table, names=2)]
+    table += [one.cells() for one in bounds.by_model.values()]
+    table += [bounds.total().cells()] if len(bounds.by_model) > 1 else []
+    lines = [
+        "upper bounds; answers and results that are stored already cost nothing:",
+        *columns(table, names=2),
+    ]
     return lines + list(_remarks(config, bounds))
 
 
 def _remarks(config: Mapping[str, Any], bounds: Bounds) -> Iterator[str]:
-    """On what the bounds rest."""
+    """What the bounds assume and leave out."""
     for name in sorted(bounds.unknown):
         yield f"not in the sum: {name}, whose number of tasks is not known before it is prepared"
     served = [role for role in _roles(bounds) if behind(config, role)["kind"] == "openai"]
     if served:
-        yield "tokens read: as many a question as models.*.context_tokens says"
+        yield "tokens read: models.*.context_tokens for each question, the most that fits"
     names = [asked_as(config, role) for role in served]
     missing = [name for name in names if name not in config["execution"]["prices"]]
     if missing:
@@ -171,16 +174,16 @@ def _remarks(config: Mapping[str, Any], bounds: Bounds) -> Iterator[str]:
 
 
 def _roles(bounds: Bounds) -> Iterable[str]:
-    return sorted({role for _, model in bounds.most for role in model.split(" or ")})
+    return sorted({role for _, model in bounds.by_model for role in model.split(" or ")})
 
 
 def _spent(config: Mapping[str, Any], spending: Spending) -> list[str]:
-    """All that was paid, by model, and the most that may be."""
+    """Costs so far by model, and the budget."""
     found = [row[1:] for row in rows(spending) if row[0] in ("stage", "all")]
     if not spending.tally().paid:
         lines = ["nothing was paid for so far"]
     else:
-        lines = ["paid for so far, over all runs (by stage: make costs):", *columns(found)]
+        lines = ["paid for so far, over all runs (by stage: aiev costs):", *columns(found)]
     usd, tokens = (config["execution"]["budget"][key] for key in ("usd", "tokens"))
     limits = [f"${usd:,.2f}"] if usd is not None else []
     limits += [f"{tokens:,} tokens"] if tokens is not None else []

@@ -129,15 +129,15 @@ def chance_of_opening(
         weight = _binomial(problems, number, discordant)
         # Terms this small cannot change the sixth place.
         if weight > 1e-12:
-            least = _first(number, lambda k, n=number: opens(k, n - k))
-            tail = sum(_binomial(number, k, by_student) for k in range(least, number + 1))
+            first = _first(number, lambda k, n=number: opens(k, n - k))
+            tail = sum(_binomial(number, k, by_student) for k in range(first, number + 1))
             total += weight * tail
     return min(1.0, total)
 
 
-def _first(most: int, holds: Callable[[int], bool]) -> int:
-    """The smallest k in 0..most for which `holds`, which is monotone; most + 1 when none does."""
-    low, high = 0, most + 1
+def _first(last: int, holds: Callable[[int], bool]) -> int:
+    """The smallest k in 0..last for which `holds`, which is monotone; last + 1 when none does."""
+    low, high = 0, last + 1
     while low < high:
         middle = (low + high) // 2
         low, high = (low, middle) if holds(middle) else (middle + 1, high)

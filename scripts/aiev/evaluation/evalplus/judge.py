@@ -33,7 +33,7 @@ PACKAGES = "/opt/evalplus"
 """Where the sandbox sees the packages of this environment."""
 
 CRASH_HINT = (
-    "this is no fault of the samples: the benchmark's own solution ends so, too. Raise "
+    "the samples are not at fault: the benchmark's own solution ends in the same way. Raise "
     "evaluation.scoring.limits (memory_mib, file_mib, disk_mib), free memory and disk, or repair "
     "the environment (make .venv), then run again"
 )
@@ -72,9 +72,9 @@ def _run(
     result = sandbox.run(_request(problems, solutions, limits))
     rows = _rows(result.files.get("results.json", b""), problems, solutions)
     if result.outcome != "passed" or rows is None:
-        said = result.stderr.strip()[-1000:] or "no results.json, and nothing on stderr"
+        stderr = result.stderr.strip()[-1000:] or "no results.json, and nothing on stderr"
         raise EvaluatorCrashed(
-            f"EvalPlus did not finish: {result.outcome}: {said}",
+            f"EvalPlus did not finish: {result.outcome}: {stderr}",
             where=", ".join(problem["task_id"] for problem in problems[:3]),
             hint=CRASH_HINT,
         )

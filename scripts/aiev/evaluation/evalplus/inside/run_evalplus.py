@@ -1,8 +1,8 @@
 """Runs inside the sandbox: EvalPlus's own evaluation of samples.jsonl against problems.jsonl.
 
 settings.json -> results.json, EvalPlus's result (`eval`: task -> [status and failed tests]).
-EvalPlus is unchanged; only where its result goes is ours: the solutions run under
-the same user as this program, so that what lies in a file at the end need not be EvalPlus's word.
+EvalPlus is unchanged but for where its result goes: solutions run as the same user as this program,
+so that a result file of its own might be one that a solution wrote.
 """
 
 import ctypes
@@ -28,11 +28,11 @@ def evaluate(settings):
     import evalplus.eval as checks
     import evalplus.evaluate as evalplus
 
-    # EvalPlus asks for its own limit in the solution's process, just before it runs the solution;
-    # that one would limit addresses and raise the stack's limit, which breaks NumPy and the box's.
+    # EvalPlus calls this in the solution's process, just before it runs the solution. Its own limit
+    # would be one of addresses, which breaks NumPy, and raise the sandbox's limit of the stack.
     checks.query_maximum_memory_bytes = lambda: limit_memory(settings["memory_mib"] << 20)
-    kept = []
-    evalplus.json = types.SimpleNamespace(dump=lambda result, file: kept.append(result))
+    written = []
+    evalplus.json = types.SimpleNamespace(dump=lambda result, file: written.append(result))
     evalplus.evaluate(
         dataset=settings["dataset"],
         samples="samples.jsonl",
@@ -42,21 +42,21 @@ def evaluate(settings):
         min_time_limit=settings["min_time_limit"],
         gt_time_limit_factor=settings["gt_time_limit_factor"],
     )
-    return kept[0]
+    return written[0]
 
 
-def limit_memory(most):
-    """Give this process `most` bytes beside what it was forked with: more is a MemoryError, and
-    the box goes on. None tells EvalPlus to set nothing."""
+def limit_memory(limit):
+    """Limit this process to `limit` bytes above its size at the fork: more is a MemoryError, which
+    the evaluation survives. Returns None, upon which EvalPlus sets no limit of its own."""
     with open("/proc/self/statm", encoding="ascii") as file:
         forked_with = int(file.read().split()[5]) * resource.getpagesize()
     hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
-    if hard == resource.RLIM_INFINITY or forked_with + most < hard:
-        resource.setrlimit(resource.RLIMIT_DATA, (forked_with + most,) * 2)
+    if hard == resource.RLIM_INFINITY or forked_with + limit < hard:
+        resource.setrlimit(resource.RLIMIT_DATA, (forked_with + limit,) * 2)
 
 
 def end_descendants():
-    """Nothing that a solution left running may touch the result from here on."""
+    """Kill what solutions left running, which could write a result of its own."""
     import psutil
 
     while left := psutil.Process().children(recursive=True):
