@@ -44,7 +44,10 @@ def ours(sandbox, pid=None):
     """What the engine has of a process's containers, this one's if no other is named."""
     label = f"{OWNER}={backend.owner_of(pid or os.getpid())}"
     return {
-        found.id for found in sandbox.client.containers.list(all=True, filters={"label": label})
+        found.id
+        for found in sandbox.client.containers.list(
+            all=True, filters={"label": label}, ignore_removed=True
+        )
     }
 
 
@@ -303,7 +306,13 @@ def test_an_owner_that_is_killed_leaves_nothing(docker):
         found = docker.client.containers.list(filters={"label": label})
         assert len(found) == 1
         owner.send_signal(signal.SIGKILL)
-    until(lambda: not docker.client.containers.list(all=True, filters={"label": label}))
+    until(
+        lambda: (
+            not docker.client.containers.list(
+                all=True, filters={"label": label}, ignore_removed=True
+            )
+        )
+    )
 
 
 def test_only_what_dead_owners_left_is_swept(docker):
@@ -326,7 +335,9 @@ def test_only_what_dead_owners_left_is_swept(docker):
     made["without our label"] = api.create_container(image, ["true"], labels={OWNER: "x"})["Id"]
     try:
         with open_sandbox("docker", {"containers": 1}):
-            there = {found.id for found in docker.client.containers.list(all=True)}
+            there = {
+                found.id for found in docker.client.containers.list(all=True, ignore_removed=True)
+            }
         swept = {name for name, identity in made.items() if identity not in there}
         assert swept == {"dead", "a later process of the same number"}
     finally:

@@ -76,6 +76,11 @@ def block(code: str, fence: str = "```", info: str = "python", indent: str = "")
         (block(WHOLE, info="main.py"), WHOLE),
         (f"Add six: {block(WHOLE)}\nThat is all.", WHOLE),
         (f"Add six: ```python\n{WHOLE}", WHOLE),
+        # A closing fence that is missing, or ends a line of code.
+        (f"```python\n{FUNCTION}\n\n```python\n{TESTS}\n```", f"{FUNCTION}\n\n\n{TESTS}"),
+        (f"```python\n{WHOLE}```\nThat is all.", WHOLE),
+        (f"```python\n{WHOLE}```", WHOLE),
+        (f"```python\n{WHOLE}\nx = '```'\n```", f"{WHOLE}\nx = '```'"),
         # By CommonMark the fences at the left margin of the docstring end the block.
         (f"{block(LEFT_MARGIN)}\nThat is all.", LEFT_MARGIN),
     ],

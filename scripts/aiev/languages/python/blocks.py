@@ -14,6 +14,8 @@ FENCES = ("python", "py", "python3", "py3", "ipython")
 """Languages of the fenced blocks that are Python."""
 
 _BARE_FENCE = re.compile(r"^(?:`{3,}|~{3,})[ \t]*$", re.MULTILINE)
+# An opening fence for Python at the left margin, or a closing one behind code.
+_INNER_FENCE = re.compile(r"^`{3,}(?P<info>[Pp]y\w*)[ \t]*$|(?<=[^\s`])`{3,}[ \t]*$", re.MULTILINE)
 _INSTALLERS = ("%pip", "%uv")
 
 
@@ -25,7 +27,7 @@ def python_blocks(answer: str) -> list[Block]:
     """
     blocks = [block for block in fenced(answer) if block.text.strip()]
     named = [block for block in blocks if block.language in FENCES]
-    return _with_whole_docstrings(named or [b for b in blocks if not b.language], unix(answer))
+    return _repaired(named or [b for b in blocks if not b.language], unix(answer))
 
 
 def program_of(answer: str) -> Code | None:
@@ -148,25 +150,40 @@ def _parses(text: str) -> bool:
     return True
 
 
-def _with_whole_docstrings(blocks: list[Block], source: str) -> list[Block]:
-    """The blocks, but one that ends within a docstring, at a fence that is part of it, ends at the
-    first later fence that makes it a program."""
-    whole: list[Block] = []
+def _repaired(blocks: list[Block], source: str) -> list[Block]:
+    """The blocks, where one that does not parse may end elsewhere than CommonMark says: later, if
+    the fence is part of a docstring, or earlier, if its closing fence is missing or ends a line of
+    code."""
+    repaired: list[Block] = []
     for block in blocks:
-        if whole and block.start < whole[-1].end:
+        if repaired and block.start < repaired[-1].end:
             continue
-        whole.append(_extended(block, source))
-    return whole
+        first = source.find("\n", block.start) + 1
+        # An indented block's text is not found in the source as it stands: it is left alone.
+        if first and not _parses(block.text) and source.startswith(block.text, first):
+            repaired += _longer(block, source, first) or _shorter(block, source, first) or [block]
+        else:
+            repaired.append(block)
+    return [block for block in repaired if block.text.strip()]
 
 
-def _extended(block: Block, source: str) -> Block:
-    first = source.find("\n", block.start) + 1
-    if not first or not ('"""' in block.text or "'''" in block.text):
-        return block
-    if _parses(block.text) or not source.startswith(block.text, first):  # it is indented
-        return block
-    for fence in _BARE_FENCE.finditer(source, block.end):
-        text = source[first : fence.start()]
-        if _parses(text):
-            return Block(block.language, text, block.start, fence.end())
-    return block
+def _longer(block: Block, source: str, first: int) -> list[Block]:
+    """The block up to the first later fence that makes it a program; none without one."""
+    if '"""' in block.text or "'''" in block.text:
+        for fence in _BARE_FENCE.finditer(source, block.end):
+            text = source[first : fence.start()]
+            if _parses(text):
+                return [Block(block.language, text, block.start, fence.end())]
+    return []
+
+
+def _shorter(block: Block, source: str, first: int) -> list[Block]:
+    """The block up to the first fence within it, if that makes it a program, and the one that
+    this fence opens, if it opens one; none without such a fence."""
+    fence = _INNER_FENCE.search(block.text)
+    if not fence or not _parses(text := block.text[: fence.start()]):
+        return []
+    if not fence["info"]:
+        return [Block(block.language, text, block.start, first + fence.end())]
+    opened = Block(block.language, block.text[fence.end() + 1 :], first + fence.start(), block.end)
+    return [Block(block.language, text, block.start, opened.start), opened]
