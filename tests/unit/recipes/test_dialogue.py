@@ -69,7 +69,8 @@ def write(scripted, endpoint_of, sandbox, tmp_path, monkeypatch):
 def seed(name: str) -> dict:
     text = seed_source(name)
     source = {"name": "lib 1.0", "path": "a.py", "licence": "MIT"}
-    return {"id": of_text(text)[:16], "text": text, "name": name, "source": source}
+    known = {"id": of_text(text)[:16], "text": text, "name": name, "language": "python"}
+    return known | {"source": source}
 
 
 def kinds(dialogue) -> list[str]:

@@ -147,8 +147,9 @@ class Talk:
             self.contract = read_contract(text, self.settings.examples)
             return not self.contract.flaw
 
+        text, language = self.seed["text"], self.seed["language"]
         problem = await self.sample(
-            questioner, lambda seed: questioner.propose(self.seed["text"], seed), usable
+            questioner, lambda seed: questioner.propose(text, seed, language), usable
         )
         if not problem:
             raise Rejected("empty-problem")

@@ -67,8 +67,13 @@ class Questioner(_Role):
     def __init__(self, chat: Chat, sampling: Sampling, place: int):
         super().__init__(chat, sampling, 2 * place, "questioner")
 
-    async def propose(self, seed_text: str, seed: int) -> Reply:
-        text = _render("propose", seed=seed_text)
+    async def propose(self, seed_text: str, seed: int, language: str = "python") -> Reply:
+        """Write a problem, inspired by a snippet in any programming language, or by prose
+        (language "text")."""
+        if language == "text":
+            text = _render("propose_text", seed=seed_text.strip())
+        else:
+            text = _render("propose", seed=seed_text, language=language)
         limit = self.sampling.problem_tokens
         return await self.say(text, self.sampling.questioner_temperature, limit, seed)
 
