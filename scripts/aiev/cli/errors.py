@@ -1,5 +1,6 @@
 """The one place where commands' errors become text and an exit code."""
 
+import errno
 import functools
 import os
 import sys
@@ -16,13 +17,16 @@ from aiev.core.errors import UserError
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
 CLOSED_PIPE = 141  # 128 + SIGPIPE
 
+# What the user can fix: no space, no permission.
+OF_THE_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
+
 
 def handle_errors(name: str, command: Callable[..., Any]) -> Callable[..., Any]:
     """Wrap `command`, called `name` in messages, so that no exception leaves it as a traceback.
 
-    UserError: its text, and its exit code. Ctrl-C: one line, 130. A reader that went away, as
-    `head` does: nothing, 141. Anything else is a defect of the program: a short message, and the
-    traceback in a file that it names, 1.
+    UserError: its text and its exit code; a full disk or a missing permission likewise, 2.
+    Ctrl-C: one line, 130. A reader that went away, as `head` does: nothing, 141. Anything else is a
+    defect of the program: a short message, and the traceback in a file that it names, 1.
     """
 
     @functools.wraps(command)
@@ -44,6 +48,11 @@ def handle_errors(name: str, command: Callable[..., Any]) -> Callable[..., Any]:
         except (typer.Exit, typer.Abort, typer.BadParameter):
             raise
         except Exception as error:
+            if isinstance(error, OSError) and error.errno in OF_THE_MACHINE:
+                hint = "free some space or fix the permissions, then run the command again"
+                mistake = UserError(str(error.strerror), where=error.filename, hint=hint)
+                _say(f"{name}: {mistake}")
+                raise typer.Exit(mistake.exit_code) from None
             _say(f"{name}: {_describe_defect(error)}")
             raise typer.Exit(1) from None
 

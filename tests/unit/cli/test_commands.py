@@ -105,6 +105,11 @@ def fails_with(error: BaseException):
     [
         (UserError("bad", where="a.yaml", hint="fix it"), 2, "bad\n  where: a.yaml\n  hint: fix"),
         (BudgetError("the budget is reached"), 4, "the budget is reached"),
+        (
+            PermissionError(13, "Permission denied", "x.json"),
+            2,
+            "Permission denied\n  where: x.json\n  hint: free some space or fix the permissions",
+        ),
         (KeyboardInterrupt(), 130, "interrupted; run the same command again to continue"),
         (RuntimeError("odd"), 1, "a defect of this program: RuntimeError: odd\n  where: "),
     ],
