@@ -5,6 +5,7 @@ from functools import partial
 
 from aiev.core.templates import render
 from aiev.llm.client import Chat
+from aiev.llm.thoughts import without_thoughts
 
 _render = partial(render, __file__)
 
@@ -54,7 +55,7 @@ class _Role:
             conversation=self.place,
         )
         self.messages.append({"role": "assistant", "content": answer.text})
-        return Reply(without_thoughts(answer.text), answer.finish_reason == "length")
+        return Reply(without_thoughts(answer.text).strip(), answer.finish_reason == "length")
 
     def forget(self) -> None:
         """Take the last question and its answer out of the conversation."""
@@ -114,9 +115,3 @@ class Programmer(_Role):
         text = _render("revise", error=error, description=description, function=name)
         limit = self.sampling.solution_tokens
         return await self.say(text, self.sampling.programmer_temperature, limit, seed)
-
-
-def without_thoughts(text: str) -> str:
-    """An answer without what a reasoning model thinks before it: up to the last `</think>`, which
-    may have no opening tag; a thought that the token limit cut off ends the answer."""
-    return text.rpartition("</think>")[2].partition("<think>")[0].strip()
