@@ -1,7 +1,7 @@
 # The commands of this project. `make run` and `make test` set up all that they need.
 .DEFAULT_GOAL := help
 .PHONY: help run test test-all check plan clean bench verify why gc costs ledger-pack ledger-unpack
-.PHONY: sandbox-image
+.PHONY: sandbox-image audit
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3.11
@@ -33,6 +33,9 @@ plan: .venv  ## what a run would do and cost at most, and what was paid so far
 
 costs: .venv  ## tokens and dollars paid through the run's ledger, by stage and model
 	@$(AIEV) costs --config $(CONFIG)
+
+audit: .venv  ## how often verified is right: BENCHMARK=humaneval or mbpp, N problems (default 40)
+	@$(AIEV) audit --config $(CONFIG) --benchmark $(or $(BENCHMARK),humaneval) --n $(or $(N),40)
 
 why: .venv  ## how FILE=results/... was made, and why it would be made again
 	@$(AIEV) why --config $(CONFIG) $(or $(FILE),$(error name a file: make $@ FILE=results/...))

@@ -3,6 +3,7 @@
 import typer
 
 from aiev.cli import (
+    audit,
     bench,
     configs,
     costs,
@@ -62,6 +63,7 @@ COMMANDS = (
     ("costs", costs.costs, "Tokens and dollars paid so far."),
     ("why", why.why, "How a file was made, and why it would be made again."),
     ("verify", verify.verify, "Rebuild a finished run without a model; compare."),
+    ("audit", audit.audit, "How often `verified` is right, by policy."),
     ("gc", gc.gc, "Delete what was not used for longest."),
     ("configs", configs.configs, "List the shipped runs."),
     ("schema", schema.schema, "Describe every config key."),

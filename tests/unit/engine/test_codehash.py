@@ -315,7 +315,7 @@ def test_every_file_of_the_library_is_in_some_digest_or_is_plumbing():
         if path.stem[0] != "_" and (path.suffix or (path / "__init__.py").exists())
     ]
     # The command line, and what only rules and registries import.
-    named += ["aiev.recipes.aiev_instruct", "aiev.recipes.verification.audit"]
+    named += ["aiev.recipes.aiev_instruct.audited"]
     named += ["aiev.__main__", "aiev.config.load", "aiev.seeds.watch"]
     parts = code_parts(SCRIPTS / "write_dialogues.py", named)
     seen = {path for script in SCRIPTS.glob("*.py") for path in reached(script.stem)}

@@ -7,11 +7,14 @@ training data: nothing of an audit is written below results/.
 """
 
 import ast
+import gzip
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from aiev.core.errors import UserError
 from aiev.core.hashing import of_text
 from aiev.languages.base import Script
 from aiev.languages.interpreter import Interpreter
@@ -89,6 +92,27 @@ def audit_problem(task: Mapping[str, Any], examples: bool = True) -> AuditProble
         tuple((task["base_input"] + (task["plus_input"] or []))[:MAX_INPUTS]),
         task["atol"] or 1e-6,
     )
+
+
+FILES = {"humaneval": "HumanEvalPlus.jsonl.gz", "mbpp": "MbppPlus.jsonl.gz"}
+"""EvalPlus's releases, by the benchmark's name."""
+
+
+def read_tasks(folder: Path, benchmark: str) -> list[dict[str, Any]]:
+    """Tasks of a benchmark, from EvalPlus's file in a folder. Raises UserError."""
+    if benchmark not in FILES:
+        hint = f"use one of {', '.join(FILES)}"
+        raise UserError(f"no benchmark to audit with is called {benchmark!r}", hint=hint)
+    path = folder / FILES[benchmark]
+    try:
+        lines = gzip.decompress(path.read_bytes()).decode("utf-8").splitlines()
+        return [json.loads(line) for line in lines if line.strip()]
+    except (OSError, EOFError, ValueError) as error:
+        raise UserError(
+            f"the benchmark cannot be read: {error}",
+            where=str(path),
+            hint="put EvalPlus's file there, or name its folder in AUTOCODER_MIRROR",
+        ) from error
 
 
 def choose(tasks: Iterable[Mapping[str, Any]], size: int, examples: bool) -> list[AuditProblem]:

@@ -66,8 +66,14 @@ def named_function(problem: str) -> str:
 
 def without_examples(problem: str, name: str) -> str:
     """The problem without the lines and sentences that hold an example of the function."""
-    lines = []
+    lines, doctest = [], False
     for line in problem.split("\n"):
+        if doctest and _literal(line) is not None:  # the value below a `>>>` line
+            doctest = False
+            continue
+        doctest = line.lstrip().startswith(">>>") and f"{name}(" in line
+        if doctest:
+            continue
         parts = re.split(r"(?<=[.;])\s+(?=[A-Z`])", line)
         kept = [part for part in parts if not any(_examples(part, name))]
         if kept == parts or " ".join(kept).strip():

@@ -1,0 +1,121 @@
+"""`aiev audit`: how often a verified dialogue is right."""
+
+import json
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from aiev.cli.options import DEFAULT_CONFIG, ConfigOption, check_checkout
+
+BenchmarkOption = Annotated[str, typer.Option("--benchmark", help="humaneval or mbpp.")]
+NumberOption = Annotated[int, typer.Option("--n", min=1, help="Problems.", metavar="N")]
+ExamplesOption = Annotated[
+    bool, typer.Option("--examples/--no-examples", help="Keep the examples of the problems.")
+]
+LedgerOption = Annotated[
+    Path, typer.Option("--ledger", help="Folder of the audit's own answers.", metavar="DIR")
+]
+RecordOption = Annotated[
+    Path | None, typer.Option("--record", help="File for the evidence of each problem.")
+]
+
+
+def audit(
+    config: ConfigOption = DEFAULT_CONFIG,
+    benchmark: BenchmarkOption = "humaneval",
+    n: NumberOption = 40,
+    examples: ExamplesOption = True,
+    ledger: LedgerOption = Path("ledger-audit"),
+    record: RecordOption = None,
+) -> None:
+    """Put problems with hidden tests through the run's dialogue loop, and print for each policy how
+    many it verifies and how many of those are right: one JSON object a line.
+
+    The benchmark files are EvalPlus's, in the folder AUTOCODER_MIRROR (default resources/audit).
+    Nothing of an audit reaches training data.
+
+    \b
+      aiev audit --benchmark humaneval --n 80
+      aiev audit --benchmark mbpp --n 100 --record audit.jsonl
+    """
+    check_checkout(config)
+    from aiev.config.load import read_config
+    from aiev.evaluation.stats import wilson_interval
+    from aiev.recipes.verification.audit import choose, read_tasks, rows
+    from aiev.recipes.verification.settings import Policy
+
+    read = read_config(config)
+    folder = Path(os.environ.get("AUTOCODER_MIRROR") or "resources/audit")
+    problems = choose(read_tasks(folder, benchmark), n, examples)
+    audited = _audited(read, problems, ledger)
+    if record:
+        record.write_text("".join(each.record() + "\n" for each in audited), "utf-8")
+    # A benchmark's problems state as many examples as they do.
+    thresholds = Policy.model_validate({**read["verification"], "min_examples": 0})
+    for row in rows(audited, thresholds):
+        lower, upper = wilson_interval(row["right"], row["verified"])
+        known = {"model": read["models"]["teacher"]["name"], "benchmark": benchmark}
+        bounds = {"examples": examples, "lower": round(lower, 3), "upper": round(upper, 3)}
+        print(json.dumps({**row, **known, **bounds}, sort_keys=True))
+
+
+def _audited(config: dict[str, Any], problems: list, ledger: Path) -> list:
+    """The problems through the loop of AIEV-Instruct, as many at once as dialogues are."""
+    import asyncio
+
+    from aiev.core.log import Progress
+    from aiev.languages.interpreter import open_interpreter
+    from aiev.llm.client import open_chat
+    from aiev.llm.endpoints import serve, with_server
+    from aiev.recipes.aiev_instruct.audited import audit_one
+    from aiev.recipes.aiev_instruct.dialogue import Settings
+    from aiev.sandbox.api import with_containers
+
+    execution = {**config["execution"], "ledger": {**config["execution"]["ledger"]}}
+    execution["ledger"]["path"] = str(ledger)
+    teacher = with_server({**config["models"]["teacher"], "role": "teacher"}, execution)
+    sandbox = with_containers(config["sandbox"], execution)
+    settings = Settings.of(config)
+    in_flight = execution["in_flight"]
+    scratch = Path(".aiev/scratch/audit")
+    scratch.mkdir(parents=True, exist_ok=True)
+    log = Path("logs") / config["name"] / "audit.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+
+    async def write(chat, interpreter) -> list:
+        places: asyncio.Queue[int] = asyncio.Queue()
+        for number in range(in_flight):
+            places.put_nowait(number)
+
+        async def one(problem):
+            place = await places.get()
+            found = await audit_one(chat, interpreter, settings, problem, place)
+            places.put_nowait(place)
+            progress.step("")
+            return found
+
+        async with chat:
+            return await asyncio.gather(*map(one, problems))
+
+    with (
+        Progress("audit", len(problems), "problem") as progress,
+        open_interpreter(sandbox, execution["ledger"], Path(".aiev/layers")) as interpreter,
+        serve(teacher, _weights(config), scratch, log, 2 * in_flight) as endpoint,
+    ):
+        chat = open_chat(endpoint, execution, "audit", teacher["timeout_seconds"])
+        return asyncio.run(write(chat, interpreter))
+
+
+def _weights(config: dict[str, Any]) -> Path | None:
+    """The teacher's file, where it is a local one; a run fetches it."""
+    from aiev.core.errors import UserError
+
+    name = config["models"]["teacher"]["resource"]
+    if not name:
+        return None
+    path = Path("resources") / name / config["resources"][name]["file"]
+    if not path.is_file():
+        raise UserError("the teacher's weights are not here", where=str(path), hint="aiev run")
+    return path

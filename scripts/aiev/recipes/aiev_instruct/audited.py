@@ -1,0 +1,31 @@
+"""One problem of an audit, written by the same loop as any dialogue."""
+
+import asyncio
+
+from aiev.languages.interpreter import Interpreter
+from aiev.llm.client import Chat
+from aiev.recipes.aiev_instruct.compose import solution_of
+from aiev.recipes.aiev_instruct.dialogue import Settings, Talk, finish
+from aiev.recipes.verification.audit import Audited, AuditProblem, is_right
+
+
+async def audit_one(
+    chat: Chat, interpreter: Interpreter, settings: Settings, problem: AuditProblem, place: int
+) -> Audited:
+    """Write the dialogue of a known problem, and try its solutions on the hidden tests.
+
+    place: of its conversations in the server's memory. Raises EndpointError.
+    """
+    seed = {"id": problem.id, "text": ""}
+    talk = Talk(seed, chat, interpreter, settings, f"audit-{problem.id}", place)
+    talk.contract = problem.contract
+    stopped = await finish(talk, problem.description)
+    first = next((m["content"] for m in talk.messages if m["kind"] == "solution"), "")
+    solution = solution_of(first, problem.contract.entry_point) or ""
+    last = talk.parts.solution or solution
+    first_right = await asyncio.to_thread(is_right, interpreter, solution, problem)
+    changed = last != solution
+    right = (
+        await asyncio.to_thread(is_right, interpreter, last, problem) if changed else first_right
+    )
+    return Audited(problem.id, talk.record(stopped), right, first_right, changed)

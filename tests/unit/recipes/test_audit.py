@@ -1,0 +1,113 @@
+"""The audit: hidden tests say which verdicts are right."""
+
+import asyncio
+import gzip
+import json
+
+import pytest
+from scripted import dialogues
+
+from aiev.core.errors import UserError
+from aiev.languages.interpreter import Interpreter
+from aiev.llm.client import Chat
+from aiev.llm.ledger import Ledger
+from aiev.recipes.aiev_instruct.audited import audit_one
+from aiev.recipes.aiev_instruct.dialogue import Settings
+from aiev.recipes.aiev_instruct.roles import Sampling
+from aiev.recipes.verification.audit import audit_problem, choose, is_right, read_tasks, rows
+from aiev.recipes.verification.settings import Policy
+from aiev.sandbox.api import open_sandbox
+from aiev.sandbox.request import Limits
+
+SETTINGS = Settings(1, 1, 600, Sampling(0.7, 0.5, 0.95, 128, 320, 48))
+
+
+@pytest.fixture(scope="module")
+def interpreter():
+    with open_sandbox("bubblewrap") as sandbox:
+        yield Interpreter(sandbox, Limits(wall_seconds=10, memory_mib=256, processes=16), None)
+
+
+def task(name: str, words: str = "") -> dict:
+    """A task in EvalPlus's format, of which the scripted teacher knows the answer."""
+    more = len(name)
+    examples = f"    >>> {name}(2)\n    {2 + more}\n    >>> {name}(3)\n    {3 + more}\n"
+    return {
+        "task_id": f"Test/{name}",
+        "prompt": f'def {name}(x):\n    """{words}\n{examples}    """\n',
+        "canonical_solution": f"    return x + {more}\n",
+        "entry_point": name,
+        "base_input": [[1], [2]],
+        "plus_input": [[-5], [100], [0.5]],
+        "atol": 0,
+    }
+
+
+def test_a_task_as_a_problem():
+    problem = audit_problem(task("once_a", "Add."))
+    assert problem.description.startswith("Write a function `once_a(x)`.\n\nAdd.")
+    assert [e.check for e in problem.contract.examples] == [
+        "assert once_a(2) == 8",
+        "assert once_a(3) == 9",
+    ]
+    bare = audit_problem(task("once_a", "Add."), examples=False)
+    assert "once_a(2)" not in bare.description and bare.contract.examples == ()
+    mbpp = {
+        **task("f"),
+        "prompt": '"""\nWrite a function to add one.\nassert f(1) == 2\n"""\n',
+        "canonical_solution": "def f(x):\n    return x + 1\n",
+    }
+    assert (
+        audit_problem(mbpp).description
+        == "Write a function `f(x)`.\n\nWrite a function to add one."
+    )
+    helped = {**task("f"), "prompt": "def g(x):\n    return x\n\n" + task("f")["prompt"]}
+    assert audit_problem(helped) is None
+
+
+@pytest.mark.parametrize(
+    ("solution", "right"),
+    [
+        ("def once_a(x):\n    return x + 6", True),
+        ("def once_a(x):\n    return 6 + x if x >= 0 else 0", False),
+        ("from unittest.mock import ANY\ndef once_a(x):\n    return ANY", False),
+        ("def once_a(x):\n    raise SystemExit(0)", False),
+        ("def once_a(x):\n    while True: pass", False),
+        ("", False),
+    ],
+)
+def test_hidden_tests_judge_a_solution(solution, right, interpreter):
+    assert is_right(interpreter, solution, audit_problem(task("once_a"))) is right
+
+
+def test_an_audit_by_a_scripted_teacher(scripted, endpoint_of, interpreter, tmp_path):
+    """Its second problem is solved wrongly by all answers, which agree with each other."""
+
+    def script(body):
+        said = dialogues(body)
+        return said.replace("x + 7", "abs(x) + 7") if "once_bb(" in str(body["messages"]) else said
+
+    scripted.script = script
+    problems = choose([task(n) for n in ("once_a", "once_bb", "mended_c", "never_d")], 4, True)
+
+    async def write():
+        async with Chat(endpoint_of(scripted), Ledger(tmp_path), timeout=20) as chat:
+            return [await audit_one(chat, interpreter, SETTINGS, p, 0) for p in problems]
+
+    audited = asyncio.run(write())
+    (row,) = rows(audited, Policy(), ["consensus"])
+    assert row == {
+        **{"policy": "consensus", "problems": 4, "verified": 3, "right": 2},
+        **{"precision": 0.667, "recall": 1.0, "first_right": 1, "repaired": 1, "bent": 0},
+    }
+    # Records are judged again, from what lies on disk.
+    json.loads(audited[0].record())
+
+
+def test_a_benchmark_s_file(tmp_path):
+    (tmp_path / "MbppPlus.jsonl.gz").write_bytes(gzip.compress(json.dumps(task("f")).encode()))
+    assert read_tasks(tmp_path, "mbpp") == [task("f")]
+    with pytest.raises(UserError, match="cannot be read"):
+        read_tasks(tmp_path, "humaneval")
+    with pytest.raises(UserError, match="is called 'other'"):
+        read_tasks(tmp_path, "other")
