@@ -18,6 +18,7 @@ WORDS = [[name] for name, *_ in COMMANDS] + [["ledger", name] for name, *_ in LE
 WITH_CONFIG = [
     *(["plan"], ["summary"], ["costs"], ["why", "results/x"], ["verify"], ["run"]),
     *(["ledger", "pack", "x.gz"], ["ledger", "unpack", "x.gz"], ["ledger", "show", "ab"]),
+    ["score", "x.jsonl", "--tasks", "y.jsonl"],
 ]
 IN_A_CHECKOUT = [["run"], ["plan"], ["why", "x"], ["verify"], ["configs"], ["lint"], ["schema"]]
 
