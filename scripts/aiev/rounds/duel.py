@@ -21,7 +21,7 @@ from aiev.languages.base import Script
 from aiev.languages.interpreter import Interpreter
 from aiev.languages.python.blocks import code_block
 from aiev.languages.python.functions import BROKEN, parse
-from aiev.languages.python.program import helpers, missing_imports, take_apart
+from aiev.languages.python.program import missing_imports, split_program, undisclosed_names
 
 Problem = dict[str, Any]
 Answers = dict[str, list[dict[str, Any]]]
@@ -114,7 +114,7 @@ def _outcome(problem: Problem, solution: str, interpreter: Interpreter) -> str:
 def _without_own_tests(solution: str) -> str:
     """The solution without tests and what follows its last definition; "" where nothing changes."""
     try:
-        parts = take_apart(solution)
+        parts = split_program(solution)
     except SyntaxError:
         return ""
     return parts.solution if parts.tests.strip() else ""
@@ -167,7 +167,7 @@ def _needs_undisclosed_name(problem: Problem) -> bool:
     """Whether the tests use a name of the reference that the description does not mention."""
     disclosed = set(re.findall(r"\w+", problem["prompt"]))
     entry_point = problem["entry_point"]
-    needed = {entry_point, *helpers(problem["tests"], problem["reference"], entry_point)}
+    needed = {entry_point, *undisclosed_names(problem["tests"], problem["reference"], entry_point)}
     return not disclosed >= needed
 
 

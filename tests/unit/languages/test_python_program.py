@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiev.languages.python.blocks import code_block, program_of
-from aiev.languages.python.program import stub, take_apart
+from aiev.languages.python.program import split_program, stub
 
 ANY = st.text(st.characters(codec=None), max_size=200)
 FENCES = st.lists(
@@ -158,13 +158,13 @@ print("passed")
 
 
 def test_a_program_taken_apart():
-    program = take_apart(KNOWN)
+    program = split_program(KNOWN)
     assert program.entry_point == "area" and program.asserts == 3
     assert program.solution.startswith("import math\nfrom os import path")
     assert "@staticmethod\ndef helper" in program.solution and "LIMIT = 3" in program.solution
     assert "def area" in program.solution and "assert" not in program.solution
     assert "def test_area" in program.tests and program.tests.endswith('print("passed")')
-    again = take_apart(f"{program.solution}\n\n{program.tests}")
+    again = split_program(f"{program.solution}\n\n{program.tests}")
     assert (again.entry_point, again.asserts) == ("area", 3)
     assert (again.solution, again.tests) == (program.solution, program.tests)
 
@@ -190,12 +190,12 @@ def test_a_program_taken_apart():
     ],
 )  # fmt: skip
 def test_the_entry_point_and_its_asserts(code, entry, asserts):
-    program = take_apart(code)
+    program = split_program(code)
     assert (program.entry_point, program.asserts) == (entry, asserts)
 
 
 def test_two_statements_on_a_line_are_not_lost():
-    program = take_apart("x = 1; y = 2\ndef f(): return y\nassert f() == 2; print(x)")
+    program = split_program("x = 1; y = 2\ndef f(): return y\nassert f() == 2; print(x)")
     names: dict = {}
     exec(program.solution, names)
     assert names["x"] == 1 and names["y"] == 2
@@ -215,7 +215,7 @@ STATEMENTS = st.one_of(
 @given(st.lists(STATEMENTS, max_size=8))
 def test_no_statement_is_lost_or_doubled(statements):
     code = "\n".join(statements)
-    program = take_apart(code)
+    program = split_program(code)
     parts = ast.parse(f"{program.solution}\n{program.tests}").body
     assert sorted(map(ast.unparse, parts)) == sorted(map(ast.unparse, ast.parse(code).body))
     assert 0 <= program.asserts <= code.count("assert")
@@ -224,7 +224,7 @@ def test_no_statement_is_lost_or_doubled(statements):
 @given(st.one_of(ANY, FENCES))
 def test_any_text_is_a_program_or_a_syntax_error(text):
     try:
-        program = take_apart(text)
+        program = split_program(text)
         stub(program.solution)
     except (SyntaxError, ValueError):  # ValueError: null bytes
         return

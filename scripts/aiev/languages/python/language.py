@@ -22,7 +22,7 @@ class Language:
         return blocks.program_of(answer)
 
     def split(self, code: str) -> Program:
-        return program.take_apart(code)
+        return program.split_program(code)
 
     def stub(self, solution: str, only: str = "") -> str:
         return program.stub(solution, only)

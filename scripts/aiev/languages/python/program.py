@@ -13,7 +13,7 @@ from aiev.languages.python.functions import BROKEN, parse
 
 @contextmanager
 def _broken_is_syntax_error() -> Iterator[None]:
-    """Null bytes and nesting that the parser cannot hold are the program's fault as well."""
+    """Turn null bytes, and nesting too deep for the parser, into SyntaxError."""
     try:
         yield
     except BROKEN as error:
@@ -21,7 +21,7 @@ def _broken_is_syntax_error() -> Iterator[None]:
 
 
 @_broken_is_syntax_error()
-def take_apart(code: str) -> Program:
+def split_program(code: str) -> Program:
     """Split a program into its solution (imports, definitions and what stands between them) and its
     tests (what follows the last definition, and functions named test*). Raises SyntaxError."""
     code = unix(code)
@@ -51,9 +51,9 @@ def take_apart(code: str) -> Program:
 
 
 def missing_imports(reference: str, solution: str) -> str:
-    """The reference's import statements, but for names that the solution itself binds, a line each.
+    """The reference's import statements, one a line, without names that the solution itself binds.
 
-    "" where either of the two is no program.
+    "" if either does not parse.
     """
     try:
         tree = parse(reference)
@@ -74,9 +74,9 @@ def missing_imports(reference: str, solution: str) -> str:
     return "".join(lines)
 
 
-def helpers(tests: str, reference: str, entry_point: str) -> list[str]:
-    """Names that the tests take from the reference beside its entry point and what it imports,
-    sorted; none where either of the two is no program."""
+def undisclosed_names(tests: str, reference: str, entry_point: str) -> list[str]:
+    """Sorted names that the tests use and only the reference defines, without its entry point and
+    its imports; none if either does not parse."""
     try:
         used = {n.id for n in ast.walk(parse(tests)) if isinstance(n, ast.Name)}
         table, own = (symtable.symtable(unix(t), "", "exec") for t in (reference, tests))
@@ -123,7 +123,7 @@ def stub(solution: str, only: str = "") -> str:
 
 @_broken_is_syntax_error()
 def without_prints(code: str) -> str:
-    """The program without what it only shows. Raises SyntaxError."""
+    """The program without its top-level and nested calls of print. Raises SyntaxError."""
     return ast.unparse(_Silent().visit(parse(code)))
 
 
