@@ -38,7 +38,7 @@ def gc(size: SizeArgument = "20GiB", everything: AllOption = False) -> None:
     limit, store = bytes_of(size), open_store()
     with ExitStack() as stack:
         busy = _find_activity(stack)
-        removed, kept = collect(store, limit, spare_noted=not everything, busy=busy)
+        removed, kept = collect(store, limit, spare_recorded=not everything, busy=busy)
     _report(store, removed, kept, limit)
 
 

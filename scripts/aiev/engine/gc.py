@@ -1,9 +1,8 @@
-"""Keeps .aiev below a size: what was not used for longest goes first.
+"""Keeps .aiev below a size: what was not used for longest is removed first.
 
-actions/   finished actions, but for those that made what this checkout has
-layers/    packages for the sandbox, while nothing runs in this directory: they can be made again
-scratch/   what unfinished actions kept, while nothing runs here: all that nobody has gone on from
-           for a day, whatever the size
+actions/   finished actions, except those that made files of this checkout
+layers/    packages for the sandbox, unless a run is active here; made again when needed
+scratch/   files of unfinished actions, unless a run is active: all that are a day old, at any size
 changed/   never: a person's work may be in it
 """
 
@@ -26,11 +25,10 @@ _PART = ".part-"
 _GONE = ".gone-"
 
 ABANDONED = 24 * 3600
-"""Seconds after which a half-made entry has no writer any more. A copy of the largest checkpoint to
-the slowest shared disk takes minutes; a process number says nothing about another machine's."""
+"""Seconds after which the writer of an unfinished entry is taken for dead. A copy of the largest
+checkpoint to the slowest shared disk takes minutes; process numbers mean nothing on other hosts."""
 
-
-NOTED = "made files of this checkout (ALL=yes removes these too)"
+RECORDED = "made files of this checkout (ALL=yes removes these too)"
 USED = "used meanwhile"
 FOREIGN = "another user's"
 UNFINISHED = "of jobs that stopped within a day and can go on (ALL=yes removes these too)"
@@ -38,9 +36,10 @@ UNFINISHED = "of jobs that stopped within a day and can go on (ALL=yes removes t
 
 @dataclass
 class Entry:
-    """One thing that may go: its size in bytes, and when it was last used (seconds since 1970).
+    """A directory that can be removed.
 
-    kind: the directory of .aiev that it is in. spared: why it stays whatever its size, or "".
+    size: bytes. used: when it was last used, seconds since 1970. kind: the directory of .aiev that
+    it is in. spared: why it stays whatever its size, or "".
     """
 
     path: Path
@@ -63,46 +62,45 @@ def bytes_of(text: str) -> int:
 
 
 def collect(
-    store: Store, most: int, spare_noted: bool = True, busy: str = ""
+    store: Store, max_bytes: int, spare_recorded: bool = True, busy: str = ""
 ) -> tuple[list[Entry], list[Entry]]:
-    """Remove what is old until at most `most` bytes are left: (removed, kept).
+    """Remove old entries until at most `max_bytes` are left: (removed, left).
 
-    spare_noted: keep what made a file of this checkout, or may be gone on from, whatever its size.
-    busy: what works in this directory; then layers and scratch stay. Actions are safe beside
-    running jobs: one goes in one rename, and a job that was just reading it makes it again.
+    spare_recorded: keep what made a file of this checkout, or what a job can go on from.
+    busy: what is active in this directory; then layers and scratch stay. Removing actions is safe
+    beside running jobs: each goes in one rename, and a job that was just reading it makes it again.
     """
     start = time.time()
     sweep(store)
-    noted = keys_of(store) if spare_noted else set()
+    recorded = keys_of(store) if spare_recorded else set()
     entries = [*entries_of(store), *others_of(store, "layers"), *others_of(store, "scratch")]
-    left = sum(entry.size for entry in entries)
-    removed, kept = [], []
+    size = sum(entry.size for entry in entries)
+    removed, left = [], []
     # Scratch first, as it goes at any size; then there may be room for the rest.
     for entry in sorted(entries, key=lambda entry: (entry.kind != "scratch", entry.used)):
-        unfinished = spare_noted and entry.used > start - ABANDONED
-        entry.spared = _spared(entry, noted, busy, start, unfinished)
-        if entry.spared or (left <= most and entry.kind != "scratch"):
-            kept.append(entry)
-            continue
-        try:
-            discard(entry.path)
-        except PermissionError:
-            entry.spared = FOREIGN
-            kept.append(entry)
-            continue
-        left -= entry.size
-        removed.append(entry)
-    return removed, kept
+        unfinished = spare_recorded and entry.used > start - ABANDONED
+        entry.spared = _spared(entry, recorded, busy, start, unfinished)
+        fits = size <= max_bytes and entry.kind != "scratch"
+        if not entry.spared and not fits:
+            try:
+                discard(entry.path)
+                size -= entry.size
+                removed.append(entry)
+                continue
+            except PermissionError:
+                entry.spared = FOREIGN
+        left.append(entry)
+    return removed, left
 
 
-def _spared(entry: Entry, noted: set[str], busy: str, start: float, unfinished: bool) -> str:
+def _spared(entry: Entry, recorded: set[str], busy: str, start: float, unfinished: bool) -> str:
     if entry.kind == "actions":
-        return NOTED if entry.key in noted else USED if entry.used >= start else ""
+        return RECORDED if entry.key in recorded else USED if entry.used >= start else ""
     return busy or (UNFINISHED if entry.kind == "scratch" and unfinished else "")
 
 
 def sweep(store: Store) -> None:
-    """Remove what dead writers and collectors left half-made or half-removed."""
+    """Remove entries that dead writers left unfinished, and dead collectors half removed."""
     for path in store.root.glob(f"*/{_GONE}*"):
         shutil.rmtree(path, ignore_errors=True)
     for path in store.actions.glob("??/.*"):
@@ -113,7 +111,7 @@ def sweep(store: Store) -> None:
 
 
 def entries_of(store: Store) -> Iterator[Entry]:
-    # Without dots: what is half-made is closed to all but its writer.
+    """Yield the finished actions; unfinished ones have a dot in front of their names."""
     for path in store.actions.glob("??/[!.]*"):
         try:
             size = size_of(path)
@@ -124,7 +122,7 @@ def entries_of(store: Store) -> Iterator[Entry]:
 
 
 def others_of(store: Store, kind: str) -> Iterator[Entry]:
-    """Layers, which are marked when they are used; scratch, whose newest file tells."""
+    """Yield layers, whose time is set at each use, or scratch, whose newest file has the time."""
     for path in (store.root / kind).glob("[!.]*"):
         try:
             places = [path, *(path.rglob("*") if kind == "scratch" else ())]
@@ -140,7 +138,7 @@ def size_of(path: Path) -> int:
 
 
 def keys_of(store: Store) -> set[str]:
-    """Actions that made what this checkout has."""
+    """Keys of the actions that made files of this checkout."""
     keys = set()
     for note in (store.root / "made").rglob("*.json"):
         try:
@@ -151,7 +149,7 @@ def keys_of(store: Store) -> set[str]:
 
 
 def discard(path: Path) -> None:
-    """Take an entry away at once, then its bytes. Raises PermissionError for another user's."""
+    """Rename an entry away, then remove it. Raises PermissionError for another user's."""
     gone = path.with_name(f"{_GONE}{path.name}.{os.getpid()}")
     try:
         path.rename(gone)

@@ -1,4 +1,4 @@
-"""The one way in which a main runs: command line, log, errors, action store."""
+"""Runs a rule's main: its command line, log, errors and the action store."""
 
 import argparse
 import errno
@@ -39,8 +39,9 @@ class Job:
     params:  the config values that this job uses, and no others.
     execution: the config's section `execution`, which decides nothing about the outputs and so is
              not in the action's key.
-    remarks: what else the record of this job shall say, put there by the main: which answers it
-             used. They decide nothing either.
+    remarks: what else the job's record is to say, set by the main: which answers it used. They
+             decide nothing either.
+    unfinished: name -> where outputs are written until they are complete.
     """
 
     def __init__(self, action: Action, key: str, store: Store, arguments: argparse.Namespace):
@@ -51,7 +52,7 @@ class Job:
         self.environment = action.environment
         self.log_path: Path | None = arguments.log
         self._key, self._store = key, store
-        self._outputs = {
+        self.unfinished = {
             name: [p.with_name(f".{p.name}.{key[:12]}.part") for p in paths]
             for name, paths in action.outputs.items()
         }
@@ -66,11 +67,11 @@ class Job:
 
     def output(self, name: str) -> Path:
         """Path to write to; a file or, if the main makes one, a directory. Renamed afterwards."""
-        (path,) = self._outputs[name]
+        (path,) = self.unfinished[name]
         return path
 
     def outputs(self, name: str) -> list[Path]:
-        return self._outputs[name]
+        return self.unfinished[name]
 
     def mark(self, *about: Any) -> Path:
         """A file by which this machine's jobs tell later ones what they did here. It is in no
@@ -162,7 +163,7 @@ def _check_sources(run: Record, action: Action, modules: list[str]) -> None:
 
 
 def _describe(action: Action, stored: bool) -> dict[str, Any]:
-    """What `make why` compares with the notes of how the outputs were made."""
+    """What `aiev why` compares with the records of how the outputs were made."""
     description = action.description()
     return {
         **description,
@@ -193,52 +194,53 @@ def _parse(argv: list[str], inputs: tuple[str, ...], outputs: tuple[str, ...]):
     parser.add_argument("--execution", default="{}", help="options that decide no output")
     parser.add_argument("--modules", nargs="*", default=[], help="loaded by a registry")
     parser.add_argument("--pinned", action="store_true", help="a declared digest fixes the outputs")
-    parser.add_argument("--describe", action="store_true", help="say what decides the outputs")
+    parser.add_argument("--describe", action="store_true", help="print what decides the outputs")
     parser.add_argument("--log", type=Path, default=None)
     return parser.parse_args(argv)
 
 
 def _run(main, action: Action, arguments: argparse.Namespace, stored: bool) -> None:
+    """Restore the action's outputs from the store, or make them."""
     store = open_store()
     description = action.description()
     key = key_of(description)
-    record: dict[str, Any] | None = None
-    if stored:
-        record = store.restore(key, action.outputs, note_for=action)
-    if record:
+    if stored and store.restore(key, action.outputs, note_for=action):
         log.info("restored from action %s", key)
-    else:
-        job = Job(action, key, store, arguments)
-        made = job._outputs
+        return
+    job = Job(action, key, store, arguments)
+    made = job.unfinished
+    _clear(made)
+    try:
+        main(job)
+        record = {**description, "remarks": job.remarks, "key": key}
+        if stored:
+            record = store.save(key, record, made)
+            store.compare(record, action.outputs)
+        else:
+            record["outputs"] = {n: [of_path(p) for p in paths] for n, paths in made.items()}
+        _put_in_place(store, action, record, made)
+    finally:
         _clear(made)
-        try:
-            main(job)
-            told = {**description, "remarks": job.remarks}
-            record = store.save(key, told, made) if stored else _digests(key, told, made)
-            if stored:
-                store.compare(record, action.outputs)
-            # First the note, and no older output beside it: a job that is killed from here on
-            # leaves no file that looks as if a person had changed it.
-            for paths in action.outputs.values():
-                for path in paths:
-                    remove(path)
-            store.note(record, action)
-            for name, paths in action.outputs.items():
-                for written, path in zip(made[name], paths, strict=True):
-                    move(written, path)
-        finally:
-            _clear(made)
-        shutil.rmtree(store.root / "scratch" / key, ignore_errors=True)
+    shutil.rmtree(store.root / "scratch" / key, ignore_errors=True)
 
 
-def _digests(key: str, told: dict[str, Any], made: dict[str, list[Path]]) -> dict[str, Any]:
-    outputs = {name: [of_path(p) for p in paths] for name, paths in made.items()}
-    return {**told, "outputs": outputs, "key": key}
+def _put_in_place(
+    store: Store, action: Action, record: dict[str, Any], made: dict[str, list[Path]]
+) -> None:
+    """Move what was made to its place. First comes the record, with no older output beside it: a
+    job that is killed in between leaves no file that looks as if a person had changed it."""
+    for paths in action.outputs.values():
+        for path in paths:
+            remove(path)
+    store.note(record, action)
+    for name, paths in action.outputs.items():
+        for written, path in zip(made[name], paths, strict=True):
+            move(written, path)
 
 
 def _sweep(outputs: list[Path]) -> None:
-    """Remove what writers of these files that were killed left half-written beside them. The
-    caller is their only writer: a process number says nothing about one on another host."""
+    """Remove unfinished files that killed writers of these outputs left beside them. The caller is
+    their only writer now: process numbers would mean nothing on other hosts."""
     for folder in {path.parent for path in outputs}:
         for beside in folder.glob(".*.part"):
             found = _PART.fullmatch(beside.name)

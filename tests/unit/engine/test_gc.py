@@ -49,7 +49,7 @@ def test_what_made_a_file_of_this_checkout_stays_unless_asked(store):
     (store.root / "made/results/bad.json").write_text("{")
     collect(store, 0)
     assert left(store) == "a"
-    collect(store, 0, spare_noted=False)
+    collect(store, 0, spare_recorded=False)
     assert left(store) == ""
 
 
@@ -148,7 +148,7 @@ def test_scratch_that_nobody_goes_on_from_goes_at_any_size(store):
     os.utime(new / "deep/file")
     collect(store, 10_000)
     assert left(store) == "abcd" and not old.exists() and new.exists()
-    collect(store, 10_000, spare_noted=False)
+    collect(store, 10_000, spare_recorded=False)
     assert not new.exists()
 
 
