@@ -13,7 +13,7 @@ import pytest
 
 from aiev.core.hashing import of_path
 from aiev.core.process import identity
-from aiev.sandbox.bubblewrap import backend as bubblewrap
+from aiev.sandbox.bubblewrap.executable import find_bwrap
 
 SCRIPTS = Path(__file__).parents[3] / "scripts"
 UPPER = "job.output('made').write_text(job.input('source').read_text().upper())"
@@ -206,7 +206,7 @@ def test_a_disk_that_is_full(project):
     project.write("job.output('made').write_bytes(b'x' * int(job.params['bytes']))")
     box = ["--bind", "/", "/", "--dev-bind", "/dev", "/dev", "--size", str(256 << 10)]
     root = project.root
-    small = [str(bubblewrap._find()), *box, "--tmpfs", str(root / "small"), "--die-with-parent"]
+    small = [str(find_bwrap()), *box, "--tmpfs", str(root / "small"), "--die-with-parent"]
     for name in ("in.txt", "work.py"):
         small += ["--ro-bind", str(root / name), str(root / "small" / name)]
     small += ["--chdir", str(root / "small")]
