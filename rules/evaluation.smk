@@ -95,8 +95,8 @@ rule generate_samples:
             benchmark=benchmark_params(w.benchmark),
             model=asked(w.model),
         ),
-        kind_code=benchmark_code("generate_samples"),
-        modules=lambda w: benchmark_module(w.benchmark),
+        kind_code=benchmark_code("generate_samples", *ENDPOINTS),
+        modules=lambda w: [benchmark_module(w.benchmark), *ENDPOINTS],
     shell:
         main("generate_samples", execution=execution_config())
         + "--modules {params.modules:q} --problems {input.problems:q} --weights {input.weights:q} --samples {output:q}"

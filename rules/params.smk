@@ -50,10 +50,14 @@ def benchmark_module(name):
     return BENCHMARK_KINDS.source(config["evaluation"]["benchmarks"][name]["kind"])
 
 
-def benchmark_code(script):
+def benchmark_code(script, *modules):
     """Parameter of a rule for one benchmark: digest of the code with that benchmark's kind alone, so
-    that another kind in the config makes nothing stale."""
-    digests = {name: code(script, [benchmark_module(name)]) for name in BENCHMARKS}
+    that another kind in the config makes nothing stale.
+
+    modules: what else a registry loads for the script by name."""
+    digests = {
+        name: code(script, [benchmark_module(name), *modules]) for name in BENCHMARKS
+    }
     return lambda w: digests[w.benchmark]
 
 

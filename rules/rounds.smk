@@ -50,7 +50,7 @@ rule write_dialogues:
             **IMAGE,
         ),
     shell:
-        main("write_dialogues", RECIPE, execution=execution_config())
+        main("write_dialogues", RECIPE, *ENDPOINTS, execution=execution_config())
         + "--seeds {input.seeds:q} --weights {input.weights:q} --student {input.student:q}"
         + " --next {input.next:q} --dialogues {output:q}"
 
@@ -163,7 +163,7 @@ rule run_duel:
             **IMAGE,
         ),
     shell:
-        main("run_duel", execution=execution_config())
+        main("run_duel", *ENDPOINTS, execution=execution_config())
         + "--test {input.test:q} --weights {input.weights:q} --student {input.student:q}"
         + " --digest {input.digest:q} --duel {output:q}"
 

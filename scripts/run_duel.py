@@ -10,7 +10,7 @@ from aiev.engine.job import Job, run_job
 from aiev.engine.store import STORE
 from aiev.evaluation.generate import Decoding, generate
 from aiev.languages.interpreter import open_interpreter
-from aiev.llm.client import open_chat
+from aiev.llm.client import open_client
 from aiev.llm.endpoints import serve, with_server
 from aiev.rounds.duel import (
     QUESTIONS,
@@ -53,7 +53,7 @@ def _answers(
     model = with_server(job.params["models"][role], job.execution)
     # One server after the other: a machine may not have the memory for both.
     with serve(model, weights, job.scratch(), _log_of(job, role)) as endpoint:
-        chat = open_chat(endpoint, job.execution, "duel", model["timeout_seconds"])
+        chat = open_client(endpoint, job.execution, "duel", model["timeout_seconds"])
         takes = asyncio.run(_take(chat, problems, duel, job.params["seed"]))
     job.remarks["answers"] = sorted({*job.remarks.get("answers", []), *chat.used})
     return grouped(problems, takes), {"name": endpoint.model, "digest": endpoint.digest}

@@ -15,7 +15,7 @@ from aiev.core.log import Progress, log
 from aiev.engine.job import Job, run_job
 from aiev.engine.store import STORE
 from aiev.languages.interpreter import Interpreter, open_interpreter
-from aiev.llm.client import Chat, open_chat
+from aiev.llm.client import ChatClient, open_client
 from aiev.llm.endpoints import serve, with_server
 from aiev.llm.endpoints.base import Endpoint
 from aiev.recipes import RECIPES
@@ -37,7 +37,7 @@ def main(job: Job) -> None:
         serve(model, job.weights(), job.scratch(), job.log_path, conversations) as endpoint,
     ):
         stage = _stage(job, endpoint)
-        chat = open_chat(endpoint, job.execution, "dialogues", model["timeout_seconds"])
+        chat = open_client(endpoint, job.execution, "dialogues", model["timeout_seconds"])
         dialogues = asyncio.run(_write(job, seeds, chat, interpreter, stage))
     job.remarks["answers"] = sorted(chat.used)
     write_jsonl(job.output("dialogues"), dialogues)
@@ -70,7 +70,7 @@ def author_only(
     return kept, {**own, "model": params["models"][author]}
 
 
-async def _write(job: Job, seeds, chat: Chat, interpreter: Interpreter, stage: str):
+async def _write(job: Job, seeds, chat: ChatClient, interpreter: Interpreter, stage: str):
     verdicts = Counter()
     with Progress("dialogues", len(seeds), "dialogue") as progress:
 

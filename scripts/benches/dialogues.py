@@ -11,7 +11,7 @@ from aiev.config.load import read_config
 from aiev.core.errors import UserError
 from aiev.core.files import read_json, read_jsonl
 from aiev.languages.interpreter import open_interpreter
-from aiev.llm.client import Chat
+from aiev.llm.client import ChatClient
 from aiev.llm.endpoints import serve, with_server
 from aiev.llm.ledger import Ledger
 from aiev.recipes.aiev_instruct import Recipe
@@ -38,17 +38,17 @@ def dialogue_saturation() -> None:
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         with serve(teacher, weights, work, work / "stage.log", places) as endpoint:
-            chat = Chat(endpoint, Ledger(work / "ledger"), teacher["timeout_seconds"])
+            chat = ChatClient(endpoint, Ledger(work / "ledger"), teacher["timeout_seconds"])
             stage = asyncio.run(_stage(chat, seeds, config))
         talks = _conversations(work / "ledger")
         with serve(teacher, weights, work, work / "endless.log", places) as endpoint:
-            chat = Chat(endpoint, Ledger(work / "other"), teacher["timeout_seconds"])
+            chat = ChatClient(endpoint, Ledger(work / "other"), teacher["timeout_seconds"])
             endless = asyncio.run(_endless(chat, talks, clients=endpoint.slots))
     unit = "completion tokens/s"
     report("dialogue_saturation", stage, unit, "four endless clients", endless, stage / endless)
 
 
-async def _stage(chat: Chat, seeds, config) -> float:
+async def _stage(chat: ChatClient, seeds, config) -> float:
     """Tokens per second while at least as many dialogues are left as the server has slots: the
     last ones of a shard leave slots idle whatever the stage does; a longer shard has no more."""
     recipe = Recipe(config)
@@ -87,7 +87,7 @@ def _conversations(ledger: Path) -> list[list[dict]]:
     return [sorted(talk, key=lambda r: len(r["messages"])) for _, talk in sorted(talks.items())]
 
 
-async def _endless(chat: Chat, talks: list[list[dict]], clients: int) -> float:
+async def _endless(chat: ChatClient, talks: list[list[dict]], clients: int) -> float:
     """Tokens per second of clients that take one conversation after another, until one finds none:
     all of them are busy all the time."""
     waiting, ended = list(talks), asyncio.Event()
@@ -98,7 +98,7 @@ async def _endless(chat: Chat, talks: list[list[dict]], clients: int) -> float:
             for request in waiting.pop(0):
                 keep = ("temperature", "top_p", "max_tokens", "seed")
                 how = {k: request[k] for k in keep}
-                await chat.ask(request["messages"], conversation=number, **how)
+                await chat.complete(request["messages"], conversation=number, **how)
         ended.set()
 
     tasks = [asyncio.create_task(client(number)) for number in range(clients)]

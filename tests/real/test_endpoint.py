@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from aiev.core.errors import EndpointError
-from aiev.llm import client as chat_module
-from aiev.llm.client import Chat
+from aiev.llm import sending
+from aiev.llm.client import ChatClient
 from aiev.llm.endpoints import serve
+from aiev.llm.failures import ContextFull
 from aiev.llm.ledger import Ledger
-from aiev.llm.retries import ContextFull
 
 pytestmark = pytest.mark.real
 ROOT = Path(__file__).parents[2]
@@ -39,9 +39,9 @@ def ask(endpoint, ledger, *conversations, **sampling):
     """All conversations at once; their answers, and how many the server was asked."""
 
     async def run():
-        chat = Chat(endpoint, ledger, timeout=60)
+        chat = ChatClient(endpoint, ledger, timeout=60)
         try:
-            answers = await asyncio.gather(*(chat.ask(c, **sampling) for c in conversations))
+            answers = await asyncio.gather(*(chat.complete(c, **sampling) for c in conversations))
         finally:
             await chat.close()
         return answers, chat.asked
@@ -117,7 +117,7 @@ def test_an_answer_that_the_context_cuts_off_is_none(weights, tmp_path):
 def test_a_server_that_dies_in_mid_run_is_reported_and_its_answers_stay(
     weights, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(chat_module, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(sending, "FIRST_PAUSE", 0.01)
     ledger = Ledger(tmp_path / "ledger")
     with serve(SETTINGS, weights, tmp_path, tmp_path / "job.log") as endpoint:
         ask(endpoint, ledger, HELLO, max_tokens=8)
@@ -190,10 +190,10 @@ def test_a_conversation_finds_its_prompt_again_among_others_that_begin_alike(wei
     with serve(SETTINGS, weights, tmp_path, tmp_path / "job.log", conversations=2) as endpoint:
 
         async def run():
-            chat = Chat(endpoint, Ledger(tmp_path / "ledger"), timeout=60)
+            chat = ChatClient(endpoint, Ledger(tmp_path / "ledger"), timeout=60)
             for turn in range(3):
                 for place, talk in enumerate(talks):
-                    answer = await chat.ask(talk, max_tokens=4, conversation=place)
+                    answer = await chat.complete(talk, max_tokens=4, conversation=place)
                     talk.append({"role": "assistant", "content": answer.text})
                     talk.append({"role": "user", "content": f"go on {turn}"})
             await chat.close()

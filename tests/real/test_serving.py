@@ -7,7 +7,7 @@ import pytest
 
 from aiev.core.files import write_jsonl
 from aiev.dataset.tags import TOKENS
-from aiev.llm.client import Chat
+from aiev.llm.client import ChatClient
 from aiev.llm.endpoints import serve
 from aiev.llm.ledger import Ledger
 from aiev.training.checkpoints import prepare_student
@@ -86,9 +86,9 @@ def generated(student, prompts):
 
 def served(student, prompts, folder):
     async def ask(endpoint):
-        async with Chat(endpoint, Ledger(folder / "ledger"), timeout=120) as chat:
+        async with ChatClient(endpoint, Ledger(folder / "ledger"), timeout=120) as chat:
             talks = ([{"role": "user", "content": prompt}] for prompt in prompts)
-            return await asyncio.gather(*(chat.ask(t, max_tokens=MOST) for t in talks))
+            return await asyncio.gather(*(chat.complete(t, max_tokens=MOST) for t in talks))
 
     with serve(SETTINGS, student, folder, folder / "job.log") as endpoint:
         return [answer.text for answer in asyncio.run(ask(endpoint))]

@@ -10,7 +10,7 @@ from scripted import scripted_endpoint
 from tiny import answers
 
 from aiev.core.files import read_jsonl
-from aiev.llm.budget import Spending
+from aiev.llm.costs import Costs
 
 pytestmark = pytest.mark.workflow
 
@@ -84,7 +84,7 @@ def test_a_bound_is_kept_and_a_finished_run_has_nothing_to_do(fresh, endpoint):
     code, said = fresh.run("all", seconds=600)
     assert code == 0, said
     assert len(endpoint.bodies) - asked > 0
-    paid = Spending(fresh.root / "ledger").tally().paid
+    paid = Costs(fresh.root / "ledger").tally().paid
     for (stage, model), sums in paid.items():
         rule = {"dialogues": "write_dialogues", "duel": "run_duel", "samples": "generate_samples"}
         role = "teacher" if model == "scripted" else model.partition("-")[0]

@@ -8,7 +8,7 @@ from command import aiev
 from project import DIALOGUES, TRAIN
 from scripted import Raw, completion, dialogues
 
-from aiev.llm.budget import Spending
+from aiev.llm.costs import Costs
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
@@ -21,7 +21,7 @@ LIMIT = 12_000
 
 def paid(project) -> list[int]:
     """Calls, prompt tokens, completion tokens."""
-    tally = Spending(project.root / "ledger").tally()
+    tally = Costs(project.root / "ledger").tally()
     assert not tally.open, "every call that was made has ended"
     return [sum(column) for column in zip(*tally.paid.values(), strict=True)] or [0] * 3
 

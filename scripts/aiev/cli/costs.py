@@ -15,13 +15,13 @@ def costs(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) ->
       aiev costs --config config/mine.yaml --json
     """
     from aiev.config.load import read_config
-    from aiev.llm.budget import rows
+    from aiev.llm.costs import cost_table
     from aiev.reporting.terminal import columns
 
     read = read_config(config)
     spending = spending_of(read)
     if not as_json:
-        print("\n".join(columns(rows(spending), names=2)))
+        print("\n".join(columns(cost_table(spending), names=2)))
         return
     paid = [
         {

@@ -9,7 +9,7 @@ import typer
 from aiev.core.errors import UserError
 
 if TYPE_CHECKING:
-    from aiev.llm.budget import Spending
+    from aiev.llm.costs import Costs
 
 DEFAULT_CONFIG = Path("config/config.yaml")
 
@@ -36,8 +36,8 @@ def ledger_of(config: Mapping[str, Any]) -> Path:
     return Path(config["execution"]["ledger"]["path"])
 
 
-def spending_of(config: Mapping[str, Any]) -> "Spending":
+def spending_of(config: Mapping[str, Any]) -> "Costs":
     """What was paid through the ledger that a config names, at the config's prices."""
-    from aiev.llm.budget import Spending
+    from aiev.llm.costs import Costs
 
-    return Spending(ledger_of(config), prices=config["execution"]["prices"])
+    return Costs(ledger_of(config), prices=config["execution"]["prices"])

@@ -15,7 +15,7 @@ def summary(config: ConfigOption = DEFAULT_CONFIG) -> None:
     """
     from aiev.config.load import read_config
     from aiev.core.files import read_json
-    from aiev.llm.budget import in_a_line
+    from aiev.llm.costs import cost_summary
     from aiev.reporting.terminal import summary as screen
 
     read = read_config(config)
@@ -27,4 +27,4 @@ def summary(config: ConfigOption = DEFAULT_CONFIG) -> None:
     duels = read_json(results / "rounds.json")
     spending = spending_of(read)
     page = str(results / "scores.md")
-    print(screen(scores, funnel, duels, page, in_a_line(spending)), end="")
+    print(screen(scores, funnel, duels, page, cost_summary(spending)), end="")

@@ -54,6 +54,18 @@ class Execution(Section):
     budget: Budget = Field(
         Budget(), description="Maximum that may be spent through this ledger, over all runs."
     )
+    max_wait_seconds: float = Field(
+        1800,
+        ge=0,
+        description="Maximum time for which a busy model server is waited for, for one question.",
+    )
+    max_unknown_failures: float = Field(
+        0.25,
+        ge=0,
+        le=1,
+        description="Share of questions at which a model server may fail for an unknown reason, "
+        "which rejects the item; above it the run stops. Up to five are allowed in any case.",
+    )
     in_flight: int = Field(
         4,
         ge=1,

@@ -1,12 +1,22 @@
-"""Locks on files, held by the kernel: they end with the process that holds them."""
+"""Locks on files, held by the kernel: they end with the process that holds them.
 
+By hand, and not by the library filelock: a lock file that was removed by its holder has to be told
+from a new one of the same name, and the file of a dead holder is a mark that its work was cut off.
+"""
+
+import asyncio
 import fcntl
 import os
 import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import IO
 
 from aiev.core.errors import UserError
+
+POLL_SECONDS = 0.1
+"""Time between two attempts to take a lock that another process holds."""
 
 
 def hold(lock: Path, taken: str, hint: str = "wait for it or stop it") -> IO[str]:
@@ -45,6 +55,51 @@ def try_lock(path: Path) -> int | None:
         raise _no_locks(path, error) from error
     os.close(descriptor)
     return None
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a living process holds the lock on a file."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return False
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+
+
+@asynccontextmanager
+async def lock_when_free(path: Path) -> AsyncIterator[bool]:
+    """Hold the lock on a file for the length of the block; wait for it without blocking the loop.
+
+    Gives whether the file was there: a holder removes it in the end, so that a file without a
+    holder is that of a process that was killed. Raises UserError where there are no locks, OSError
+    where the file cannot be made.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    left_behind = path.exists()  # or its holder is at work, and then removes it
+    while (descriptor := try_lock(path)) is None:
+        await asyncio.sleep(POLL_SECONDS)
+    try:
+        yield left_behind
+    finally:
+        path.unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+@contextmanager
+def locked_for_append(path: Path) -> Iterator[IO[bytes]]:
+    """The file, open to read and append, unbuffered, and locked against all other threads and
+    processes for the length of the block. Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Locks of one file that is opened twice exclude each other, so that threads wait too.
+    with open(path, "a+b", buffering=0) as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield file
 
 
 def _no_locks(path: Path, error: OSError) -> UserError:

@@ -7,10 +7,10 @@ from typing import Any
 
 from aiev.core.log import Progress, log
 from aiev.evaluation.benchmarks.base import Task
-from aiev.llm.client import Chat
+from aiev.llm.client import ChatClient
+from aiev.llm.failures import Unanswerable
 from aiev.llm.ledger import Answer
-from aiev.llm.retries import NoAnswer
-from aiev.llm.thoughts import without_thoughts
+from aiev.llm.responses import final_text
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Decoding:
 
 
 async def generate(
-    client: Chat, tasks: Sequence[Task], questions: Questions, decoding: Decoding
+    client: ChatClient, tasks: Sequence[Task], questions: Questions, decoding: Decoding
 ) -> list[dict[str, Any]]:
     """Ask for one answer to each task; -> rows of samples.jsonl in the tasks' order.
 
@@ -55,22 +55,22 @@ async def generate(
     return rows
 
 
-async def _ask(client: Chat, prompt: str, decoding: Decoding, task_id: str) -> Answer:
+async def _ask(client: ChatClient, prompt: str, decoding: Decoding, task_id: str) -> Answer:
     try:
-        return await client.ask(
+        return await client.complete(
             [{"role": "user", "content": prompt}],
             temperature=decoding.temperature,
             max_tokens=decoding.max_tokens,
             seed=decoding.seed(task_id),
         )
-    except NoAnswer as none:
+    except Unanswerable as none:
         return Answer(text="", finish_reason=none.reason, prompt_tokens=0, completion_tokens=0)
 
 
 def _row(task: Task, answer: Answer, questions: Questions) -> dict[str, Any]:
     return {
         "task_id": task["task_id"],
-        "solution": questions.extract(without_thoughts(answer.text), task),
+        "solution": questions.extract(final_text(answer.text), task),
         "answer": answer.text,
         "finish_reason": answer.finish_reason,
         "prompt_tokens": answer.prompt_tokens,

@@ -1,52 +1,61 @@
 """One client for every model: ledger first, then the budget, then the endpoint, with retries.
 
-No model call goes around `Chat.ask`. An answer is on record before its caller sees it, and a call
-that was sent is waited for even where its caller has given up: it is paid for.
+No model call bypasses `ChatClient.complete`. An answer is on record before its caller sees it, and
+a call that was sent is waited for even where its caller has given up: it is paid for.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
-from functools import cached_property
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
 
-import openai
-
-from aiev.core.errors import EndpointError, UserError
-from aiev.core.hashing import of_json
+from aiev.core.errors import EndpointError
 from aiev.core.log import log
-from aiev.llm.budget import Spending, most_tokens
-from aiev.llm.endpoints.base import API_KEY, Endpoint
-from aiev.llm.ledger import TURN, Answer, Ledger
-from aiev.llm.responses import answer_of, tokens_of, valid
-from aiev.llm.retries import (
-    LONGEST_LIMIT,
-    NO_ANSWER,
-    TRANSIENT,
+from aiev.llm.budget import Budget, max_tokens_of
+from aiev.llm.endpoints.base import Endpoint
+from aiev.llm.failures import (
+    UNANSWERABLE,
     ContextFull,
-    NoAnswer,
-    asked_to_wait,
-    no_answer,
-    told,
-    was_sent,
+    Refused,
+    RequestFailed,
+    Unanswerable,
 )
+from aiev.llm.ledger import Answer, Ledger, key_of
+from aiev.llm.requests import Question, request_of
+from aiev.llm.responses import final_text
+from aiev.llm.sending import Failed, Sender, Tries
 
-ATTEMPTS = 5
-FIRST_PAUSE = 0.5
-"""Seconds before the first retry; doubled each time."""
+MAX_WAIT_SECONDS = 1800.0
+"""For which a busy server is waited for, for one question."""
 
-TIMEOUTS = 2
-"""Attempts that may take their full time: a server that hangs is not waited for five times."""
+MAX_UNKNOWN_FAILURES = 0.25
+"""Share of the questions that may fail in a way that nobody knows, before that ends the run."""
+
+MIN_UNKNOWN_FAILURES = 5
+"""So many may fail in any case: of a few questions a share says little."""
+
+ROOM = 2
+"""How many times as many tokens an answer that was cut off gets the second time."""
+
+FILTERED = ("content_filter", "refusal", "safety", "prohibited_content", "recitation", "sensitive")
+"""Finish reasons, in lower case, of an answer that the vendor's filter ended."""
+
+PROBE = [{"role": "user", "content": "Reply with the word OK."}]
+"""A question that any server can answer: where it does, the fault was the other question's."""
+
+PROBE_TOKENS, PROBE_TRIES = 16, Tries(failed=2, timed_out=1)
 
 
-class Chat:
+class ChatClient:
     """Asks one endpoint; as many requests are under way at once as it has slots.
 
-    used: keys of the answers that were needed, recalled or not.
-    timeout: seconds that one request may take. spending: where calls are noted, and what of them
-    may be spent; None: nowhere, and no limit.
+    timeout:  seconds that one request may take.
+    budget:   where calls are charged, and what may be spent; None: nowhere, and no limit.
+    max_wait: seconds for which a busy server is waited for, for one question.
+    max_unknown_failures: share of the questions that may fail without ending the run.
+    used:     keys of the answers that were needed, from the ledger or not.
     """
 
     def __init__(
@@ -54,228 +63,194 @@ class Chat:
         endpoint: Endpoint,
         ledger: Ledger,
         timeout: float = 300.0,
-        spending: Spending | None = None,
+        budget: Budget | None = None,
+        *,
+        max_wait: float = MAX_WAIT_SECONDS,
+        max_unknown_failures: float = MAX_UNKNOWN_FAILURES,
     ):
-        self.endpoint, self.ledger, self.spending = endpoint, ledger, spending
+        self.endpoint, self.ledger, self.budget = endpoint, ledger, budget
         self.asked = self.recalled = self.prompt_tokens = self.completion_tokens = 0
-        self._places = asyncio.Semaphore(endpoint.slots)
-        self._same: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self.failed = 0
         self.used: set[str] = set()
-        self._sent: set[asyncio.Task] = set()
+        self._max_failures = max_unknown_failures
+        self._sender = Sender(endpoint, timeout, budget, max_wait)
+        self._slots = asyncio.Semaphore(endpoint.slots)
+        self._inflight: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._calls: set[asyncio.Task] = set()
         self._closed = False
-        self._timeout = timeout
 
-    @cached_property
-    def _client(self) -> openai.AsyncOpenAI:
-        """Made, and a local server started, for the first question that is not on record: who
-        replays needs neither a server nor a key. It holds up the others for the time of the start;
-        from a thread, the server would end with that thread."""
-        endpoint = self.endpoint
-        endpoint.start()
-        return openai.AsyncOpenAI(
-            base_url=endpoint.base_url,
-            api_key=endpoint.api_key,
-            timeout=self._timeout,
-            max_retries=0,
-            # A proxy of the environment is not asked for a server on this machine.
-            http_client=openai.DefaultAsyncHttpxClient(trust_env=False) if endpoint.local else None,
-        )
-
-    async def __aenter__(self) -> "Chat":
+    async def __aenter__(self) -> "ChatClient":
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, *_) -> None:
-        # After a mistake the calls under way are waited for. A user who interrupts wants out.
+        # After an error the calls under way are waited for. A user who interrupts wants out.
         if kind and not issubclass(kind, Exception):
-            for task in self._sent:
+            for task in self._calls:
                 task.cancel()
         await self.close()
 
     async def close(self) -> None:
-        """Take no question any more, wait for the calls under way, and keep their answers."""
+        """Accept no more questions, wait for the calls under way, and keep their answers."""
         self._closed = True
-        await asyncio.gather(*self._sent, return_exceptions=True)
-        if "_client" in vars(self):
-            await self._client.close()
+        await asyncio.gather(*self._calls, return_exceptions=True)
+        await self._sender.close()
+        if self.budget:
+            self.budget.close()
 
-    async def ask(
+    async def complete(
         self,
-        messages: Sequence[dict[str, str]],
+        messages: Sequence[Mapping[str, str]],
         *,
-        temperature: float = 0.0,
-        top_p: float = 1.0,
+        temperature: float | None = 0.0,
+        top_p: float | None = 1.0,
         max_tokens: int = 512,
-        seed: int = 0,
+        seed: int | None = 0,
         conversation: int | None = None,
+        more_room: bool = False,
     ) -> Answer:
-        """The model's answer to `messages`, from the ledger if it was given before.
+        """The model's answer to `messages` without its thoughts, from the ledger if it is there.
 
-        conversation: its place in the server's memory, where the start of `messages` is still read
-        from last time. Left to itself, llama.cpp gives the place to whoever shares the example at
-        the start of all prompts, and reads each conversation anew at every turn.
+        more_room: ask for an answer that was cut off at `max_tokens` again with twice as many,
+        once; `Answer.cut_off` says whether that one was cut off too.
+        conversation: its slot in the server's memory, where the start of `messages` is still read
+        from last time. Left to itself, llama.cpp gives the slot to any conversation that shares the
+        examples at the start of all prompts, and reads each one anew at every turn.
 
-        Raises NoAnswer when the conversation is too long or refused, EndpointError when the server
-        keeps failing after retries, BudgetError before a call that could pass the budget.
+        Raises Unanswerable when this question has no answer (too long, refused, the server fails at
+        it alone), EndpointError when the server fails altogether, BudgetError before a call that
+        could pass the budget.
         """
-        request = {
-            **self.endpoint.identity(),
-            "messages": [{"role": m["role"], "content": valid(m["content"])} for m in messages],
-            "temperature": temperature,
-            "top_p": top_p,
-            "max_tokens": max_tokens,
-            "seed": seed,
-        }
-        # Who asks the same at the same time waits, and finds the answer on record.
-        key = of_json(request)
+        question = Question(messages, temperature, top_p, max_tokens, seed)
+        answer = await self._ask(question, conversation)
+        if more_room and answer.cut_off:
+            question = replace(question, max_tokens=ROOM * max_tokens)
+            answer = await self._ask(question, conversation)
+        return replace(answer, text=final_text(answer.text))
+
+    async def _ask(self, question: Question, conversation: int | None) -> Answer:
+        request = request_of(self.endpoint, question)
+        # Of equal questions at the same time, one is asked; the others find its answer on record.
+        key = key_of(request)
         self.used.add(key)
-        async with self._same.setdefault(key, asyncio.Lock()):
-            answer = self._recall(request)
+        async with self._inflight.setdefault(key, asyncio.Lock()):
+            answer = self._lookup(request)
             if answer:
                 return answer
-            async with self._places:
+            async with self._slots:
                 if self._closed:
                     raise asyncio.CancelledError
-                call = asyncio.create_task(self._call(key, request, conversation))
-                self._sent.add(call)
-                call.add_done_callback(self._sent.discard)
+                call = asyncio.create_task(self._call(key, request, question, conversation))
+                self._calls.add(call)
+                call.add_done_callback(self._calls.discard)
                 return await asyncio.shield(call)
 
-    def _recall(self, request: dict[str, Any], alone: bool = False) -> Answer | None:
-        """The answer on record. That there was none is on record for who replays; else it is asked
-        again, which costs nothing: the context may be larger now.
+    def _lookup(self, request: dict[str, Any]) -> Answer | None:
+        """The answer on record.
 
-        alone: this task is inside of `Ledger.alone` with the request's key.
+        A question without an answer is on record too: in replay mode that is raised; in record mode
+        the question is asked again, which costs nothing: the context may be larger now.
         """
         answer = self.ledger.find(request)
-        if answer and answer.finish_reason in NO_ANSWER:
+        if answer and answer.finish_reason in UNANSWERABLE:
             if self.ledger.mode == "replay":
-                raise NO_ANSWER[answer.finish_reason]("the ledger says so")
+                raise UNANSWERABLE[answer.finish_reason]("on record in the ledger")
             return None
-        if answer and self.spending and self.ledger.mode == "record":
-            self.spending.settle(answer.key, tokens_of(answer, most_tokens(request)), alone)
-        self.recalled += answer is not None
+        if answer:
+            self.recalled += 1
+            _check_filtered(answer)
         return answer
 
-    async def _call(self, key: str, request: dict[str, Any], conversation: int | None) -> Answer:
-        """Ask the model, once for all processes that share the ledger, and keep the answer."""
-        async with self.ledger.alone(key):
-            answer = self._recall(request, alone=True)
+    async def _call(
+        self, key: str, request: dict[str, Any], question: Question, conversation: int | None
+    ) -> Answer:
+        """Ask the model, once for all processes that share the ledger, and record the answer."""
+        async with self.ledger.lock(key):
+            answer = self._lookup(request)
             if answer:
                 return answer
-            async with self._noted(key, request) as bill:
-                try:
-                    answer = await self._send(key, request, conversation)
-                    bill.append(answer)
-                    self._check_whole(answer, request)
-                except NoAnswer as none:
-                    self.ledger.add(request, Answer("", none.reason, 0, 0))
-                    raise
-                answer = self.ledger.add(request, answer)
+            try:
+                answer = await self._send(key, request, question, conversation)
+            except Unanswerable as error:
+                self.ledger.add(request, Answer("", error.reason, 0, 0))
+                raise
+            answer = self.ledger.add(request, answer)
         self.asked += 1
         self.prompt_tokens += answer.prompt_tokens
         self.completion_tokens += answer.completion_tokens
+        _check_filtered(answer)
         return answer
 
-    def _check_whole(self, answer: Answer, request: dict[str, Any]) -> None:
-        """A server of ours ends an answer where its context is full, as if that were its limit of
-        tokens; on record, the half would be the answer in a larger context too."""
-        cut = answer.finish_reason == "length" and answer.completion_tokens < request["max_tokens"]
-        if cut and self.endpoint.kind != "openai":
-            raise ContextFull(f"the context was full after {answer.completion_tokens} tokens")
-
-    @asynccontextmanager
-    async def _noted(self, key: str, request: dict[str, Any]) -> AsyncIterator[list[Answer]]:
-        """Note the call before it is made, and then what it took: of the answer put in the list."""
-        bill: list[Answer] = []
-        if not self.spending:
-            yield bill
-            return
-        await self._reserve(key, request)
+    async def _send(
+        self, key: str, request: dict[str, Any], question: Question, conversation: int | None
+    ) -> Answer:
+        limits = max_tokens_of(question.messages, question.max_tokens)
+        answered = self.asked
         try:
-            yield bill
-        except Exception:
-            if not bill:
-                self.spending.drop(key)  # of nothing, where the last attempt was noted as lost
-            raise
-        finally:
-            if bill:
-                tokens = tokens_of(bill[0], most_tokens(request))
-                self.spending.paid(key, request["model"], tokens)
+            answer = await self._sender.send(key, request, limits, conversation)
+        except Failed as error:
+            raise await self._blame(error, question, self.asked > answered) from None
+        # A server of ours ends an answer where its context is full, as if that were the limit of
+        # tokens; on record, the half would be the answer in a larger context too.
+        short = answer.cut_off and answer.completion_tokens < question.max_tokens
+        if short and self.endpoint.served_here:
+            raise ContextFull(f"the context was full after {answer.completion_tokens} tokens")
+        return answer
 
-    async def _reserve(self, key: str, request: dict[str, Any]) -> None:
-        """Note one attempt before it is made, as soon as there is room for it."""
-        while self.spending and not self.spending.ask(key, request["model"], most_tokens(request)):
-            await asyncio.sleep(TURN)
+    async def _blame(self, error: Failed, question: Question, answers: bool) -> Exception:
+        """Whether a question or the server is at fault when all attempts at it have failed.
 
-    def _lost(self, key: str, request: dict[str, Any]) -> None:
-        """An attempt was sent and brought no answer: it may be on the bill, and counts in full."""
-        if self.spending:
-            self.spending.paid(key, request["model"], most_tokens(request))
+        answers: whether the server has answered another question meanwhile. If not, it is asked
+        one that any server can answer. Without this, one question that makes a server fail would
+        end each run at the same place.
+        """
+        if (
+            error.unreachable
+            or self.endpoint.state()
+            or not (answers or await self._probe(question))
+        ):
+            return self._sender.error(str(error))
+        self.failed += 1
+        total = self.asked + self.failed
+        if self.failed > max(MIN_UNKNOWN_FAILURES, self._max_failures * total):
+            return self._sender.error(
+                f"{self.failed} of {total} questions failed, the last one with: {error}",
+                "see the log; execution.max_unknown_failures is the share that may fail",
+            )
+        log.warning("a question is given up, as the server fails at it alone: %s", error)
+        return RequestFailed(str(error))
 
-    async def _send(self, key: str, request: dict[str, Any], conversation: int | None) -> Answer:
-        """With retries. The caller has reserved the first attempt; one behind an attempt that was
-        lost gets a reservation of its own, and so may meet the budget."""
-        ours = self.endpoint.identity().keys() - {"model"}
-        body = {k: v for k, v in request.items() if k not in ours}
-        if conversation is not None and self.endpoint.conversations:
-            body["extra_body"] = {"id_slot": conversation % self.endpoint.conversations}
-        problem = ""
-        lost, timeouts, attempt, limited = False, 0, 0, 0.0
-        while attempt < ATTEMPTS:
-            if lost:
-                await self._reserve(key, request)
-            try:
-                return answer_of(await self._client.chat.completions.create(**body))
-            except TRANSIENT as error:
-                problem, lost = told(error), was_sent(error)
-                wait = asked_to_wait(error)
-                if wait and limited + wait <= LONGEST_LIMIT:
-                    limited += wait
-                    log.info("a rate limit: waiting %.0f s, as the server asks", wait)
-                    await asyncio.sleep(wait)
-                    continue
-            except openai.BadRequestError as error:
-                kind = no_answer(error)
-                if kind:
-                    raise kind(self._shown(str(error))) from None
-                raise self._error(f"it refused the request: {error.message}") from None
-            except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
-                problem, hint = f"HTTP {error.status_code}: {error.message}", f"check {API_KEY}"
-                raise self._error(problem, f"{hint}, then run the same command") from None
-            except openai.APIStatusError as error:
-                raise self._error(f"HTTP {error.status_code}: {error.message}") from None
-            except (ValueError, openai.APIError) as error:
-                problem, lost = f"an answer that is not a chat completion: {error}", True
-            if lost:
-                self._lost(key, request)
-            shown = self._shown(problem)
-            attempt += 1
-            log.info("attempt %d of %d failed: %s", attempt, ATTEMPTS, shown)
-            timeouts += problem.startswith("APITimeoutError")
-            if timeouts == TIMEOUTS or self.endpoint.state():
-                break
-            if attempt < ATTEMPTS:
-                await asyncio.sleep(FIRST_PAUSE * 2 ** (attempt - 1))
-        raise self._error(problem)
-
-    def _shown(self, text: str) -> str:
-        """Without the key, which some servers repeat in what they say."""
-        return text.replace(self.endpoint.api_key, "...") if self.endpoint.secret else text
-
-    def _error(self, problem: str, hint: str = "") -> UserError:
-        endpoint = self.endpoint
-        place = endpoint.base_url or "the vendor's default address"
-        reason = endpoint.state() or self._shown(problem)
-        return EndpointError(
-            f"the model {endpoint.model} does not answer: {reason}",
-            where=f"{place}, log {endpoint.log_path}" if endpoint.log_path else place,
-            hint=hint or "mend the server, then run the same command: every answer so far is kept",
-        )
+    async def _probe(self, question: Question) -> bool:
+        """Whether the server answers a short question with the same parameters."""
+        probe = replace(question, messages=PROBE, max_tokens=PROBE_TOKENS)
+        request, limits = request_of(self.endpoint, probe), max_tokens_of(PROBE, PROBE_TOKENS)
+        try:
+            await self._sender.send(key_of(request), request, limits, tries=PROBE_TRIES)
+        except (Failed, Unanswerable, EndpointError) as error:
+            log.info("the server does not answer a short question either: %s", error)
+            return False
+        return True
 
 
-def open_chat(endpoint: Endpoint, aside: Mapping[str, Any], stage: str, timeout: float) -> Chat:
-    """A client for a job. aside: the config's `ledger`, `prices` and `budget`. stage: a word by
-    which its calls are summed up."""
-    ledger = Ledger(Path(aside["ledger"]["path"]), aside["ledger"]["mode"])
-    spending = Spending(ledger.root, stage, aside["prices"], aside["budget"])
-    return Chat(endpoint, ledger, timeout, spending)
+def _check_filtered(answer: Answer) -> None:
+    if answer.finish_reason.lower() in FILTERED:
+        raise Refused(f"the vendor's filter ended the answer: {answer.finish_reason}")
+
+
+def open_client(
+    endpoint: Endpoint, execution: Mapping[str, Any], stage: str, timeout: float
+) -> ChatClient:
+    """A client for a job.
+
+    execution: the config's `ledger`, `prices` and `budget`. stage: a word by which the costs of its
+    calls are summed up.
+    """
+    ledger = Ledger(Path(execution["ledger"]["path"]), execution["ledger"]["mode"])
+    budget = Budget(ledger.root, stage, execution["prices"], execution["budget"])
+    return ChatClient(
+        endpoint,
+        ledger,
+        timeout,
+        budget,
+        max_wait=execution.get("max_wait_seconds", MAX_WAIT_SECONDS),
+        max_unknown_failures=execution.get("max_unknown_failures", MAX_UNKNOWN_FAILURES),
+    )

@@ -5,41 +5,46 @@ many writers on a shared file system never show half an entry. Keys hold no addr
 the same question to the same model is the same entry wherever the model is served.
 """
 
-import asyncio
-import fcntl
 import json
-import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 from aiev.core.errors import UserError
 from aiev.core.files import dump_line, write_text
-from aiev.core.hashing import of_json
-from aiev.core.locks import try_lock
+from aiev.core.hashing import of_text
+from aiev.core.locks import lock_when_free
 from aiev.core.log import log
+from aiev.llm.responses import Answer
 
 Mode = Literal["record", "replay"]
 
-TURN = 0.1
-"""Seconds between two looks whether another process has done with a question."""
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A model's answer. Token counts are the server's own; `key` is the entry's key."""
-
-    text: str
-    finish_reason: str
-    prompt_tokens: int
-    completion_tokens: int
-    key: str = ""
-
+LOCKS = ".locks"
+"""Directory in a ledger for the locks of questions and processes."""
 
 TYPES = {"text": str, "finish_reason": str, "prompt_tokens": int, "completion_tokens": int}
 """What of an answer is in its entry."""
+
+_FLOATS = ("temperature", "top_p")
+
+
+def key_of(request: dict[str, Any]) -> str:
+    """Key of a request: SHA-256 of its canonical JSON.
+
+    A temperature of 1 is 1.0, so that one value has one key however the config spells it. Keys do
+    not change between versions: answers are worth hours.
+    """
+    floats = {name: float(request[name]) for name in _FLOATS if type(request.get(name)) is int}
+    return canonical_digest({**request, **floats})
+
+
+def canonical_digest(value: Any) -> str:
+    """SHA-256 of a value's canonical JSON, in which 1.0 is 1.0."""
+    # core.hashing.of_json takes 1.0 for 1, and would find no older entry.
+    form = {"sort_keys": True, "separators": (",", ":"), "ensure_ascii": False}
+    return of_text(json.dumps(value, allow_nan=False, **form))
 
 
 class Ledger:
@@ -54,11 +59,11 @@ class Ledger:
     def find(self, request: dict[str, Any]) -> Answer | None:
         """The answer on record for `request`, or None when it has to be asked.
 
-        An entry that does not match its own digest is damaged: it is asked again, and in replay
-        mode, where nothing may be asked, UserError names it. So does a missing one there, and, in
-        either mode, one that cannot be read: it may well be sound, and was paid for.
+        An entry that does not match its own digest is damaged: it is asked again. Raises UserError
+        in replay mode, where nothing may be asked, for a damaged or missing entry, and in either
+        mode for one that cannot be read: it may be intact, and was paid for.
         """
-        key = of_json(request)
+        key = key_of(request)
         path = self.path(key)
         answer = self._read(path, request, key)
         if answer:
@@ -86,9 +91,9 @@ class Ledger:
 
     def add(self, request: dict[str, Any], answer: Answer) -> Answer:
         """Put an answer on record, before anything is done with it."""
-        key = of_json(request)
+        key = key_of(request)
         body = {name: getattr(answer, name) for name in TYPES}
-        entry = {"request": request, "answer": body, "digest": of_json([request, body])}
+        entry = {"request": request, "answer": body, "digest": canonical_digest([request, body])}
         write_text(self.path(key), dump_line(entry) + "\n")
         return Answer(**body, key=key)
 
@@ -104,36 +109,30 @@ class Ledger:
 
     def place(self, key: dict[str, Any]) -> str:
         """Where the entry of `key` lies, for messages."""
-        return str(self.path(of_json(key)))
+        return str(self.path(key_of(key)))
 
     @asynccontextmanager
-    async def alone(self, key: str) -> AsyncIterator[None]:
-        """Let no other process ask the same for the length of the block: it is paid for once.
+    async def lock(self, key: str) -> AsyncIterator[None]:
+        """Keep other processes from asking the same for the length of the block.
 
-        The kernel releases the lock of a process that is killed, and what that left half-written is
-        removed. Raises UserError where there is no place to write, or no locks.
+        The kernel releases the lock of a process that is killed, and what that one left half
+        written is removed. Raises UserError where there is no place to write, or no locks.
         """
-        path = self.root / ".asking" / key
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            killed = path.exists()  # or it asks now, and then leaves nothing
-            while (descriptor := try_lock(path)) is None:
-                await asyncio.sleep(TURN)
-        except OSError as error:
-            raise UserError(f"cannot write: {error.strerror}", where=str(path)) from error
-        try:
-            if killed:
-                for beside in self.path(key).parent.glob(f".{key}.json.*.part"):
-                    beside.unlink(missing_ok=True)
+        path = self.root / LOCKS / key
+        async with AsyncExitStack() as stack:
+            try:
+                left_behind = await stack.enter_async_context(lock_when_free(path))
+                if left_behind:
+                    for part in self.path(key).parent.glob(f".{key}.json.*.part"):
+                        part.unlink(missing_ok=True)
+            except OSError as error:
+                raise UserError(f"cannot write: {error.strerror}", where=str(path)) from error
             yield
-        finally:
-            path.unlink(missing_ok=True)
-            os.close(descriptor)
 
 
 def read_entry(path: Path) -> bytes | None:
     """Bytes of an entry; None where there is none. Raises UserError for one that cannot be read:
-    it may be sound, and is not to be paid for again."""
+    it may be intact, and is not to be paid for again."""
     try:
         return path.read_bytes()
     except FileNotFoundError:
@@ -142,35 +141,19 @@ def read_entry(path: Path) -> bytes | None:
         raise UserError(
             f"cannot read a ledger entry: {error.strerror}",
             where=str(path),
-            hint="mend its permissions or the disk, or name a ledger that is yours to read",
+            hint="fix its permissions or the disk, or name a ledger that you may read",
         ) from error
 
 
-def is_asked(root: Path, key: str) -> bool:
-    """Whether a process that lives is inside of `alone` with this key."""
-    path = root / ".asking" / key
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        return False
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-
-
 def check_entry(entry: Any) -> tuple[dict[str, Any], Answer]:
-    """Request and answer of an entry. Raises ValueError unless it is whole and its digest holds."""
+    """Request and answer of an entry. Raises ValueError unless both match its digest."""
     try:
         request, answer = entry["request"], Answer(**entry["answer"])
-        if entry["digest"] != of_json([request, entry["answer"]]):
-            raise ValueError("its digest is another")
+        if entry["digest"] != canonical_digest([request, entry["answer"]]):
+            raise ValueError("it does not match its digest")
     except (KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"not an entry of a ledger: {error}") from error
     known = all(type(getattr(answer, name)) is kind for name, kind in TYPES.items())
     if not isinstance(request, dict) or not known or answer.key:
-        raise ValueError("not an entry of a ledger: a field of another type")
+        raise ValueError("not an entry of a ledger: a field has the wrong type")
     return request, answer

@@ -17,9 +17,8 @@ from pathlib import Path
 
 from aiev.core.errors import UserError
 from aiev.core.files import dump_line, write_bytes
-from aiev.core.hashing import of_json
 from aiev.core.log import Progress
-from aiev.llm.ledger import Ledger, check_entry, read_entry
+from aiev.llm.ledger import Ledger, check_entry, key_of, read_entry
 
 MOST_BYTES = 64 * 2**20
 """Of one entry. A hostile pack of a few kB can unfold to a line that fills the memory."""
@@ -39,7 +38,7 @@ def _line(data: bytes) -> tuple[str, bytes]:
         entry = json.loads(data)
         request, _ = check_entry(entry)
         kept = {name: entry[name] for name in ("request", "answer", "digest")}
-        return of_json(request), (dump_line(kept) + "\n").encode("utf-8")
+        return key_of(request), (dump_line(kept) + "\n").encode("utf-8")
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
 

@@ -1,19 +1,106 @@
-"""What servers say, made an `Answer`. Not taken at their word: any field may be of any type."""
+"""Answers of models: read from what a server sent, and without the model's thoughts.
 
+One reader for dialogues, duels, benchmarks and the interpreter. Nothing that a server sends is
+trusted: any field may be of any type.
+"""
+
+import re
+from dataclasses import dataclass
 from typing import Any
 
-from aiev.llm.ledger import Answer
+THOUGHT_TAGS = (
+    ("<think>", "</think>"),
+    ("<thinking>", "</thinking>"),
+    ("<thought>", "</thought>"),
+    ("<reasoning>", "</reasoning>"),
+    ("<seed:think>", "</seed:think>"),
+    ("<|begin_of_thought|>", "<|end_of_thought|>"),
+    ("[THINK]", "[/THINK]"),
+    ("◁think▷", "◁/think▷"),
+    # gpt-oss: channels, of which the last one is the answer.
+    ("<|channel|>analysis<|message|>", "<|channel|>final<|message|>"),
+)
+"""What models put around their thoughts: DeepSeek-R1, Qwen3, Seed, Sky-T1, Magistral, Kimi."""
+
+_NOT_QUOTED = r"(?<![`'\"])"
+"""A tag in quotes or backticks is text about the tag."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A model's answer.
+
+    text:          as the server sent it, thoughts included; `final_text` is what a caller reads.
+    finish_reason: the server's word for why the answer ended ("stop", "length", ...).
+    prompt_tokens, completion_tokens: the server's own counts; 0 where it does not count.
+    key:           of the answer's entry in the ledger.
+    """
+
+    text: str
+    finish_reason: str
+    prompt_tokens: int
+    completion_tokens: int
+    key: str = ""
+
+    @property
+    def cut_off(self) -> bool:
+        """Whether the answer ended at the limit of tokens."""
+        return self.finish_reason in ("length", "max_tokens", "MAX_TOKENS")
+
+
+def final_text(text: str) -> str:
+    """The answer without the model's thoughts; one that has none is returned as it is.
+
+    Thoughts stand between tags. A server whose chat template opens them in the prompt sends the
+    closing tag alone; an answer that was cut off while the model was thinking has only the opening
+    tag, and nothing is left of it.
+    """
+    answer = text
+    for opening, closing in THOUGHT_TAGS:
+        answer = _without(answer, _tag(opening), _tag(closing))
+    return text if answer == text else answer.strip()
+
+
+def _tag(text: str) -> re.Pattern[str]:
+    return re.compile(_NOT_QUOTED * (text[1:2] != "/") + re.escape(text), re.IGNORECASE)
+
+
+def _without(text: str, opening: re.Pattern[str], closing: re.Pattern[str]) -> str:
+    kept, position = [], 0
+    while True:
+        start, end = opening.search(text, position), closing.search(text, position)
+        if end and (not start or end.start() < start.start()):
+            if _quoted(text, end):
+                kept.append(text[position : end.end()])
+            else:
+                kept.clear()  # all before a closing tag alone is thought
+            position = end.end()
+        elif start:
+            kept.append(text[position : start.start()])
+            end = closing.search(text, start.end())
+            position = end.end() if end else len(text)
+        else:
+            return "".join(kept) + text[position:]
+
+
+def _quoted(text: str, match: re.Match[str]) -> bool:
+    """Whether a closing tag is text about the tag: in quotes or backticks."""
+    before, after = text[: match.start()][-1:], text[match.end() :][:1]
+    return bool(before) and before in "`'\"" and (after == before or before == "`")
 
 
 def answer_of(completion: Any) -> Answer:
-    """Raises ValueError for anything but a chat completion with one text choice."""
+    """The answer in a chat completion.
+
+    Raises ValueError for anything but a completion with one choice that has a message of text.
+    """
     try:
         choice = completion.choices[0]
-        text = choice.message.content or ""
-    except (AttributeError, IndexError, TypeError):
+        text = _content(choice.message.content)
+    except (AttributeError, IndexError, KeyError, TypeError):
         text = None
-    if not isinstance(text, str):
-        raise ValueError(str(completion)[:200])
+    if text is None:
+        raise ValueError(f"not a chat completion: {str(completion)[:200]}")
     return Answer(
         text=valid(text),
         finish_reason=str(getattr(choice, "finish_reason", None) or "unknown"),
@@ -22,17 +109,42 @@ def answer_of(completion: Any) -> Answer:
     )
 
 
+def _content(content: Any) -> str | None:
+    """The text of a message; None where there is none to read.
+
+    Content is text, or a list of parts of which those of type text are the answer (Mistral's
+    reasoning models send their thoughts as parts, too). Thoughts in a field of their own
+    (`reasoning_content`, `reasoning`) are not part of the answer.
+    """
+    if content is None or isinstance(content, str):
+        return content or ""
+    if not isinstance(content, list):
+        return None
+    parts = [_part(part) for part in content]
+    return None if None in parts else "".join(parts)
+
+
+def _part(part: Any) -> str | None:
+    if isinstance(part, str) or not isinstance(part, dict):
+        return None
+    if part.get("type") in ("text", "output_text"):
+        return part["text"] if isinstance(part.get("text"), str) else None
+    return ""
+
+
 def _count(completion: Any, name: str) -> int:
+    """A token count; 0 for one that is missing or is not a count, such as `true` or -1."""
     count = getattr(getattr(completion, "usage", None), name, None)
-    return count if isinstance(count, int) else 0
+    return count if type(count) is int and count > 0 else 0
 
 
-def tokens_of(answer: Answer, most: tuple[int, int]) -> tuple[int, int]:
-    """As the server counted them; as many as there can be, where it does not count."""
-    written = min(most[1], len(answer.text.encode("utf-8")))
-    return answer.prompt_tokens or most[0], answer.completion_tokens or written
+def tokens_of(answer: Answer, limits: tuple[int, int]) -> tuple[int, int]:
+    """Tokens of prompt and completion: as the server counted them, or else as many as there can
+    be. limits: upper bounds of both, see `budget.max_tokens_of`."""
+    written = min(limits[1], len(answer.text.encode("utf-8")))
+    return answer.prompt_tokens or limits[0], answer.completion_tokens or written
 
 
 def valid(text: str) -> str:
-    """Lone surrogates cannot travel as UTF-8: they become question marks."""
+    """The text with question marks for lone surrogates, which cannot travel as UTF-8."""
     return text.encode("utf-8", "replace").decode("utf-8")

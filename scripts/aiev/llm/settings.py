@@ -1,12 +1,56 @@
 """Config keys of models: which model is asked, and how it is served and paid for."""
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from aiev.core.errors import UserError
 from aiev.core.settings import Section, invalid
+from aiev.llm.endpoints import KINDS
 from aiev.llm.endpoints.base import check_address
+
+
+class Request(Section):
+    """`models.*.request`: how requests differ from those of OpenAI's API.
+
+    Any other key is a parameter that is added to each request, such as `reasoning_effort: low`.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    temperature: str | None = Field(
+        "temperature", description="Name under which it is sent; null leaves it out."
+    )
+    top_p: str | None = Field(
+        "top_p", description="Name under which it is sent; null leaves it out."
+    )
+    max_tokens: str | None = Field(
+        "max_tokens",
+        description="Name under which it is sent, such as max_completion_tokens; null leaves it "
+        "out.",
+    )
+    seed: str | None = Field(
+        "seed", description="Name under which it is sent, such as random_seed; null leaves it out."
+    )
+    extra_body: dict[str, Any] = Field(
+        {}, description="More parameters that are added to each request, as they are."
+    )
+    headers: dict[str, str] = Field(
+        {},
+        description="HTTP headers that are added to each request: name of the header to name of "
+        "the environment variable with its value, which is a secret and written nowhere.",
+    )
+
+    @model_validator(mode="after")
+    def _check_added(self) -> "Request":
+        for name, value in (self.model_extra or {}).items():
+            if value is None or name in ("model", "messages", "stream", "n"):
+                raise invalid(
+                    f"{name}: {value!r} cannot be added to a request",
+                    "null leaves out temperature, top_p, max_tokens or seed; model, messages, "
+                    "stream and n are the pipeline's own",
+                )
+        return self
 
 
 class Model(Section):
@@ -17,10 +61,14 @@ class Model(Section):
         description="Name of the model in records, and of the student in file names. A teacher of "
         "kind openai is asked by this name, a student as base-NAME and student-NAME.",
     )
-    kind: Literal["llamacpp", "vllm", "openai"] = Field(
+    kind: str = Field(
         "llamacpp",
         description="How the model is reached: llamacpp and vllm (GPU) are served here, openai is "
-        "any server that speaks the OpenAI API.",
+        "any server that speaks the OpenAI API; or the path of a Python file with another kind.",
+    )
+    options: dict[str, Any] = Field({}, description="Keys that only this kind of endpoint knows.")
+    request: Request = Field(
+        Request(), description="How requests differ from those of OpenAI's API."
     )
     resource: str = Field(
         "", description='Declared file with the weights; "" for a model that is served elsewhere.'
@@ -34,6 +82,22 @@ class Model(Section):
         description="Maximum length of a conversation in tokens, of a model that is served here; "
         "for others, what `make plan` counts for each question.",
     )
+
+    @field_validator("kind")
+    @classmethod
+    def _check_kind(cls, kind: str) -> str:
+        try:
+            KINDS.get(kind)
+        except UserError as error:
+            raise invalid(error.message, error.hint) from None
+        return kind
+
+    @field_validator("options")
+    @classmethod
+    def _check_options(cls, options: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        if "kind" not in info.data:  # its own error comes first
+            return options
+        return KINDS.get(info.data["kind"]).Config.model_validate(options).model_dump()
 
 
 class Student(Model):

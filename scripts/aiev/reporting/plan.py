@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from aiev.engine.events import Job
-from aiev.llm.budget import Spending, rows
+from aiev.llm.costs import Costs, cost_table
 from aiev.reporting.terminal import columns
 
 Asked = tuple[tuple[str, ...], int | None, int]
@@ -42,7 +42,7 @@ class Bounds:
     are in no sum.
     """
 
-    def __init__(self, config: Mapping[str, Any], jobs: Sequence[Job], spending: Spending):
+    def __init__(self, config: Mapping[str, Any], jobs: Sequence[Job], spending: Costs):
         self._config, self._spending = config, spending
         self._made = {path for job in jobs for path in job.outputs()}
         self._run = Path("results", config["name"])
@@ -126,7 +126,7 @@ def asked_as(config: Mapping[str, Any], role: str) -> str:
     return name if role == "teacher" else f"{role}-{name}"
 
 
-def screen(config: Mapping[str, Any], jobs: Sequence[Job], spending: Spending) -> str:
+def screen(config: Mapping[str, Any], jobs: Sequence[Job], spending: Costs) -> str:
     """One screen of text: the jobs of a run, upper bounds of its questions, and costs so far."""
     counts = Counter(job.rule for job in jobs if job.outputs())
     lines = ["nothing to do: everything that this run makes is up to date"]
@@ -177,9 +177,9 @@ def _roles(bounds: Bounds) -> Iterable[str]:
     return sorted({role for _, model in bounds.by_model for role in model.split(" or ")})
 
 
-def _spent(config: Mapping[str, Any], spending: Spending) -> list[str]:
+def _spent(config: Mapping[str, Any], spending: Costs) -> list[str]:
     """Costs so far by model, and the budget."""
-    found = [row[1:] for row in rows(spending) if row[0] in ("stage", "all")]
+    found = [row[1:] for row in cost_table(spending) if row[0] in ("stage", "all")]
     if not spending.tally().paid:
         lines = ["nothing was paid for so far"]
     else:

@@ -259,7 +259,7 @@ def test_this_project_s_rules_see_what_they_run_and_no_more():
         "aiev/languages/python/run_main.py",
     } <= writes
     assert {"aiev/sandbox/inside/bootstrap.py", "aiev/sandbox/inside/worker.py"} <= writes
-    assert "aiev/llm/endpoints/llamacpp_server.py" in writes
+    assert "aiev/llm/client.py" in writes and "aiev/llm/endpoints/vllm.py" not in writes
     assert {"aiev/recipes/aiev_instruct/prompts/revise.md", "aiev/core/templates.py"} <= writes
     assert (
         not {"aiev/seeds/mine.py", "aiev/dataset/tags.py", "aiev/training/supervisor.py"} & writes

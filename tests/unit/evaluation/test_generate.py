@@ -7,8 +7,8 @@ import pytest
 from aiev.core.errors import EndpointError
 from aiev.evaluation.benchmarks.base import open_benchmark
 from aiev.evaluation.generate import Decoding, Questions, generate
+from aiev.llm.failures import ContextFull
 from aiev.llm.ledger import Answer
-from aiev.llm.retries import ContextFull
 from aiev.rounds.duel import QUESTIONS as DUEL
 
 HUMANEVAL = open_benchmark("humaneval", "evalplus", {})
@@ -19,7 +19,7 @@ class Scripted:
     def __init__(self, *answers):
         self.answers, self.asked = list(answers), []
 
-    async def ask(self, messages, **how):
+    async def complete(self, messages, **how):
         self.asked.append((messages, how))
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):

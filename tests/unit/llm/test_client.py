@@ -10,11 +10,12 @@ import pytest
 from scripted import CLOSE, HANG, Raw, completion
 
 from aiev.core.errors import EndpointError
-from aiev.llm import client as module
-from aiev.llm.client import ATTEMPTS, Chat
+from aiev.llm import sending as module
+from aiev.llm.client import PROBE_TRIES, ChatClient
 from aiev.llm.endpoints.base import Endpoint
+from aiev.llm.failures import ContextFull, Refused, RequestFailed
 from aiev.llm.ledger import Ledger
-from aiev.llm.retries import ContextFull, Refused
+from aiev.llm.sending import ATTEMPTS, TIMEOUTS
 
 HELLO = [{"role": "user", "content": "Hello"}]
 
@@ -33,14 +34,14 @@ def entries(ledger):
     return [json.loads(path.read_text("utf-8")) for path in sorted(ledger.root.rglob("*.json"))]
 
 
-def ask(endpoint: Endpoint, ledger: Ledger, *questions: str, timeout=5.0, **options):
+def ask(endpoint: Endpoint, ledger: Ledger, *questions: str, timeout=5.0, max_wait=5.0, **options):
     """The answers to the questions, asked at once."""
 
     async def all_of_them():
-        chat = Chat(endpoint, ledger, timeout)
+        chat = ChatClient(endpoint, ledger, timeout, max_wait=max_wait)
         try:
             messages = [[{"role": "user", "content": q}] for q in questions or ("Hello",)]
-            return await asyncio.gather(*(chat.ask(m, **options) for m in messages))
+            return await asyncio.gather(*(chat.complete(m, **options) for m in messages))
         finally:
             await chat.close()
 
@@ -162,18 +163,18 @@ def test_a_server_that_only_fails_is_named(failure, told, scripted, endpoint_of,
     scripted.script = lambda body: failure
     with pytest.raises(EndpointError, match=told) as caught:
         ask(endpoint_of(scripted), ledger)
-    assert len(scripted.bodies) == ATTEMPTS and entries(ledger) == []
+    assert len(scripted.bodies) == ATTEMPTS + PROBE_TRIES.failed and entries(ledger) == []
     assert caught.value.exit_code == 3
     assert scripted.url in caught.value.where and "run the same command" in caught.value.hint
     assert "Traceback" not in str(caught.value)
 
 
-def test_a_server_that_never_answers_is_left(scripted, endpoint_of, ledger, monkeypatch):
-    monkeypatch.setattr(module, "ATTEMPTS", 2)
+def test_a_server_that_never_answers_is_left(scripted, endpoint_of, ledger):
     scripted.script = lambda body: HANG
     with pytest.raises(EndpointError, match="timed out"):
         ask(endpoint_of(scripted), ledger, timeout=0.2)
-    assert len(scripted.bodies) == 2 and entries(ledger) == []
+    asked = TIMEOUTS + PROBE_TRIES.timed_out
+    assert len(scripted.bodies) == asked and entries(ledger) == []
 
 
 def test_a_refused_connection(endpoint_of, ledger):
@@ -225,7 +226,7 @@ def test_a_conversation_that_is_too_long(scripted, endpoint_of, ledger):
         ask(endpoint_of(scripted), ledger)
     assert len(scripted.bodies) == 1
 
-    # Who replays finds the same, and nothing is sent; who records asks again, at no cost.
+    # In replay mode nothing is sent; in record mode it is asked again, at no cost.
     with pytest.raises(ContextFull):
         ask(endpoint_of(scripted), Ledger(ledger.root, "replay"))
     assert len(scripted.bodies) == 1
@@ -258,24 +259,35 @@ def test_a_rate_limit_is_waited_out(scripted, endpoint_of, ledger):
     assert time.monotonic() - start >= 0.1 * (ATTEMPTS + 2)
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [limited("1", "insufficient_quota"), limited("soon"), limited("nan"), limited("-1")],
-    ids=["empty account", "word", "nan", "negative"],
-)
-def test_a_rate_limit_that_waiting_does_not_end(answer, scripted, endpoint_of, ledger):
-    scripted.script = lambda body: answer
+def test_an_empty_account_is_not_waited_for(scripted, endpoint_of, ledger):
+    scripted.script = lambda body: limited("1", "insufficient_quota")
     with pytest.raises(EndpointError, match="too many"):
         ask(endpoint_of(scripted), ledger)
-    assert len(scripted.bodies) == ATTEMPTS
+    assert len(scripted.bodies) == 1
 
 
-def test_a_rate_limit_without_end(scripted, endpoint_of, ledger, monkeypatch):
-    monkeypatch.setattr(module, "LONGEST_LIMIT", 0.25)
+@pytest.mark.parametrize("wait", ["soon", "nan", "-1", ""])
+def test_a_rate_limit_that_does_not_say_how_long(wait, scripted, endpoint_of, ledger, caplog):
+    """It is waited for, with longer and longer pauses, and the wait is on the screen."""
+    replies = [limited(wait)] * 7
+    scripted.script = lambda body: replies.pop() if replies else "Good day"
+    with caplog.at_level("WARNING", "aiev"):
+        assert ask(endpoint_of(scripted), ledger)[0].text == "Good day"
+    (notice,) = caplog.messages
+    assert "scripted is busy (HTTP 429: too many): waiting" in notice
+
+
+def test_a_rate_limit_without_end(scripted, endpoint_of, ledger):
     scripted.script = lambda body: limited("0.1")
-    with pytest.raises(EndpointError, match="too many"):
-        ask(endpoint_of(scripted), ledger)
-    assert len(scripted.bodies) == 2 + ATTEMPTS
+    with pytest.raises(EndpointError, match="busy for 0 s: HTTP 429: too many") as caught:
+        ask(endpoint_of(scripted), ledger, max_wait=0.25)
+    assert len(scripted.bodies) == 4 and "execution.max_wait_seconds" in caught.value.hint
+
+
+def test_a_date_far_away_is_waited_for_up_to_the_limit_only(scripted, endpoint_of, ledger):
+    replies = [limited("Wed, 01 Jan 2031 00:00:20 GMT")]
+    scripted.script = lambda body: replies.pop() if replies else "Good day"
+    assert ask(endpoint_of(scripted), ledger, max_wait=0.2)[0].text == "Good day"
 
 
 def test_another_bad_request_is_no_full_context(scripted, endpoint_of, ledger):
@@ -326,9 +338,9 @@ def test_an_answer_is_on_record_before_its_caller_sees_it(scripted, endpoint_of,
     scripted.script = lambda body: f"Good day, {body['messages'][0]['content']}"
 
     async def look():
-        chat = Chat(endpoint_of(scripted), ledger)
+        chat = ChatClient(endpoint_of(scripted), ledger)
         for name in ("Ann", "Bob"):
-            answer = await chat.ask([{"role": "user", "content": name}])
+            answer = await chat.complete([{"role": "user", "content": name}])
             assert ledger.path(answer.key).is_file()
             assert answer.text in [entry["answer"]["text"] for entry in entries(ledger)]
         await chat.close()
@@ -336,15 +348,43 @@ def test_an_answer_is_on_record_before_its_caller_sees_it(scripted, endpoint_of,
     asyncio.run(look())
 
 
-def test_answers_before_a_failure_stay(scripted, endpoint_of, ledger):
-    scripted.script = lambda body: 500 if body["messages"][0]["content"] == "bad" else "Good day"
+@pytest.mark.parametrize("failure", [500, CLOSE, Raw(b"odd", status=418)], ids=["500", "-", "418"])
+def test_a_question_at_which_alone_the_server_fails_is_given_up(
+    failure, scripted, endpoint_of, ledger
+):
+    """The other answers stay, and the run goes on: it would end at the same question each time."""
+    scripted.script = lambda body: (
+        failure if body["messages"][0]["content"] == "bad" else "Good day"
+    )
     endpoint = endpoint_of(scripted, slots=1)
-    with pytest.raises(EndpointError):
-        ask(endpoint, ledger, "a", "b", "bad")
+    ask(endpoint, ledger, "a", "b")
+    with pytest.raises(RequestFailed):
+        ask(endpoint, ledger, "bad")
+    with pytest.raises(RequestFailed):
+        ask(endpoint, Ledger(ledger.root, "replay"), "bad")
     scripted.forget()
     scripted.script = lambda body: "Good day"
     ask(endpoint, ledger, "a", "b", "bad")
     assert [body["messages"][0]["content"] for body in scripted.bodies] == ["bad"]
+
+
+def test_questions_that_fail_end_the_run_above_a_share(scripted, endpoint_of, ledger):
+    scripted.script = lambda body: (
+        500 if body["messages"][0]["content"].startswith("bad") else "Good day"
+    )
+
+    async def all_of_them(share: float) -> list:
+        async with ChatClient(endpoint_of(scripted), ledger, max_unknown_failures=share) as chat:
+            asked = []
+            for number in range(12):
+                question = [
+                    {"role": "user", "content": f"{'bad' if number % 2 else 'good'} {number}"}
+                ]
+                asked += await asyncio.gather(chat.complete(question), return_exceptions=True)
+            return [type(one).__name__ for one in asked]
+
+    assert asyncio.run(all_of_them(0.5))[1::2] == ["RequestFailed"] * 6
+    assert asyncio.run(all_of_them(0.25))[1::2] == ["RequestFailed"] * 5 + ["EndpointError"]
 
 
 def test_the_same_question_twice_at_once_is_asked_once(scripted, endpoint_of, ledger):

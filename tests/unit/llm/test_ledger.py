@@ -13,8 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiev.core.errors import UserError
-from aiev.core.hashing import of_json
-from aiev.llm.ledger import Answer, Ledger
+from aiev.llm.ledger import LOCKS, Answer, Ledger, canonical_digest, key_of
 
 REQUEST = {
     "kind": "openai",
@@ -47,7 +46,7 @@ def test_an_answer_is_found_again_and_knows_its_key(ledger):
     assert ledger.find(REQUEST) is None
     added = ledger.add(REQUEST, ANSWER)
     assert ledger.find(REQUEST) == added
-    assert added.key == of_json(REQUEST) and added.text == "Good day"
+    assert added.key == key_of(REQUEST) and added.text == "Good day"
     assert ledger.path(added.key).is_file()
 
 
@@ -57,7 +56,7 @@ def test_replay_gives_what_is_on_record_and_asks_nothing(ledger):
     assert replay.find(REQUEST) == added
     with pytest.raises(UserError, match="no answer on record") as caught:
         replay.find({**REQUEST, "seed": 2})
-    assert of_json({**REQUEST, "seed": 2}) in caught.value.where
+    assert key_of({**REQUEST, "seed": 2}) in caught.value.where
 
 
 def damage(entry: bytes, how: str) -> bytes:
@@ -69,10 +68,10 @@ def damage(entry: bytes, how: str) -> bytes:
     elif how == "other-request":
         # Sound in itself: an entry that was copied to another's place.
         record["request"]["seed"] += 1
-        record["digest"] = of_json([record["request"], record["answer"]])
+        record["digest"] = canonical_digest([record["request"], record["answer"]])
     elif how == "other-fields":
         record["answer"] = {"words": "Good day"}
-        record["digest"] = of_json([record["request"], record["answer"]])
+        record["digest"] = canonical_digest([record["request"], record["answer"]])
     elif how == "no-number":
         record["answer"]["prompt_tokens"] = float("nan")
     else:
@@ -169,19 +168,19 @@ def test_the_order_of_keys_does_not_matter(request, data):
     order = data.draw(st.permutations(list(request)))
     shuffled = {name: request[name] for name in order}
     shuffled["messages"] = [dict(reversed(message.items())) for message in request["messages"]]
-    assert of_json(shuffled) == of_json(request)
+    assert key_of(shuffled) == key_of(request)
 
 
 @given(request=REQUESTS, other=REQUESTS)
 def test_any_changed_field_changes_the_key(request, other):
     for name in request:
         changed = {**copy.deepcopy(request), name: other[name]}
-        assert (of_json(changed) == of_json(request)) == (changed == request)
+        assert (key_of(changed) == key_of(request)) == (changed == request)
 
 
 def test_the_order_of_messages_matters():
     two = [{"role": "user", "content": "a"}, {"role": "user", "content": "b"}]
-    assert of_json({**REQUEST, "messages": two}) != of_json({**REQUEST, "messages": two[::-1]})
+    assert key_of({**REQUEST, "messages": two}) != key_of({**REQUEST, "messages": two[::-1]})
 
 
 def test_a_full_disk_is_said_and_leaves_nothing(ledger, monkeypatch):
@@ -191,7 +190,7 @@ def test_a_full_disk_is_said_and_leaves_nothing(ledger, monkeypatch):
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(UserError, match="No space left") as caught:
         ledger.add(REQUEST, ANSWER)
-    assert ledger.path(of_json(REQUEST)).name in caught.value.where
+    assert ledger.path(key_of(REQUEST)).name in caught.value.where
     monkeypatch.undo()
     assert not [path for path in ledger.root.rglob("*") if path.is_file()]
     assert ledger.find(REQUEST) is None
@@ -205,12 +204,12 @@ def test_who_asks_again_removes_what_a_killed_process_left_half_written(tmp_path
         beside.write_text("half an ent")
 
     async def ask():
-        async with ledger.alone(key):
+        async with ledger.lock(key):
             pass
 
     asyncio.run(ask())
     assert all(map(Path.exists, left)), "without a mark nobody was killed"
-    (tmp_path / ".asking" / key).touch()
+    (tmp_path / LOCKS / key).touch()
     asyncio.run(ask())
     assert [beside.exists() for beside in left] == [False, False, True, True]
-    assert not (tmp_path / ".asking" / key).exists()
+    assert not (tmp_path / LOCKS / key).exists()

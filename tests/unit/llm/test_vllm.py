@@ -11,7 +11,7 @@ import pytest
 
 from aiev.core.errors import EndpointError, UserError
 from aiev.core.hashing import of_path
-from aiev.llm.client import Chat
+from aiev.llm.client import ChatClient
 from aiev.llm.endpoints import serve
 from aiev.llm.ledger import Ledger
 
@@ -89,8 +89,8 @@ def vllm(tmp_path, monkeypatch):
 
 def ask(endpoint, ledger):
     async def run():
-        async with Chat(endpoint, ledger, timeout=20) as chat:
-            return await chat.ask(HELLO, conversation=1)
+        async with ChatClient(endpoint, ledger, timeout=20) as chat:
+            return await chat.complete(HELLO, conversation=1)
 
     return asyncio.run(run())
 
@@ -126,8 +126,8 @@ def test_where_it_did_not_come_up_no_other_server_is_asked(vllm, checkpoint, tmp
     vllm(broken=True)
 
     async def two(endpoint):
-        async with Chat(endpoint, Ledger(tmp_path / "ledger"), timeout=20) as chat:
-            asked = (chat.ask([{"role": "user", "content": word}]) for word in ("one", "two"))
+        async with ChatClient(endpoint, Ledger(tmp_path / "ledger"), timeout=20) as chat:
+            asked = (chat.complete([{"role": "user", "content": word}]) for word in ("one", "two"))
             return await asyncio.gather(*asked, return_exceptions=True)
 
     with (
@@ -144,7 +144,7 @@ def test_where_it_is_not_installed_it_says_what_to_do(checkpoint, tmp_path, monk
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
     with (
         serve(SETTINGS, checkpoint, tmp_path, tmp_path / "job.log") as endpoint,
-        pytest.raises(EndpointError, match="no vllm here") as caught,
+        pytest.raises(EndpointError, match="not on the PATH") as caught,
     ):
         endpoint.start()
     assert "llamacpp" in str(caught.value)

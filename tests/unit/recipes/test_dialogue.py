@@ -11,8 +11,8 @@ from aiev.core.errors import EndpointError
 from aiev.core.files import dump_line
 from aiev.core.hashing import of_text
 from aiev.languages.interpreter import Interpreter
-from aiev.llm import client as chat_module
-from aiev.llm.client import Chat
+from aiev.llm import sending
+from aiev.llm.client import ChatClient
 from aiev.llm.ledger import Ledger
 from aiev.recipes.aiev_instruct.dialogue import Settings, error_text, write_dialogue
 from aiev.recipes.aiev_instruct.roles import Sampling
@@ -40,7 +40,7 @@ def sandbox():
 @pytest.fixture
 def write(scripted, endpoint_of, sandbox, tmp_path, monkeypatch):
     """Dialogues of seeds by their functions' names. Each call has a ledger of its own."""
-    monkeypatch.setattr(chat_module, "FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(sending, "FIRST_PAUSE", 0.001)
     ledgers = iter(range(100))
 
     def run(
@@ -50,7 +50,7 @@ def write(scripted, endpoint_of, sandbox, tmp_path, monkeypatch):
         interpreter = Interpreter(sandbox, limits, Packages(Ledger(root), tmp_path / "layers"))
 
         async def all_of_them():
-            chat = Chat(endpoint_of(scripted, slots), Ledger(root), timeout=20)
+            chat = ChatClient(endpoint_of(scripted, slots), Ledger(root), timeout=20)
             async with chat:
                 return await write_dialogues(
                     [seed(name) for name in names],
@@ -376,7 +376,7 @@ def test_the_programmer_does_not_see_the_seed(write, scripted):
 
 
 def test_a_failing_server_ends_all_with_its_own_error(write, scripted):
-    scripted.script = lambda body: 500 if "`never_a(x)`" in str(body) else dialogues(body)
+    scripted.script = lambda body: 401 if "`never_a(x)`" in str(body) else dialogues(body)
     with pytest.raises((EndpointError, ExceptionGroup)) as caught:
         write("once_a", "never_a", "once_b", ledger="shared")
     error = caught.value
@@ -389,6 +389,12 @@ def test_a_failing_server_ends_all_with_its_own_error(write, scripted):
     assert [d["reason"] for d in written] == ["", "unsolved-failed", ""]
     again = [b for b in scripted.bodies if "once_a(" in str(b["messages"])]
     assert len(again) < 7, "what was answered is not asked again"
+
+
+def test_a_server_that_fails_at_one_dialogue_alone_rejects_it(write, scripted):
+    scripted.script = lambda body: 500 if "`never_a(x)`" in str(body) else dialogues(body)
+    written = write("once_a", "never_a", "once_b")
+    assert [d["reason"] for d in written] == ["", "request-failed", ""]
 
 
 @pytest.mark.parametrize("text", ["\ud800", "\x00", "\u2028", "```", "$error $code"], ids=ascii)

@@ -1,84 +1,44 @@
-"""Endpoints: anything that speaks the OpenAI chat API, started here where it is local.
+"""Endpoints: servers that speak the OpenAI chat API, started here where they are local.
 
-An endpoint knows no prompt. Kinds:
-  llamacpp  a GGUF file, or a Hugging Face checkpoint that is converted first, served on loopback
-            by llama.cpp in a child process for as long as the job needs it; needs no GPU
+Each kind is a module of this package with a class `Kind` (see `base.Kind`):
+
+  llamacpp  a GGUF file, or a Hugging Face checkpoint that is converted first, served on loopback by
+            llama.cpp in a child process; needs no GPU
   vllm      a Hugging Face checkpoint, served in the same way by vLLM, on GPUs
-  openai    any server at `base_url` (default: OPENAI_BASE_URL, else the vendor's); the key comes
-            from OPENAI_API_KEY and is written nowhere
+  openai    any server at a URL; the key comes from an environment variable and is written nowhere
+
+A kind of your own is a Python file outside the package; the config names its path.
 """
 
-import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from aiev.core.errors import UserError
-from aiev.core.hashing import of_path
+from aiev.core.registry import Registry
 from aiev.llm.endpoints.base import Endpoint
-from aiev.llm.endpoints.openai import remote
 
-if TYPE_CHECKING:
-    from aiev.llm.endpoints.local import LocalEndpoint
+KINDS = Registry("endpoint kind", "aiev.llm.endpoints", "Kind")
 
 
-@contextmanager
 def serve(
-    settings: dict[str, Any],
+    model: Mapping[str, Any],
     weights: Path | None,
     scratch: Path,
     log: Path | None,
     conversations: int = 0,
-) -> Iterator[Endpoint]:
-    """An endpoint for the length of the block; a local server is then stopped. It starts, and a key
-    is needed, only for a first question (`Endpoint.start`): answers on record need neither.
+) -> AbstractContextManager[Endpoint]:
+    """Serve a model for the length of the `with` block; a local server is then stopped.
 
-    settings: one of the config's `models`. weights: a GGUF file or a checkpoint directory, for the
-    local kinds. scratch: where a converted file may be left for the next start. conversations: how
-    many are under way at once; a local server keeps a place for each.
+    The server starts, and an API key is needed, only at the first question that is not on record.
+
+    model:         one of the config's `models`, with the keys of its server (`with_server`).
+    weights:       a GGUF file or a checkpoint directory; None for a model behind a URL.
+    scratch:       where a converted file is left for the next start.
+    log:           the job's log; a local server's own goes beside it.
+    conversations: how many are open at once; llama.cpp keeps the prompt of each in memory.
     """
-    if settings["kind"] == "openai":
-        yield remote(settings, weights)
-        return
-    if weights is None:
-        raise UserError("a local model needs its weights", where=f"models: {settings['name']}")
-    endpoint = local_endpoint(settings, weights, scratch, log, conversations)
-    try:
-        yield endpoint
-    finally:
-        endpoint.stop()
-
-
-def local_endpoint(
-    settings: dict[str, Any],
-    weights: Path,
-    scratch: Path,
-    log: Path | None,
-    conversations: int = 0,
-) -> "LocalEndpoint":
-    """The endpoint that will serve `weights` here; the caller stops it."""
-    from aiev.llm.endpoints.llamacpp import LlamaCpp
-    from aiev.llm.endpoints.vllm import VLLM
-
-    many = {
-        # A place for each conversation. vLLM keeps prompts by what they hold, and needs none.
-        "llamacpp": (LlamaCpp, max(conversations, settings["slots"])),
-        "vllm": (VLLM, 0),
-    }
-    kind, places = many[settings["kind"]]
-    return kind(
-        kind=settings["kind"],
-        model=settings["name"],
-        digest=of_path(weights),
-        base_url=None,
-        slots=settings["slots"],
-        conversations=places,
-        log_path=log.with_suffix(".server.log") if log else Path(os.devnull),
-        settings=settings,
-        weights=weights,
-        scratch=scratch,
-    )
+    return KINDS.get(model["kind"])().open(model, weights, scratch, log, conversations)
 
 
 def with_server(model: Mapping[str, Any], execution: Mapping[str, Any]) -> dict[str, Any]:
@@ -87,3 +47,8 @@ def with_server(model: Mapping[str, Any], execution: Mapping[str, Any]) -> dict[
     model: has the key `role`, which names its section in `execution.models`.
     """
     return {**model, **execution["models"][model["role"]]}
+
+
+def gpus_of(model: Mapping[str, Any]) -> int:
+    """GPUs that a job needs to serve the model."""
+    return KINDS.get(model["kind"])().gpus(model)

@@ -1,26 +1,41 @@
-"""What every endpoint is: a server that speaks the OpenAI chat API."""
+"""What every endpoint is: a server that speaks the OpenAI chat API, and a kind that opens it."""
 
 import os
 import re
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import Any, ClassVar, Protocol
+from urllib.parse import parse_qsl, urlsplit
 
 from aiev.core.errors import UserError
+from aiev.core.settings import Section
 
 API_KEY = "OPENAI_API_KEY"
 BASE_URL = "OPENAI_BASE_URL"
 NO_KEY = "none"
-"""Sent to a server that wants no key: a word that may be shown."""
+"""Sent to a server that wants no key."""
+
+_SECRET_PARAMETERS = re.compile(
+    r"(api[-_]?)?key|token|secret|password|sig|signature", re.IGNORECASE
+)
 
 
 @dataclass
 class Endpoint:
-    """A server to ask.
+    """A server that answers for one model.
 
-    model:  the name by which it is asked; digest: of the weights, or a vendor's dated version.
-    slots:  requests that it works on at once.
-    conversations: how many it keeps the prompts of, each in a place of its own; 0 if not known.
+    kind:          name of the endpoint kind; it is part of every ledger key.
+    model:         the name by which the server knows the model.
+    digest:        of the weights, or a vendor's dated version.
+    base_url:      None until a local server has started, and for a vendor's default address.
+    slots:         requests that the server works on at once.
+    conversations: how many prompts the server keeps in memory, each in a slot of its own; 0 where
+                   that is not known.
+    request:       the config's changes to each request: parameters left out, renamed or added.
+    headers:       HTTP headers sent with each request; their values are secrets.
+    served_here:   whether the server is a child of this process.
     """
 
     kind: str
@@ -31,6 +46,11 @@ class Endpoint:
     conversations: int = 0
     api_key: str = field(default=NO_KEY, repr=False)
     log_path: Path | None = None
+    request: Mapping[str, Any] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict, repr=False)
+    served_here: ClassVar[bool] = False
+    api_defaults: ClassVar[Mapping[str, Any]] = {"top_p": 1.0}
+    """Values that mean the same when they are not sent."""
 
     def identity(self) -> dict[str, str]:
         """What of the endpoint decides an answer: never its address."""
@@ -43,30 +63,70 @@ class Endpoint:
         try:
             url = urlsplit(address)
             host = url.hostname or ""
-        except ValueError:  # no URL at all: the client says so
+        except ValueError:  # not a URL: the client says so
             return False
         known = host in ("localhost", "::1") or re.fullmatch(r"127(\.\d+){3}", host)
         return url.scheme == "http" and bool(known)
 
-    @property
-    def secret(self) -> bool:
-        """Whether the key is one to hide."""
-        return self.api_key not in ("", NO_KEY)
+    def secrets(self) -> list[str]:
+        """Values that must appear in no error, log or record."""
+        keys = [] if self.api_key in ("", NO_KEY) else [self.api_key]
+        return keys + list(self.headers.values())
 
     def start(self) -> None:
-        """Get ready for the first question. Raises UserError when that cannot be."""
+        """Prepare for the first question. Raises UserError when that fails."""
 
     def state(self) -> str:
-        """Why the server may be unreachable, as far as this side can tell; "" when it cannot."""
+        """Why the server cannot be reached, as far as this process knows; "" when it does not."""
         return ""
 
 
+class NoOptions(Section):
+    """`models.<role>.options` of a kind that has none."""
+
+
+class Kind(Protocol):
+    """How a kind of endpoint is configured and opened. A module defines it as its class `Kind`."""
+
+    Config: type[Section]
+    """Keys of `models.<role>.options`, for what only this kind knows."""
+
+    def gpus(self, config: Mapping[str, Any]) -> int:
+        """GPUs that a job needs to serve the model. Light: Snakemake's rules call it."""
+
+    def open(
+        self,
+        config: Mapping[str, Any],
+        weights: Path | None,
+        scratch: Path,
+        log: Path | None,
+        conversations: int,
+    ) -> AbstractContextManager[Endpoint]:
+        """The endpoint for the length of a `with` block; see `aiev.llm.endpoints.serve`."""
+
+
 def check_address(url: str | None, where: str) -> None:
-    """Raises UserError, which does not show it, for a URL with a name or password in it: the config
-    goes into the manifest, and the address into errors."""
-    if "@" in (url or "").partition("?")[0]:
+    """Check that an address holds no secret, as it goes into the manifest and into errors.
+
+    Raises UserError, which does not show the URL, for one with a user name, a password, or a query
+    parameter that is named like a key.
+    """
+    address = url or ""
+    found = ""
+    if "@" in address.partition("?")[0]:
+        found = "a user name or password"
+    elif any(_SECRET_PARAMETERS.fullmatch(name) for name, _ in _query(address)):
+        found = "a key"
+    if found:
         raise UserError(
-            "a URL that holds a user name or password, which would be written down",
+            f"a URL that holds {found}, which would be written down",
             where=where,
             hint=f"take it out; a key belongs into the environment variable {API_KEY}",
         )
+
+
+def _query(address: str) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl(urlsplit(address).query, keep_blank_values=True)
+    except ValueError:  # not a URL: the client says so
+        return []

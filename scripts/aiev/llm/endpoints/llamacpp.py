@@ -2,17 +2,21 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
+from typing import IO, Any, ClassVar
 
 from aiev.core.errors import EndpointError
 from aiev.core.log import log
 from aiev.core.process import die_with_parent
-from aiev.llm.endpoints.local import LocalEndpoint
+from aiev.llm.endpoints._local import LocalEndpoint, open_local
+from aiev.llm.endpoints.base import Endpoint, NoOptions
 
 OUTTYPE = "f16"
 """Number format of a converted checkpoint, with the greedy answers of `generate` in transformers.
@@ -21,11 +25,11 @@ OUTTYPE = "f16"
 
 @dataclass
 class LlamaCpp(LocalEndpoint):
-    """The server of `llamacpp_server`, which says its address in a line of its own."""
+    """The server of `_llamacpp_server`, which prints its address first."""
 
-    talks: ClassVar[bool] = True
+    reads_stdout: ClassVar[bool] = True
 
-    said: list[str] = field(default_factory=list)
+    printed: list[str] = field(default_factory=list)
 
     def identity(self) -> dict[str, str]:
         # A checkpoint's answers depend on what it is converted to.
@@ -43,18 +47,32 @@ class LlamaCpp(LocalEndpoint):
             "threads": self.settings["threads"],
             "gpu_layers": self.settings["gpu_layers"],
         }
-        return [sys.executable, "-m", "aiev.llm.endpoints.llamacpp_server", json.dumps(chosen)]
+        return [sys.executable, "-m", "aiev.llm.endpoints._llamacpp_server", json.dumps(chosen)]
 
     def address(self) -> str:
-        return self.said[0] if self.said else ""
+        return self.printed[0] if self.printed else ""
 
     def _wait(self) -> None:
-        # The process and no more: a thread that held this endpoint would keep it from being freed.
-        said, out = self.said, self.process.stdout
-        threading.Thread(
-            target=lambda: said.append(out.readline().decode().strip()), daemon=True
-        ).start()
+        drain_stdout(self.process.stdout, self.printed, self.log_path)
         super()._wait()
+
+
+def drain_stdout(stdout: IO[bytes], first_line: list[str], log_path: Path) -> threading.Thread:
+    """Put the first line into `first_line` and the rest into the log, to the end, in a thread.
+
+    A pipe that nobody reads blocks the server once it holds 64 KiB. The thread keeps no reference
+    to an endpoint, which could otherwise not be freed.
+    """
+
+    def read() -> None:
+        with stdout:
+            first_line.append(stdout.readline().decode("utf-8", "replace").strip())
+            with open(log_path, "ab") as file:
+                shutil.copyfileobj(stdout, file)
+
+    thread = threading.Thread(target=read, daemon=True)
+    thread.start()
+    return thread
 
 
 def converted(checkpoint: Path, digest: str, scratch: Path) -> Path:
@@ -73,3 +91,26 @@ def converted(checkpoint: Path, digest: str, scratch: Path) -> Path:
         raise EndpointError(f"cannot convert the checkpoint to GGUF: {last}", where=str(checkpoint))
     os.replace(beside, target)
     return target
+
+
+class Kind:
+    """Serves a GGUF file, or a checkpoint, by llama.cpp."""
+
+    Config = NoOptions
+
+    def gpus(self, config: Mapping[str, Any]) -> int:
+        return int(config["gpu_layers"] != 0)
+
+    @contextmanager
+    def open(
+        self,
+        config: Mapping[str, Any],
+        weights: Path | None,
+        scratch: Path,
+        log: Path | None,
+        conversations: int = 0,
+    ) -> Iterator[Endpoint]:
+        """Each conversation has a slot: llama.cpp would read one without it anew at each turn."""
+        slots = max(conversations, config["slots"])
+        with open_local(LlamaCpp, "llamacpp", config, weights, scratch, log, slots) as endpoint:
+            yield endpoint

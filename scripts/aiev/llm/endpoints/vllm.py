@@ -1,16 +1,20 @@
 """A vLLM server for a checkpoint directory, on the GPUs that the job sees.
 
-vLLM brings its own CUDA build of torch, so that it is no part of envs/lock.txt: it may lie in an
-environment of its own, as long as its command `vllm` is on the PATH.
+vLLM brings its own CUDA build of torch and so is not part of envs/lock.txt: it may be installed in
+an environment of its own, as long as its command `vllm` is on the PATH.
 """
 
 import shutil
 import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import ClassVar
+from pathlib import Path
+from typing import Any, ClassVar
 
 from aiev.core.errors import EndpointError
-from aiev.llm.endpoints.local import LocalEndpoint
+from aiev.llm.endpoints._local import LocalEndpoint, open_local
+from aiev.llm.endpoints.base import Endpoint, NoOptions
 
 
 @dataclass
@@ -27,7 +31,7 @@ class VLLM(LocalEndpoint):
         program = shutil.which("vllm")
         if program is None:
             raise EndpointError(
-                "there is no vllm here",
+                "the command vllm is not on the PATH",
                 where=f"models: {self.model}, kind vllm",
                 hint="install vllm (in an environment of its own) and put its command on the PATH, "
                 "or use kind llamacpp, which needs no GPU",
@@ -40,9 +44,32 @@ class VLLM(LocalEndpoint):
             *("--max-num-seqs", str(self.slots), "--seed", "0"),
             *("--max-model-len", str(self.settings["context_tokens"])),
             *("--tensor-parallel-size", str(self.settings["tensor_parallel"])),
-            # A checkpoint's own defaults would take the place of what a request leaves out.
+            # The defaults in a checkpoint's generation_config.json would replace what a request
+            # leaves out.
             *("--generation-config", "vllm"),
         ]
 
     def address(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+
+class Kind:
+    """Serves a checkpoint by vLLM. Prompts are cached by their content, so that conversations need
+    no slots of their own."""
+
+    Config = NoOptions
+
+    def gpus(self, config: Mapping[str, Any]) -> int:
+        return config["tensor_parallel"]
+
+    @contextmanager
+    def open(
+        self,
+        config: Mapping[str, Any],
+        weights: Path | None,
+        scratch: Path,
+        log: Path | None,
+        conversations: int = 0,
+    ) -> Iterator[Endpoint]:
+        with open_local(VLLM, "vllm", config, weights, scratch, log, 0) as endpoint:
+            yield endpoint

@@ -8,7 +8,7 @@ from aiev.recipes.aiev_instruct.settings import DialogueSettings
 if TYPE_CHECKING:
     from aiev.core.types import Dialogue, Seed
     from aiev.languages.interpreter import Interpreter
-    from aiev.llm.client import Chat
+    from aiev.llm.client import ChatClient
     from aiev.recipes.base import Place
 
 
@@ -26,7 +26,7 @@ class Recipe:
         self.settings = Settings.of(params)
 
     async def write(
-        self, chat: "Chat", interpreter: "Interpreter", seed: "Seed", place: "Place"
+        self, chat: "ChatClient", interpreter: "Interpreter", seed: "Seed", place: "Place"
     ) -> "Dialogue":
         """One dialogue from one seed. Raises EndpointError where the server fails."""
         from aiev.recipes.aiev_instruct.dialogue import write_dialogue

@@ -17,8 +17,8 @@ from typing import Any
 from aiev.core.types import Dialogue, Seed
 from aiev.languages.base import Script
 from aiev.languages.interpreter import Interpreter, script_of
-from aiev.llm.client import Chat
-from aiev.llm.retries import NoAnswer
+from aiev.llm.client import ChatClient
+from aiev.llm.failures import Unanswerable
 from aiev.recipes.aiev_instruct.compose import asserts_of, compose, program, solution_of
 from aiev.recipes.aiev_instruct.roles import Programmer, Questioner, Reply, Sampling
 from aiev.recipes.base import Place, turn_seed
@@ -87,7 +87,7 @@ class Talk:
     """
 
     seed: Seed
-    chat: Chat
+    chat: ChatClient
     interpreter: Interpreter
     settings: Settings
     id: str
@@ -355,13 +355,13 @@ async def finish(talk: Talk, problem: str = "") -> str:
         await talk.write(problem)
     except Rejected as rejected:
         return str(rejected)
-    except NoAnswer as none:
+    except Unanswerable as none:
         return none.reason
     return ""
 
 
 async def write_dialogue(
-    seed: Seed, chat: Chat, interpreter: Interpreter, settings: Settings, place: Place
+    seed: Seed, chat: ChatClient, interpreter: Interpreter, settings: Settings, place: Place
 ) -> Dialogue:
     """One dialogue from one seed, whatever comes of it. Raises EndpointError only."""
     model = chat.endpoint

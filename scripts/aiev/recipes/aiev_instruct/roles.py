@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from aiev.core.templates import render
-from aiev.llm.client import Chat
+from aiev.llm.client import ChatClient
 from aiev.llm.thoughts import without_thoughts
 
 _render = partial(render, __file__)
@@ -39,14 +39,14 @@ class _Role:
     place: of the conversation in the server's memory.
     """
 
-    def __init__(self, chat: Chat, sampling: Sampling, place: int, system: str):
+    def __init__(self, chat: ChatClient, sampling: Sampling, place: int, system: str):
         self.chat, self.sampling, self.place = chat, sampling, place
         self.messages = [{"role": "system", "content": _render(system)}]
 
     async def say(self, text: str, temperature: float, max_tokens: int, seed: int) -> Reply:
         """Put `text` to the model and return what it answers, without its thoughts."""
         self.messages.append({"role": "user", "content": text})
-        answer = await self.chat.ask(
+        answer = await self.chat.complete(
             self.messages,
             temperature=temperature,
             top_p=self.sampling.top_p,
@@ -65,7 +65,7 @@ class _Role:
 class Questioner(_Role):
     """Writes the problem from a seed (OSS-Instruct, arXiv 2312.02120); puts errors into words."""
 
-    def __init__(self, chat: Chat, sampling: Sampling, place: int):
+    def __init__(self, chat: ChatClient, sampling: Sampling, place: int):
         super().__init__(chat, sampling, 2 * place, "questioner")
 
     async def propose(self, seed_text: str, seed: int, language: str = "python") -> Reply:
@@ -92,7 +92,7 @@ class Programmer(_Role):
     packages: whether it is told that it may have packages installed.
     """
 
-    def __init__(self, chat: Chat, sampling: Sampling, place: int, packages: bool = False):
+    def __init__(self, chat: ChatClient, sampling: Sampling, place: int, packages: bool = False):
         system = "programmer_packages" if packages else "programmer"
         super().__init__(chat, sampling, 2 * place + 1, system)
 

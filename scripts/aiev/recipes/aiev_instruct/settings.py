@@ -8,13 +8,18 @@ from aiev.core.settings import Section
 class Sampling(Section):
     """`dialogues.sampling`: how the model is sampled in its two roles."""
 
-    questioner_temperature: float = Field(
+    questioner_temperature: float | None = Field(
         0.7, ge=0, description="Sampling temperature of the Questioner."
     )
-    programmer_temperature: float = Field(
+    programmer_temperature: float | None = Field(
         0.5, ge=0, description="Sampling temperature of the Programmer."
     )
-    top_p: float = Field(0.95, gt=0, le=1, description="Nucleus sampling (top-p) of both roles.")
+    top_p: float | None = Field(
+        0.95,
+        gt=0,
+        le=1,
+        description="Nucleus sampling (top-p) of both roles; null leaves it out of requests.",
+    )
     problem_tokens: int = Field(
         512, ge=1, description="Maximum length of a problem description, in tokens."
     )

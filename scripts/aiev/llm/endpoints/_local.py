@@ -1,5 +1,5 @@
-"""A model server of our own, in a child process on loopback, started at the first question that is
-not on record and ended with the job."""
+"""A model server of our own: a child process on loopback, started at the first question that is not
+on record and stopped with the job."""
 
 import os
 import subprocess
@@ -7,37 +7,43 @@ import time
 import urllib.error
 import urllib.request
 from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
-from aiev.core.errors import EndpointError
+from aiev.core.errors import EndpointError, UserError
+from aiev.core.hashing import of_path
 from aiev.core.log import log
-from aiev.core.process import die_with_parent
+from aiev.core.process_group import ProcessGroup
 from aiev.llm.endpoints.base import Endpoint
 
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-"""A proxy of the environment knows no server on this machine."""
+"""No proxy of the environment knows a server on this machine."""
 
 
 @dataclass
 class LocalEndpoint(Endpoint, ABC):
-    """A server on a free loopback port, once it is started. A kind says how it is started.
+    """A server on a free loopback port. A kind says how it is started.
 
-    settings: one of the config's models; weights: a file or a directory that the kind can serve,
-    or convert into `scratch` first.
+    settings: the model's config and execution options.
+    weights:  a file or a directory that the kind can serve, or convert into `scratch` first.
     """
 
+    served_here: ClassVar[bool] = True
+    # llama.cpp's own default of top_p is 0.95.
+    api_defaults: ClassVar[Mapping[str, Any]] = {}
     start_seconds: ClassVar[float] = 180
     """A cold network disk may take minutes."""
-    talks: ClassVar[bool] = False
-    """Whether its output is read by us; else it goes to the log."""
+    reads_stdout: ClassVar[bool] = False
+    """Whether this process reads the server's stdout; otherwise it goes to the log."""
     hint: ClassVar[str] = "free a loopback port or some memory, check the model's file, run again"
 
-    settings: dict[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
     weights: Path = Path()
     scratch: Path = Path()
-    process: subprocess.Popen | None = None
+    group: ProcessGroup | None = None
     failure: EndpointError | None = None
 
     @abstractmethod
@@ -46,25 +52,28 @@ class LocalEndpoint(Endpoint, ABC):
 
     @abstractmethod
     def address(self) -> str:
-        """The server's URL; "" as long as it has not said it."""
+        """The server's URL; "" until it is known."""
+
+    @property
+    def process(self) -> subprocess.Popen | None:
+        return self.group.leader if self.group else None
 
     def start(self) -> None:
-        """Serve the weights, unless they are. Raises EndpointError when the server does not come
-        up: no free port, not enough memory, a file that is no model."""
+        """Start the server unless it runs. Raises EndpointError when it does not come up: no free
+        port, not enough memory, a file that is not a model."""
         if self.failure:
             # Without an address of its own, the client of a second question would ask the vendor.
             raise self.failure
-        if self.process:
+        if self.group:
             return
         command = self.command()
         with open(self.log_path, "wb") as errors:
-            self.process = subprocess.Popen(
+            self.group = ProcessGroup(
                 command,
-                stdout=subprocess.PIPE if self.talks else errors,
+                stdout=subprocess.PIPE if self.reads_stdout else errors,
                 stderr=errors,
                 stdin=subprocess.DEVNULL,
                 env=environment(),
-                preexec_fn=die_with_parent,
             )
         try:
             self._wait()
@@ -76,7 +85,7 @@ class LocalEndpoint(Endpoint, ABC):
         log.info("serving %s (%s) on %d slots", self.model, self.digest[:12], self.slots)
 
     def _wait(self) -> None:
-        """Until the server says that it is healthy."""
+        """Until the server reports that it is healthy."""
         deadline = time.monotonic() + self.start_seconds
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
@@ -89,15 +98,47 @@ class LocalEndpoint(Endpoint, ABC):
         raise EndpointError(what, where=where, hint=self.hint)
 
     def stop(self) -> None:
-        if self.process:
-            self.process.kill()
-            self.process.wait()
-            if self.process.stdout:
-                self.process.stdout.close()
+        """End the server and all processes that it started, and wait until their memory is free."""
+        if self.group and not self.group.stop():
+            log.warning("the model server %s did not end; see %s", self.model, self.log_path)
 
     def state(self) -> str:
         code = self.process.poll() if self.process else None
         return "" if code is None else f"the model server ended with exit code {code}"
+
+
+@contextmanager
+def open_local(
+    endpoint: type[LocalEndpoint],
+    kind: str,
+    config: Mapping[str, Any],
+    weights: Path | None,
+    scratch: Path,
+    log_path: Path | None,
+    conversations: int,
+) -> Iterator[LocalEndpoint]:
+    """An endpoint that serves `weights` here, stopped at the end of the block.
+
+    Raises UserError without weights."""
+    if weights is None:
+        raise UserError("a local model needs its weights", where=f"models: {config['name']}")
+    local = endpoint(
+        kind=kind,
+        model=config["name"],
+        digest=of_path(weights),
+        base_url=None,
+        slots=config["slots"],
+        conversations=conversations,
+        log_path=log_path.with_suffix(".server.log") if log_path else Path(os.devnull),
+        request=config.get("request") or {},
+        settings=config,
+        weights=weights,
+        scratch=scratch,
+    )
+    try:
+        yield local
+    finally:
+        local.stop()
 
 
 def environment() -> dict[str, str]:
@@ -117,4 +158,4 @@ def _healthy(url: str) -> bool:
 
 def _last_line(path: Path) -> str:
     lines = path.read_text("utf-8", "replace").strip().splitlines() if path.is_file() else []
-    return lines[-1] if lines else "it said nothing"
+    return lines[-1] if lines else "it printed nothing"

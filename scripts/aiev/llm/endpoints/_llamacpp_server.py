@@ -1,4 +1,4 @@
-"""A llama.cpp server in a process of its own: `python -m aiev.llm.endpoints.llamacpp_server`.
+"""A llama.cpp server in a process of its own: `python -m aiev.llm.endpoints._llamacpp_server`.
 
 Its own process, so that a crash inside the model's native code is an error that can be reported,
 and so that the kernel ends it with the job that started it. Prints one line with its address.

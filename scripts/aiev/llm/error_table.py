@@ -1,0 +1,179 @@
+"""What the errors of model servers mean, by status, code and wording: one table for all vendors.
+
+`RULES` is read from top to bottom, and the first rule that fits decides. Status alone is not
+enough: vendors say "refused" with 400, 403, 422 or 500, and 429 for an account without money.
+"""
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+Meaning = Literal["refused", "context-full", "busy", "configuration", "unknown"]
+"""
+refused         the vendor will not answer this prompt: that item is rejected, the others go on
+context-full    the prompt is too long for the model: likewise
+busy            the server is overloaded or limits the rate: wait and try again
+configuration   key, model, parameter or account are wrong: stop at once, nothing else will help
+unknown         anything else: try again a few times. Where it is this item alone that fails, it is
+                rejected; a server that fails for all items ends the run
+"""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One row: it fits an error whose status is in `statuses` and that has one of `codes`, or whose
+    text matches one of `words`; with neither, the status decides.
+
+    codes: compared with any field `code`, `type`, `status` or `reason`, in lower case.
+    words: regular expressions, in any case.
+    """
+
+    meaning: Meaning
+    statuses: tuple[int, ...]
+    codes: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
+
+    def fits(self, status: int, codes: set[str], text: str) -> bool:
+        if status not in self.statuses:
+            return False
+        if not self.codes and not self.words:
+            return True
+        return bool(codes & set(self.codes)) or bool(self.words and self._pattern.search(text))
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        return re.compile("|".join(self.words), re.IGNORECASE | re.DOTALL)
+
+
+# Some servers answer 500 where they should answer 400.
+_ITEM = (400, 403, 413, 422, 451, 500)
+
+_TEXT = r"(context|sequence|input|prompt|token|message|request|position|conversation|text)s?"
+_MORE = (
+    r"(exceed|too (long|large|many)|longer|larger|greater|more than|maximum|max\b|limit|at most)"
+)
+
+RULES = (
+    # Waiting does not fill an account, though most vendors say 429.
+    Rule(
+        "configuration",
+        (400, 402, 403, 429),
+        codes=("insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "1113"),
+        words=(
+            r"insufficient (account )?(balance|funds|quota|credits)",
+            r"exceeded your current quota, please check your plan",
+            r"credit balance is too low",
+            r"billing (is )?(disabled|not active|not enabled)",
+            r"(out of|requires more|never purchased) credits",
+        ),
+    ),
+    # A wrong parameter, whatever else its message mentions ("... not supported in this context").
+    Rule(
+        "configuration",
+        (400, 404, 422),
+        codes=(
+            *("unsupported_parameter", "unsupported_value", "unknown_parameter"),
+            *("invalid_parameter", "model_not_found", "invalid_api_key", "extra_forbidden"),
+        ),
+        words=(
+            r"(unknown|unsupported|unrecogni[sz]ed|unexpected|extra) (\w+ )?"
+            r"(parameter|argument|field|keyword|name \")",
+            r"(parameter|field|argument)s? (\S+ )?(is|are) "
+            r"(not )?(supported|permitted|allowed|recogni[sz]ed|unsupported|unknown)",
+            r"extra (inputs|fields) (are )?not permitted",
+            r"(is|are) not supported (with|by|for|in) (this|the)\b",
+            r"does not support (the )?(parameter|value|system|['\"`]|temperature|top_p|seed)",
+            r"cannot both be (specified|set)",
+            r"\bmax_\w*tokens\b.{0,20}(is )?too (large|high)",
+            r"at most \d+ completion tokens",
+            r"\b(temperature|top_p): ",
+            r"system (role|message|prompt|instruction)s? (is |are )?(not|un)\s?"
+            r"(supported|enabled|allowed)",
+            r"developer instruction is not enabled",
+            r"model\b.{0,100}(does not exist|not found|not exist|no longer available)",
+            r"(incorrect|invalid) (api|x-api)?[ -]?key",
+            r"api key (is )?(not valid|invalid|expired)",
+        ),
+    ),
+    Rule(
+        "refused",
+        _ITEM,
+        codes=(
+            *("content_filter", "content_policy_violation", "invalid_prompt", "safety"),
+            *("data_inspection_failed", "datainspectionfailed", "responsibleaipolicyviolation"),
+            *("moderation", "moderation_blocked", "content_moderation", "content_blocked"),
+            *("prohibited_content", "sensitive_words_detected", "guardrail_violation"),
+            *("contentfilter", "cyber_policy", "1301"),
+        ),
+        words=(
+            r"content exists risk",
+            r"inappropriate content",
+            r"\b(was|were|been|is) (filtered|flagged|blocked by)",
+            r"content[ _-]?(management|moderation|filter|polic|safety|violation)",
+            r"usage polic",
+            r"safety (system|reason|filter|polic|setting|guideline|check)",
+            r"\bmoderation\b",
+            r"prohibited (content|use)",
+            r"violat\w+.{0,60}(polic|terms|guideline|rules)",
+            r"(sensitive|unsafe|harmful|illegal|offensive) (content|information|words?|topic)",
+            r"blocked (due to|by|because).{0,40}(content|safety|polic|filter|guardrail)",
+            r"不安全|敏感|违规",
+        ),
+    ),
+    Rule(
+        "context-full",
+        _ITEM,
+        codes=(
+            *("context_length_exceeded", "exceed_context_size_error", "string_above_max_length"),
+            *("request_too_large", "prompt_too_long", "context_window_exceeded"),
+        ),
+        words=(
+            rf"{_TEXT}\W+(\w+ ){{0,2}}(length|size|window|tokens?)\b.{{0,80}}{_MORE}",
+            rf"{_TEXT} (\w+ ){{0,3}}(is|are|was|were) too (long|large|many)",
+            r"(exceed|longer|larger|greater|more)\w*\b.{0,60}"
+            r"(context|(maximum|max|model'?s?|allowed) (input|prompt|token|sequence|length|number)"
+            r"|(token|length|size) (limit|window)|tokens? (allowed|limit))",
+            r"(maximum|max|model'?s) (context|prompt|input|sequence)",
+            r"(prompt|input|request|message)s? too (long|large)",
+            r"too (many|large)( \w+)? tokens|too many tokens",
+            r"(reduce|shorten) (the |your )?(length|size|prompt|input|number of|messages|context)",
+            r"inputs?`? (tokens|length).{0,60}(must|should) be",
+            r"must have less than \d+ tokens",
+            r"string too long",
+            r"context (is )?(full|shift|overflow)",
+            r"上下文|超过.{0,20}(长度|限制)",
+        ),
+    ),
+    Rule("context-full", (413,)),
+    # Busy, under a status that would mean something else.
+    Rule(
+        "busy",
+        (400, 403, 404, 424, 500),
+        codes=(
+            *("rate_limit_exceeded", "rate_limit_error", "overloaded_error", "resource_exhausted"),
+            *("throttling", "throttlingexception", "engine_overloaded_error", "unavailable"),
+        ),
+        words=(
+            r"rate limit",
+            r"too many requests",
+            r"overloaded",
+            r"(model|server|service|engine)\b.{0,40}(busy|loading|warming up)",
+            r"temporarily unavailable",
+            r"try again (later|in \d)",
+        ),
+    ),
+    Rule("busy", (408, 409, 425, 429, 502, 503, 504, 520, 521, 522, 523, 524, 529)),
+    Rule("configuration", (401, 402, 403, 404, 405, 406, 410, 411, 415, 501, 505)),
+    # A value out of its bounds: "`top_p` must be > 0.0 and < 1.0", "max_tokens exceeds ...".
+    Rule(
+        "configuration",
+        (400, 422),
+        words=(
+            r"\b(temperature|top_p|top_k|seed|max_tokens|max_completion_tokens|max_new_tokens|model)\b"
+            r".{0,80}(must|should|expected|invalid|out of range|unsupported|exceeds|at least"
+            r"|too large|greater|less)",
+            r"(invalid|missing|required|bad) (value|parameter|model|request body)",
+        ),
+    ),
+)

@@ -1,0 +1,71 @@
+"""What is sent to a server: the question, and the config's changes to its parameters.
+
+`models.<role>.request` in the config fits requests to servers that differ from OpenAI's API:
+
+  temperature: null                      leaves a parameter out
+  max_tokens: max_completion_tokens      sends it under another name
+  reasoning_effort: low                  adds one
+  extra_body: {top_k: 20}                adds several
+  headers: {X-Team: TEAM_TOKEN}          adds an HTTP header with an environment variable's value
+
+Everything that is sent and decides the answer is in the ledger's key; what equals the API's default
+is in the key, and is not sent: some servers refuse top_p of 1.0.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from aiev.llm.endpoints.base import Endpoint
+from aiev.llm.responses import valid
+
+PARAMETERS = ("temperature", "top_p", "max_tokens", "seed")
+_NOT_SENT = ("headers", "extra_body")
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a caller asks: messages and sampling parameters. None leaves a parameter out."""
+
+    messages: Sequence[Mapping[str, str]]
+    temperature: float | None
+    top_p: float | None
+    max_tokens: int
+    seed: int | None
+
+
+def request_of(endpoint: Endpoint, question: Question) -> dict[str, Any]:
+    """The request as it enters the ledger's key: the model's identity, the messages and all
+    parameters after the config's changes."""
+    asked = {name: getattr(question, name) for name in PARAMETERS}
+    changes = endpoint.request
+    parameters: dict[str, Any] = {}
+    for name, value in asked.items():
+        renamed = changes.get(name, name)
+        if value is not None and renamed is not None:
+            parameters[renamed] = _number(name, value)
+    added = {k: v for k, v in changes.items() if k not in PARAMETERS and k not in _NOT_SENT}
+    return {
+        **endpoint.identity(),
+        "messages": [
+            {"role": m["role"], "content": valid(m["content"])} for m in question.messages
+        ],
+        **parameters,
+        **added,
+        **(changes.get("extra_body") or {}),
+    }
+
+
+def body_of(endpoint: Endpoint, request: Mapping[str, Any]) -> dict[str, Any]:
+    """The request as it is sent: without what identifies the model here, and without defaults."""
+    ours = endpoint.identity().keys() - {"model"}
+    default = endpoint.api_defaults
+    return {
+        name: value
+        for name, value in request.items()
+        if name not in ours and not (name in default and default[name] == value)
+    }
+
+
+def _number(name: str, value: float) -> float:
+    return float(value) if name in ("temperature", "top_p") else value

@@ -1,0 +1,295 @@
+"""One question sent to an endpoint, with retries: what is tried again, when, and how long."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import openai
+import tenacity
+
+from aiev.core.errors import EndpointError
+from aiev.core.locks import POLL_SECONDS
+from aiev.core.log import log
+from aiev.llm.budget import Budget
+from aiev.llm.costs import Tokens
+from aiev.llm.endpoints.base import API_KEY, Endpoint
+from aiev.llm.failures import (
+    UNANSWERABLE,
+    ServerError,
+    describe_error,
+    may_be_billed,
+    was_sent,
+)
+from aiev.llm.requests import body_of
+from aiev.llm.responses import Answer, answer_of, tokens_of
+from aiev.llm.secrets import Redactor
+
+ATTEMPTS = 5
+"""Failed attempts before a question is given up."""
+
+TIMEOUTS = 2
+"""Attempts that may take their full time: a server that hangs is not waited for five times."""
+
+FIRST_PAUSE = 0.5
+"""Seconds before the first retry; doubled each time."""
+
+MAX_PAUSE = 60.0
+"""Seconds of the longest pause where a busy server does not say how long."""
+
+NOTICE_SECONDS = 30.0
+"""Time between two notices of the same kind on the screen."""
+
+INTERRUPTED = ("insufficient_system_resource", "network_error", "error", "abort")
+"""Finish reasons of an answer that the server broke off (DeepSeek, Zhipu, OpenRouter, vLLM)."""
+
+
+@dataclass(frozen=True)
+class Tries:
+    """After how many failed attempts, and how many that took their full time, a question is given
+    up."""
+
+    failed: int = ATTEMPTS
+    timed_out: int = TIMEOUTS
+
+
+class Busy(Exception):
+    """The server is overloaded or limits the rate. retry_after: seconds it asks for, or 0."""
+
+    def __init__(self, words: str, retry_after: float):
+        super().__init__(words)
+        self.retry_after = retry_after
+
+
+class Failed(Exception):
+    """An attempt failed in a way that says nothing about the next one.
+
+    timed_out: it took its full time. unreachable: no connection was made.
+    """
+
+    def __init__(self, words: str, timed_out: bool = False, unreachable: bool = False):
+        super().__init__(words)
+        self.timed_out, self.unreachable = timed_out, unreachable
+
+
+@dataclass
+class Bill:
+    """What one attempt is charged; None for nothing."""
+
+    tokens: Tokens | None = None
+
+
+@dataclass
+class _History:
+    """The attempts at one question so far."""
+
+    failed: int = 0
+    timed_out: int = 0
+    busy: int = 0
+    waited: float = 0.0
+    waited_enough: bool = False
+
+
+class Sender:
+    """Sends requests to one endpoint.
+
+    timeout:     seconds that one request may take.
+    budget:      where calls are charged; None: nowhere.
+    max_wait:    seconds for which a busy server is waited for, for one question.
+    """
+
+    def __init__(self, endpoint: Endpoint, timeout: float, budget: Budget | None, max_wait: float):
+        self.endpoint, self.budget, self.max_wait = endpoint, budget, max_wait
+        self._timeout = timeout
+        self._noticed: dict[str, float] = {}
+
+    @cached_property
+    def _client(self) -> openai.AsyncOpenAI:
+        """Made, and a local server started, for the first question that is not on record: a replay
+        needs neither a server nor a key. The event loop stands still for the time of the start;
+        from a thread, the server would end with that thread."""
+        endpoint = self.endpoint
+        endpoint.start()
+        return openai.AsyncOpenAI(
+            base_url=endpoint.base_url,
+            api_key=endpoint.api_key,
+            timeout=self._timeout,
+            max_retries=0,
+            default_headers=endpoint.headers,
+            # A proxy of the environment is not asked for a server on this machine.
+            http_client=openai.DefaultAsyncHttpxClient(trust_env=False) if endpoint.local else None,
+        )
+
+    @cached_property
+    def _redactor(self) -> Redactor:
+        return Redactor(self.endpoint.secrets())
+
+    def redact(self, text: str) -> str:
+        """The text without the endpoint's secrets."""
+        return self._redactor.redact(text)
+
+    async def close(self) -> None:
+        if "_client" in vars(self):
+            await self._client.close()
+
+    async def send(
+        self,
+        key: str,
+        request: Mapping[str, Any],
+        limits: Tokens,
+        place: int | None = None,
+        tries: Tries = Tries(),
+    ) -> Answer:
+        """The server's answer.
+
+        key: of the question, for the budget. limits: the most tokens that it can take. place: slot
+        of the conversation in the server's memory.
+
+        Raises Unanswerable for a question that the server refuses, Failed after so many
+        `tries`, EndpointError where the config is wrong or the server stays busy, BudgetError.
+        """
+        history = _History()
+        retrying = tenacity.AsyncRetrying(
+            retry=tenacity.retry_if_exception_type((Busy, Failed)),
+            wait=lambda state: self._pause(state.outcome.exception(), history),
+            stop=lambda state: self._give_up(state.outcome.exception(), history, tries),
+            before_sleep=lambda state: self._report(state, history),
+            sleep=asyncio.sleep,
+            reraise=True,
+        )
+        try:
+            return await retrying(self._attempt, key, request, limits, place, history)
+        except Busy as error:
+            hint = "raise execution.max_wait_seconds, or run the same command later"
+            waited = f"it was busy for {history.waited:.0f} s: {error}"
+            raise self.error(waited, f"{hint}: every answer so far is kept") from None
+
+    async def _attempt(
+        self,
+        key: str,
+        request: Mapping[str, Any],
+        limits: Tokens,
+        place: int | None,
+        history: _History,
+    ) -> Answer:
+        body = body_of(self.endpoint, request)
+        known = {name: body.pop(name) for name in ("model", "messages")}
+        if place is not None and self.endpoint.conversations:
+            body["id_slot"] = place % self.endpoint.conversations
+        create = self._client.chat.completions.create
+        async with self._billing(key, request["model"], limits) as bill:
+            try:
+                completion = await create(**known, extra_body=body)
+            except openai.APIStatusError as error:
+                raise self._meant(ServerError.of(error), history) from None
+            except (openai.APIError, ValueError) as error:
+                bill.tokens = limits if may_be_billed(error) else None
+                raise self._failed(error, history) from None
+            except asyncio.CancelledError:
+                bill.tokens = limits
+                raise
+            inside = ServerError.inside(completion)
+            if inside:
+                raise self._meant(inside, history)
+            bill.tokens = limits
+            answer = self._read(completion, history)
+            bill.tokens = tokens_of(answer, limits)
+        return answer
+
+    def _read(self, completion: Any, history: _History) -> Answer:
+        try:
+            answer = answer_of(completion)
+        except ValueError as error:
+            raise self._failed(error, history) from None
+        if answer.finish_reason in INTERRUPTED:
+            words = f"the server broke off its answer: {answer.finish_reason}"
+            raise self._failed(ValueError(words), history)
+        text, reason = self.redact(answer.text), self.redact(answer.finish_reason)
+        return Answer(text, reason, answer.prompt_tokens, answer.completion_tokens)
+
+    @asynccontextmanager
+    async def _billing(self, key: str, model: str, limits: Tokens) -> AsyncIterator[Bill]:
+        """Reserve what one attempt can take, as soon as there is room; commit what it took."""
+        bill = Bill()
+        if not self.budget:
+            yield bill
+            return
+        while not self.budget.reserve(key, model, limits):
+            self._notice("budget", "the rest of the budget is reserved by calls under way: waiting")
+            await asyncio.sleep(POLL_SECONDS)
+        try:
+            yield bill
+        finally:
+            if bill.tokens:
+                self.budget.commit(key, model, bill.tokens)
+            else:
+                self.budget.release(key)
+
+    def _meant(self, error: ServerError, history: _History) -> Exception:
+        """The exception for what an error of the server means."""
+        words = self.redact(str(error))
+        if error.meaning in UNANSWERABLE:
+            return UNANSWERABLE[error.meaning](words)
+        if error.meaning == "busy":
+            history.busy += 1
+            return Busy(words, error.retry_after)
+        if error.meaning == "configuration":
+            key = f"check {API_KEY}" if error.status in (401, 403) else "check the model's config"
+            return self.error(words, f"{key}, then run the same command")
+        history.failed += 1
+        return Failed(words)
+
+    def _failed(self, error: Exception, history: _History) -> Failed:
+        """The exception for an attempt without an answer that can be read."""
+        history.failed += 1
+        timed_out = isinstance(error, openai.APITimeoutError)
+        history.timed_out += timed_out
+        connecting = isinstance(error, openai.APIConnectionError) and not was_sent(error)
+        return Failed(self.redact(describe_error(error)), timed_out, connecting)
+
+    def _pause(self, error: Exception, history: _History) -> float:
+        if isinstance(error, Failed):
+            return FIRST_PAUSE * 2 ** (history.failed - 1)
+        left = self.max_wait - history.waited
+        history.waited_enough = left <= 0
+        pause = error.retry_after or min(FIRST_PAUSE * 2 ** (history.busy - 1), MAX_PAUSE)
+        pause = max(min(pause, left), 0.0)
+        history.waited += pause
+        return pause
+
+    def _give_up(self, error: Exception, history: _History, tries: Tries) -> bool:
+        if isinstance(error, Busy):
+            return history.waited_enough
+        tried = history.failed >= tries.failed or history.timed_out >= tries.timed_out
+        return tried or bool(self.endpoint.state())
+
+    def _report(self, state: tenacity.RetryCallState, history: _History) -> None:
+        error, pause = state.outcome.exception(), state.upcoming_sleep
+        if isinstance(error, Failed):
+            log.info("attempt %d failed: %s", history.failed, error)
+            return
+        text = f"the server of {self.endpoint.model} is busy ({error}): waiting {pause:.0f} s, "
+        self._notice("busy", f"{text}{self.max_wait:.0f} s at most for one question")
+
+    def _notice(self, kind: str, text: str) -> None:
+        """A line on the screen, once in a while: a thousand questions may wait for the same."""
+        now = time.monotonic()
+        first = now - self._noticed.get(kind, -NOTICE_SECONDS) >= NOTICE_SECONDS
+        if first:
+            self._noticed[kind] = now
+        log.log(logging.WARNING if first else logging.DEBUG, "%s", text)
+
+    def error(self, problem: str, hint: str = "") -> EndpointError:
+        """An error that ends the run: what the server said, where it is, what to do."""
+        endpoint = self.endpoint
+        place = endpoint.base_url or "the vendor's default address"
+        reason = endpoint.state() or self.redact(problem)
+        return EndpointError(
+            f"the model {endpoint.model} does not answer: {reason}",
+            where=f"{place}, log {endpoint.log_path}" if endpoint.log_path else place,
+            hint=hint or "fix the server, then run the same command: every answer so far is kept",
+        )
