@@ -8,6 +8,9 @@ makes: nothing
 from importlib.metadata import version
 
 from aiev.engine.slurm import patch_executor
+from aiev.llm.endpoints import KINDS, gpus_of
+
+ENDPOINTS = sorted({KINDS.source(each["kind"]) for each in config["models"].values()})
 
 
 def server_threads(*models):
@@ -21,16 +24,6 @@ def server_gpus(*models):
     Its rule asks for one node too, as Slurm may spread GPUs alone over several."""
     servers = config["execution"]["models"]
     return max(gpus_of({**asked(model), **servers[role_of(model)]}) for model in models)
-
-
-def gpus_of(model):
-    """GPUs of a job that serves the model."""
-    needed = {
-        "vllm": lambda: model["tensor_parallel"],
-        "llamacpp": lambda: int(model["gpu_layers"] != 0),
-        "openai": lambda: 0,
-    }
-    return needed[model["kind"]]()
 
 
 def accelerators():
