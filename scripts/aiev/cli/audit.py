@@ -67,7 +67,7 @@ def _audited(config: dict[str, Any], problems: list, ledger: Path) -> list:
 
     from aiev.core.log import Progress
     from aiev.languages.interpreter import open_interpreter
-    from aiev.llm.client import open_chat
+    from aiev.llm.client import open_client
     from aiev.llm.endpoints import serve, with_server
     from aiev.recipes.aiev_instruct.audited import audit_one
     from aiev.recipes.aiev_instruct.dialogue import Settings
@@ -104,7 +104,7 @@ def _audited(config: dict[str, Any], problems: list, ledger: Path) -> list:
         open_interpreter(sandbox, execution["ledger"], Path(".aiev/layers")) as interpreter,
         serve(teacher, _weights(config), scratch, log, 2 * in_flight) as endpoint,
     ):
-        chat = open_chat(endpoint, execution, "audit", teacher["timeout_seconds"])
+        chat = open_client(endpoint, execution, "audit", teacher["timeout_seconds"])
         return asyncio.run(write(chat, interpreter))
 
 

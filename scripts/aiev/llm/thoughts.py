@@ -1,10 +1,8 @@
-"""Reasoning models think aloud: their thoughts are no part of what they answer."""
+"""Thoughts of reasoning models: see `aiev.llm.responses.final_text`, which this names as before."""
+
+from aiev.llm.responses import final_text
 
 
 def without_thoughts(answer: str) -> str:
-    """The answer that follows the thoughts, "" where the token limit cut it off in them.
-
-    Chat templates of some models put the opening tag into the prompt, so that an answer starts in
-    mid-thought: everything up to the last `</think>` goes, with or without an opening tag.
-    """
-    return answer.rpartition("</think>")[2].partition("<think>")[0].strip("\n")
+    """The answer without the model's thoughts and without white space around it."""
+    return final_text(answer).strip()

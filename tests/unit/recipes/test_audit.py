@@ -9,7 +9,7 @@ from scripted import dialogues
 
 from aiev.core.errors import UserError
 from aiev.languages.interpreter import Interpreter
-from aiev.llm.client import Chat
+from aiev.llm.client import ChatClient
 from aiev.llm.ledger import Ledger
 from aiev.recipes.aiev_instruct.audited import audit_one
 from aiev.recipes.aiev_instruct.dialogue import Settings
@@ -91,7 +91,7 @@ def test_an_audit_by_a_scripted_teacher(scripted, endpoint_of, interpreter, tmp_
     problems = choose([task(n) for n in ("once_a", "once_bb", "mended_c", "never_d")], 4, True)
 
     async def write():
-        async with Chat(endpoint_of(scripted), Ledger(tmp_path), timeout=20) as chat:
+        async with ChatClient(endpoint_of(scripted), Ledger(tmp_path), timeout=20) as chat:
             return [await audit_one(chat, interpreter, SETTINGS, p, 0) for p in problems]
 
     audited = asyncio.run(write())

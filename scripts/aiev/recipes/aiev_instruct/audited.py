@@ -3,14 +3,18 @@
 import asyncio
 
 from aiev.languages.interpreter import Interpreter
-from aiev.llm.client import Chat
+from aiev.llm.client import ChatClient
 from aiev.recipes.aiev_instruct.compose import solution_of
 from aiev.recipes.aiev_instruct.dialogue import Settings, Talk, finish
 from aiev.recipes.verification.audit import Audited, AuditProblem, is_right
 
 
 async def audit_one(
-    chat: Chat, interpreter: Interpreter, settings: Settings, problem: AuditProblem, place: int
+    chat: ChatClient,
+    interpreter: Interpreter,
+    settings: Settings,
+    problem: AuditProblem,
+    place: int,
 ) -> Audited:
     """Write the dialogue of a known problem, and try its solutions on the hidden tests.
 
