@@ -104,7 +104,7 @@ ANSWERS = {
 
 
 class Scripted:
-    async def ask(self, messages, **how):
+    async def complete(self, messages, **how):
         return Answer(ANSWERS[messages[0]["content"]], "stop", 10, 20, key="k")
 
 
