@@ -8,6 +8,7 @@ from typing import Any
 
 from aiev.core.errors import UserError
 from aiev.core.settings import did_you_mean
+from aiev.llm.endpoints import needs_weights
 from aiev.training.batch import accumulation
 
 
@@ -60,7 +61,7 @@ def _check_model(role: str, model: dict[str, Any]) -> None:
             where=f"{key}.resource",
             hint="name a file that is declared in config/resources.yaml",
         )
-    if model["kind"] != "openai" and not model["resource"]:
+    if needs_weights(model) and not model["resource"]:
         raise UserError(
             f"a model of kind {model['kind']} needs weights",
             where=f"{key}.resource",
@@ -143,7 +144,7 @@ def _check_prices(config: dict[str, Any]) -> None:
     asked["student"] = [f"base-{student}", f"student-{student}"]
     for role, names in asked.items():
         missing = [name for name in names if name not in execution["prices"]]
-        if config["models"][role]["kind"] == "openai" and missing:
+        if missing and not needs_weights(config["models"][role]):
             raise UserError(
                 f"there is a budget in dollars and no price for {missing[0]!r}",
                 where="config: execution.prices",

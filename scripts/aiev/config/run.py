@@ -10,7 +10,7 @@ from pydantic import Field
 from aiev.core.settings import Chosen, Section
 from aiev.dataset.settings import DecontaminationSettings, TagSettings
 from aiev.evaluation.settings import EvaluationSettings
-from aiev.llm.settings import Budget, Ledger, Model, Price, Server, Student
+from aiev.llm.settings import STUDENT, TEACHER, Budget, Ledger, Price, Server
 from aiev.recipes import RECIPES
 from aiev.recipes.verification.settings import Policy
 from aiev.rounds.settings import DuelSettings, GateSettings, RoundSettings
@@ -24,12 +24,12 @@ RECIPE = Chosen(RECIPES, "recipe", "aiev-instruct")
 class Models(Section):
     """`models`."""
 
-    teacher: Model = Field(
-        Model(name="qwen2.5-coder-0.5b", resource="qwen2.5-coder-0.5b"),
+    teacher: Annotated[dict[str, Any], TEACHER] = Field(
+        {"name": "qwen2.5-coder-0.5b", "resource": "qwen2.5-coder-0.5b"},
         description="The model that writes the dialogues.",
     )
-    student: Student = Field(
-        Student(name="smollm2-135m", resource="smollm2-135m"),
+    student: Annotated[dict[str, Any], STUDENT] = Field(
+        {"name": "smollm2-135m", "resource": "smollm2-135m"},
         description="The model that is trained on the dialogues.",
     )
 

@@ -2,10 +2,10 @@
 
 from typing import Any, Literal
 
-from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from aiev.core.errors import UserError
-from aiev.core.settings import Section, invalid
+from aiev.core.settings import Chosen, Section, invalid
 from aiev.llm.endpoints import KINDS
 from aiev.llm.endpoints.base import check_address
 
@@ -61,12 +61,6 @@ class Model(Section):
         description="Name of the model in records, and of the student in file names. A teacher of "
         "kind openai is asked by this name, a student as base-NAME and student-NAME.",
     )
-    kind: str = Field(
-        "llamacpp",
-        description="How the model is reached: llamacpp and vllm (GPU) are served here, openai is "
-        "any server that speaks the OpenAI API; or the path of a Python file with another kind.",
-    )
-    options: dict[str, Any] = Field({}, description="Keys that only this kind of endpoint knows.")
     request: Request = Field(
         Request(), description="How requests differ from those of OpenAI's API."
     )
@@ -83,22 +77,6 @@ class Model(Section):
         "for others, what `make plan` counts for each question.",
     )
 
-    @field_validator("kind")
-    @classmethod
-    def _check_kind(cls, kind: str) -> str:
-        try:
-            KINDS.get(kind)
-        except UserError as error:
-            raise invalid(error.message, error.hint) from None
-        return kind
-
-    @field_validator("options")
-    @classmethod
-    def _check_options(cls, options: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
-        if "kind" not in info.data:  # its own error comes first
-            return options
-        return KINDS.get(info.data["kind"]).Config.model_validate(options).model_dump()
-
 
 class Student(Model):
     """`models.student`."""
@@ -106,6 +84,10 @@ class Student(Model):
     dtype: Literal["float32", "bfloat16"] = Field(
         "bfloat16", description="Number format of the student's checkpoint."
     )
+
+
+TEACHER = Chosen(KINDS, "kind", "llamacpp", Model)
+STUDENT = Chosen(KINDS, "kind", "llamacpp", Student)
 
 
 class Server(Section):

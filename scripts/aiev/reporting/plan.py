@@ -8,6 +8,7 @@ from typing import Any
 
 from aiev.engine.events import Job
 from aiev.llm.costs import Costs, cost_table
+from aiev.llm.endpoints import needs_weights
 from aiev.reporting.terminal import columns
 
 Asked = tuple[tuple[str, ...], int | None, int]
@@ -164,7 +165,7 @@ def _remarks(config: Mapping[str, Any], bounds: Bounds) -> Iterator[str]:
     """What the bounds assume and leave out."""
     for name in sorted(bounds.unknown):
         yield f"not in the sum: {name}, whose number of tasks is not known before it is prepared"
-    served = [role for role in _roles(bounds) if behind(config, role)["kind"] == "openai"]
+    served = [role for role in _roles(bounds) if not needs_weights(behind(config, role))]
     if served:
         yield "tokens read: models.*.context_tokens for each question, the most that fits"
     names = [asked_as(config, role) for role in served]

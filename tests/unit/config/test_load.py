@@ -412,8 +412,8 @@ def test_what_rules_read_imports_nothing_heavy():
     ]  # fmt: skip
     registries = (
         "from aiev.evaluation.settings import BENCHMARK as B; from aiev.seeds.settings import "
-        "SOURCE as S; from aiev.config.run import RECIPE as R; "
-        "[c.registry.get(n) for c in (B, S, R) for n in c.registry.names()]; "
+        "SOURCE as S; from aiev.config.run import RECIPE as R, TEACHER as T; "
+        "[c.registry.get(n) for c in (B, S, R, T) for n in c.registry.names()]; "
     )
     heavy = {"torch", "transformers", "docker", "datasets", "openai", "numpy", "evalplus"}
     code = f"import sys, {', '.join(modules)}; {registries}"
@@ -446,3 +446,24 @@ def test_a_kind_of_source_from_a_file_outside_brings_its_own_keys(tmp_path):
     (tmp_path / "broken.py").write_text("import no_such_module\n")
     error = mistake({"seeds": {"sources": [{**mine, "kind": str(tmp_path / "broken.py")}]}})
     assert error.where == "config: seeds.sources.0.kind" and "no_such_module" in error.message
+
+
+def test_an_endpoint_kind_from_a_file_outside_brings_its_own_keys(tmp_path):
+    path = tmp_path / "relay.py"
+    path.write_text(
+        "from pydantic import Field\n"
+        "from aiev.core.settings import Section\n\n\n"
+        "class Kind:\n"
+        "    needs_weights = False\n\n"
+        "    class Config(Section):\n"
+        "        region: str = Field(description='Where it is.')\n"
+    )
+    teacher = {"name": "x", "kind": str(path), "region": "north"}
+    found = checked({"models": {"teacher": dict(teacher)}})["models"]["teacher"]
+    assert teacher.items() <= found.items() and found["context_tokens"] == 4096
+    error = mistake({"models": {"teacher": {"name": "x", "kind": str(path)}}})
+    assert "'region'" in error.message and error.where == "config: models.teacher"
+    error = mistake({"models": {"teacher": {**teacher, "kind": "openai"}}})
+    assert error.where == "config: models.teacher.region" and error.message == "unknown key"
+    error = mistake({"models": {"teacher": teacher}, "execution": {"budget": {"usd": 1}}})
+    assert error.where == "config: execution.prices"

@@ -49,6 +49,11 @@ def with_server(model: Mapping[str, Any], execution: Mapping[str, Any]) -> dict[
     return {**model, **execution["models"][model["role"]]}
 
 
+def needs_weights(model: Mapping[str, Any]) -> bool:
+    """Whether the model is served here, from a declared file with its weights."""
+    return KINDS.get(model["kind"]).needs_weights
+
+
 def gpus_of(model: Mapping[str, Any]) -> int:
     """GPUs that a job needs to serve the model."""
     return KINDS.get(model["kind"])().gpus(model)

@@ -82,14 +82,18 @@ class Endpoint:
 
 
 class NoOptions(Section):
-    """`models.<role>.options` of a kind that has none."""
+    """The keys of a kind that adds none to those of all models."""
 
 
 class Kind(Protocol):
     """How a kind of endpoint is configured and opened. A module defines it as its class `Kind`."""
 
     Config: type[Section]
-    """Keys of `models.<role>.options`, for what only this kind knows."""
+    """Keys of a model that only this kind knows, beside those of all models; hashed."""
+
+    needs_weights: bool
+    """Whether a declared file with weights is served here; else a server elsewhere is asked, which
+    may cost money."""
 
     def gpus(self, config: Mapping[str, Any]) -> int:
         """GPUs that a job needs to serve the model. Light: Snakemake's rules call it."""

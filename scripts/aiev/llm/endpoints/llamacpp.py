@@ -97,6 +97,7 @@ class Kind:
     """Serves a GGUF file, or a checkpoint, by llama.cpp."""
 
     Config = NoOptions
+    needs_weights = True
 
     def gpus(self, config: Mapping[str, Any]) -> int:
         return int(config["gpu_layers"] != 0)

@@ -40,6 +40,7 @@ class Kind:
     """Opens a server behind a URL; nothing is started here."""
 
     Config = NoOptions
+    needs_weights = False
 
     def gpus(self, config: Mapping[str, Any]) -> int:
         return 0

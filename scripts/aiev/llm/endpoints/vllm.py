@@ -58,6 +58,7 @@ class Kind:
     no slots of their own."""
 
     Config = NoOptions
+    needs_weights = True
 
     def gpus(self, config: Mapping[str, Any]) -> int:
         return config["tensor_parallel"]
