@@ -99,15 +99,15 @@ def _line_of(path: Path, bad: list[str]) -> bytes:
 
 
 def unpack(source: Path, ledger: Ledger) -> dict[str, int]:
-    """Add a pack's entries to `ledger`: {"added", "same", "different", "mended"}.
+    """Add a pack's entries to `ledger`: {"added", "same", "different", "repaired"}.
 
     added: the ledger had none; same: it had the same bytes; different: it has another answer to the
-    same question, which stays; mended: the one that it had was damaged.
+    same question, which stays; repaired: the one that it had was damaged.
     Raises UserError for a damaged pack, after all sound entries before the damage are in place; for
     damaged entries, which it names, after all sound ones are: each is whole by itself; and at once
     for a ledger that cannot be read or written.
     """
-    counts = dict.fromkeys(("added", "same", "different", "mended"), 0)
+    counts = dict.fromkeys(("added", "same", "different", "repaired"), 0)
     bad: list[str] = []
     for number, data in enumerate(_lines(source), 1):
         try:
@@ -162,7 +162,7 @@ def _put(path: Path, line: bytes) -> str:
     except ValueError:
         pass
     write_bytes(path, line, flush=False)
-    return "mended"
+    return "repaired"
 
 
 def _damaged(bad: list[str], where: str, hint: str) -> UserError:

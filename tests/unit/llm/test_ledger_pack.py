@@ -57,10 +57,10 @@ def write(path: Path, lines: list[bytes]) -> Path:
 
 
 def test_there_and_back(ledger, packed, other):
-    assert unpack(packed, other) == {"added": 40, "same": 0, "different": 0, "mended": 0}
+    assert unpack(packed, other) == {"added": 40, "same": 0, "different": 0, "repaired": 0}
     assert content(other) == content(ledger)
     assert other.find(request(3)) == ledger.find(request(3))
-    assert unpack(packed, other) == {"added": 0, "same": 40, "different": 0, "mended": 0}
+    assert unpack(packed, other) == {"added": 0, "same": 40, "different": 0, "repaired": 0}
     assert content(other) == content(ledger), "and nothing half-written is left"
 
 
@@ -208,7 +208,7 @@ def test_a_bomb_of_many_lines(tmp_path, other):
 def test_other_answers_to_the_same_question_stay(packed, other):
     mine = other.add(request(1), Answer("mine", "stop", 1, 1))
     counts = unpack(packed, other)
-    assert counts == {"added": 39, "same": 0, "different": 1, "mended": 0}
+    assert counts == {"added": 39, "same": 0, "different": 1, "repaired": 0}
     assert other.find(request(1)) == mine
 
 
@@ -216,7 +216,7 @@ def test_a_damaged_entry_is_mended(packed, ledger):
     right = content(ledger)
     path = ledger.path(of_json(request(1)))
     path.write_bytes(path.read_bytes()[:-3])
-    assert unpack(packed, ledger) == {"added": 0, "same": 39, "different": 0, "mended": 1}
+    assert unpack(packed, ledger) == {"added": 0, "same": 39, "different": 0, "repaired": 1}
     assert content(ledger) == right
 
 
