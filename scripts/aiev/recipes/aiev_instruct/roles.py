@@ -5,7 +5,6 @@ from functools import partial
 
 from aiev.core.templates import render
 from aiev.llm.client import ChatClient
-from aiev.llm.thoughts import without_thoughts
 
 _render = partial(render, __file__)
 
@@ -53,9 +52,10 @@ class _Role:
             max_tokens=max_tokens,
             seed=seed,
             conversation=self.place,
+            more_room=True,
         )
         self.messages.append({"role": "assistant", "content": answer.text})
-        return Reply(without_thoughts(answer.text).strip(), answer.finish_reason == "length")
+        return Reply(answer.text.strip(), answer.cut_off)
 
     def forget(self) -> None:
         """Take the last question and its answer out of the conversation."""
