@@ -1,6 +1,7 @@
 """Write a dialogue for each seed of a shard, verified in the sandbox.
 
-In a later round the gate before it has said which model is the author: the teacher or the student.
+From the second round on, the gate of the round before decides which model is the author: the
+teacher or the student.
 """
 
 import asyncio
@@ -36,26 +37,27 @@ def main(job: Job) -> None:
         open_interpreter(sandbox, job.execution["ledger"], STORE / "layers") as interpreter,
         serve(model, job.weights(), job.scratch(), job.log_path, conversations) as endpoint,
     ):
-        stage = _stage(job, endpoint)
+        stage = stage_of(job, endpoint)
         chat = open_client(endpoint, job.execution, "dialogues", model["timeout_seconds"])
         dialogues = asyncio.run(_write(job, seeds, chat, interpreter, stage))
     job.remarks["answers"] = sorted(chat.used)
     write_jsonl(job.output("dialogues"), dialogues)
 
 
-def _stage(job: Job, endpoint: Endpoint) -> str:
-    """What the gate said of this round. Raises UserError where it meant another model than this."""
+def stage_of(job: Job, endpoint: Endpoint) -> str:
+    """Return the stage that the gate chose for this round. Raises UserError where it chose another
+    model than the one that is served."""
     if not job.inputs["next"]:
         return FIRST["stage"]
-    said = read_json(job.input("next"))
-    if said["digest"] != endpoint.digest:
+    decision = read_json(job.input("next"))
+    if decision["digest"] != endpoint.digest:
         raise UserError(
-            f"the gate chose the {said['author']} with sha256 {said['digest'] or 'none'}, and the "
-            f"one that is here has {endpoint.digest or 'none'}",
+            f"the gate chose the {decision['author']} with sha256 {decision['digest'] or 'none'}, "
+            f"and the one that is here has {endpoint.digest or 'none'}",
             where=str(job.input("next")),
             hint="run again: a checkpoint that was changed comes back from the action store",
         )
-    return said["stage"]
+    return decision["stage"]
 
 
 def author_only(

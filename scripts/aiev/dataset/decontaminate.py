@@ -1,12 +1,12 @@
-"""Decontamination: no student is trained on what it is examined on, ever.
+"""Decontamination: drops dialogues that are too close to what a student is examined on.
 
-Dialogues too close to a benchmark item are dropped. A dialogue's texts (problem, every code block,
+Those close to a benchmark item are dropped. A dialogue's texts (problem, every code block,
 every function and method in them, bare) are compared with a benchmark item's (prompt, docstring,
 solution, prompt and solution, the function, bare) by normalised Levenshtein similarity, 1 - edits /
 length of the longer, after runs of white space are made one space. Bare: without docstrings,
 comments, decorators, type hints, and a leading `self` or `cls`.
 
-So are those that repeat a test problem of a duel, see `near_tests`.
+So are those that nearly repeat a test problem of a duel, see `near_tests`.
 """
 
 import ast
@@ -27,7 +27,7 @@ from aiev.languages.markdown import fenced
 from aiev.languages.python.functions import BROKEN, normal_form, parse
 
 REPORT_CUTOFF = 0.7
-"""Similarities below are not told apart in the report: this cutoff makes it about 5x faster."""
+"""Similarities below count together in the report: this cutoff makes it about 5x faster."""
 
 
 @dataclass(frozen=True)
@@ -56,26 +56,15 @@ def decontaminate(
     items = [item for row in benchmark_texts for item in _items(*row)]
     if not items:
         raise UserError("no benchmark problem to compare with", where="the benchmark files")
-    repeated = nearest_tests(dialogues, tests, threshold)
     kept, dropped, nearest = [], [], Counter()
     with Progress("decontaminate", len(dialogues), unit="dialogue") as progress:
-        for start in range(0, len(dialogues), BATCH):
-            batch = dialogues[start : start + BATCH]
-            scored = zip(
-                batch,
-                _nearest(batch, items, threshold),
-                repeated[start : start + BATCH],
-                strict=True,
-            )
-            for dialogue, best, test in scored:
-                if test:
-                    dropped.append({"id": dialogue["id"], "reason": "test-problem", **test})
-                elif best["similarity"] >= threshold:
-                    dropped.append({"id": dialogue["id"], "reason": "near-benchmark", **best})
-                else:
-                    kept.append(dialogue)
-                    nearest[_bucket(best["similarity"])] += 1
-                progress.step(note=f"{len(dropped)} dropped")
+        for dialogue, similarity, why in _compare(dialogues, items, tests, threshold):
+            if why:
+                dropped.append({"id": dialogue["id"], **why})
+            else:
+                kept.append(dialogue)
+                nearest[_bucket(similarity)] += 1
+            progress.step(note=f"{len(dropped)} dropped")
     if not kept:
         raise UserError(
             f"all {len(dialogues)} dialogues repeat a test problem or a benchmark's (similarity "
@@ -94,7 +83,30 @@ def decontaminate(
     }
 
 
+def _compare(
+    dialogues: Sequence[Dialogue],
+    items: Sequence[_Item],
+    tests: Sequence[Dialogue],
+    threshold: float,
+) -> Iterator[tuple[Dialogue, float, dict[str, Any] | None]]:
+    """Yield each dialogue with its similarity to the nearest benchmark item, and its row of the
+    report if it is dropped."""
+    repeated = nearest_tests(dialogues, tests, threshold)
+    for start in range(0, len(dialogues), BATCH):
+        batch = dialogues[start : start + BATCH]
+        nearest = _nearest(batch, items, threshold)
+        found = zip(batch, nearest, repeated[start : start + BATCH], strict=True)
+        for dialogue, best, test in found:
+            why = None
+            if test:
+                why = {"reason": "test-problem", **test}
+            elif best["similarity"] >= threshold:
+                why = {"reason": "near-benchmark", **best}
+            yield dialogue, best["similarity"], why
+
+
 def squeeze(text: str) -> str:
+    """The text with each run of white space as one space."""
     return " ".join(text.split())
 
 

@@ -20,49 +20,52 @@ from aiev.core.files import dump_line, write_bytes
 from aiev.core.log import Progress
 from aiev.llm.ledger import Ledger, check_entry, key_of, read_entry
 
-MOST_BYTES = 64 * 2**20
-"""Of one entry. A hostile pack of a few kB can unfold to a line that fills the memory."""
+MAX_LINE_BYTES = 64 * 2**20
+"""Size of one entry. A hostile pack of a few kB can unfold to a line that fills the memory."""
 
-MOST_BAD = 1000
+MAX_DAMAGED = 1000
 """Damaged lines of a pack, after which it is no pack."""
 
-NAMED = 5
+MAX_NAMED = 5
 """Damaged entries that a message names; the others are counted."""
 
 _FOLDER, _NAME = re.compile(r"[0-9a-f]{2}"), re.compile(r"[0-9a-f]{64}\.json")
 
 
 def _line(data: bytes) -> tuple[str, bytes]:
-    """An entry's key and its one true line. Raises ValueError for one that its digest disowns."""
+    """An entry's key and its one true line. Raises ValueError for one whose digest is another."""
     try:
         entry = json.loads(data)
         request, _ = check_entry(entry)
-        kept = {name: entry[name] for name in ("request", "answer", "digest")}
-        return key_of(request), (dump_line(kept) + "\n").encode("utf-8")
+        wanted = {name: entry[name] for name in ("request", "answer", "digest")}
+        return key_of(request), (dump_line(wanted) + "\n").encode("utf-8")
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
 
 
 def pack(ledger: Path, target: Path) -> tuple[int, str]:
-    """Write all entries of `ledger` into one file; how many, and the digest of the lines inside.
+    """Write all entries of `ledger` into one file.
 
-    The digest holds for any build of zlib, where the compressed bytes may not. Raises UserError
-    for a ledger without entries, one with damaged entries, which it names, and a full disk.
+    Returns the number of entries in the file, and the digest of its uncompressed lines, which holds
+    for any build of zlib, where the compressed bytes may not. Raises UserError for a ledger without
+    entries, one with damaged entries, which it names, and a full disk.
     """
-    total = sum(1 for _ in entries(ledger))
-    if not total:
+    expected = sum(1 for _ in entries(ledger))
+    if not expected:
         raise UserError("there is no ledger entry to pack", where=str(ledger))
     beside = target.with_name(f".{target.name}.{os.getpid()}.part")
-    digest, bad = hashlib.sha256(), []
+    digest, count, bad = hashlib.sha256(), 0, []
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with open(beside, "wb") as file:
             with (
                 gzip.GzipFile("", "wb", 6, file, mtime=0) as out,
-                Progress("pack", total, "entry") as progress,
+                Progress("pack", expected, "entry") as progress,
             ):
                 for path in entries(ledger):
+                    # A run at work may have added entries since they were counted.
                     line = _line_of(path, bad)
+                    count += bool(line)
                     digest.update(line)
                     out.write(line)
                     progress.step()
@@ -75,11 +78,11 @@ def pack(ledger: Path, target: Path) -> tuple[int, str]:
         raise UserError(f"cannot pack: {error.strerror}", where=str(target)) from error
     finally:
         beside.unlink(missing_ok=True)
-    return total, digest.hexdigest()
+    return count, digest.hexdigest()
 
 
 def entries(ledger: Path) -> Iterator[Path]:
-    """Files of the entries, in the order of their keys; what else lies there is passed over."""
+    """Files of the entries, in the order of their keys; other files are ignored."""
     folders = ledger.iterdir() if ledger.is_dir() else ()
     for folder in sorted(f for f in folders if _FOLDER.fullmatch(f.name) and f.is_dir()):
         names = sorted(name for name in os.listdir(folder) if _NAME.fullmatch(name))
@@ -103,9 +106,9 @@ def unpack(source: Path, ledger: Ledger) -> dict[str, int]:
 
     added: the ledger had none; same: it had the same bytes; different: it has another answer to the
     same question, which stays; repaired: the one that it had was damaged.
-    Raises UserError for a damaged pack, after all sound entries before the damage are in place; for
-    damaged entries, which it names, after all sound ones are: each is whole by itself; and at once
-    for a ledger that cannot be read or written.
+    Raises UserError for a damaged pack, after all intact entries before the damage are in place;
+    for damaged entries, which it names, after all intact ones are in place; and at once for a
+    ledger that cannot be read or written.
     """
     counts = dict.fromkeys(("added", "same", "different", "repaired"), 0)
     bad: list[str] = []
@@ -115,7 +118,7 @@ def unpack(source: Path, ledger: Ledger) -> dict[str, int]:
             counts[_put(ledger.path(key), line)] += 1
         except ValueError as error:
             bad.append(f"line {number} ({error})")
-        if len(bad) > MOST_BAD:
+        if len(bad) > MAX_DAMAGED:
             break
     in_place = f"{sum(counts.values())} others are in the ledger"
     if bad:
@@ -132,9 +135,11 @@ def _lines(source: Path) -> Iterator[bytes]:
             gzip.GzipFile(fileobj=packed) as file,
             Progress("unpack", max(source.stat().st_size, 1), "byte") as progress,
         ):
-            while line := file.readline(MOST_BYTES + 1):
-                if len(line) > MOST_BYTES:
-                    raise UserError(f"a line of more than {MOST_BYTES} bytes", where=str(source))
+            while line := file.readline(MAX_LINE_BYTES + 1):
+                if len(line) > MAX_LINE_BYTES:
+                    raise UserError(
+                        f"a line of more than {MAX_LINE_BYTES} bytes", where=str(source)
+                    )
                 yield line
                 progress.step(count=packed.tell() - progress.done)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
@@ -148,7 +153,7 @@ def _lines(source: Path) -> Iterator[bytes]:
 
 
 def _put(path: Path, line: bytes) -> str:
-    """Write the entry unless there is a sound one; what became of it."""
+    """Write the entry unless an intact one is there. Returns the key of `unpack`'s counts."""
     before = read_entry(path)
     if before is None:
         write_bytes(path, line, flush=False)
@@ -166,6 +171,6 @@ def _put(path: Path, line: bytes) -> str:
 
 
 def _damaged(bad: list[str], where: str, hint: str) -> UserError:
-    more = f" and {len(bad) - NAMED} more" if len(bad) > NAMED else ""
-    listed = ", ".join(bad[:NAMED]) + more
+    more = f" and {len(bad) - MAX_NAMED} more" if len(bad) > MAX_NAMED else ""
+    listed = ", ".join(bad[:MAX_NAMED]) + more
     return UserError(f"damaged ledger entries: {listed}", where=where, hint=hint)

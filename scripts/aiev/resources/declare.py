@@ -90,7 +90,8 @@ def fetch(resource: Resource, target: Path, work: Path) -> None:
     be written; nothing half-written stays.
     """
     reasons = []
-    beside = target.with_name(f".{target.name}.fetch")
+    # Named as the job runner names unfinished files: it removes those of killed jobs.
+    beside = target.with_name(f".{target.name}.{os.getpid()}.part")
     target.parent.mkdir(parents=True, exist_ok=True)
     for label, chunks in _mirrors(resource, work):
         log.info("fetching %s from %s", resource.file, label)

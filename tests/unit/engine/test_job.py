@@ -264,7 +264,7 @@ def test_half_files_of_killed_writers_go_and_others_stay(restored, project):
         project.run()
     key = "0123456789ab"
     own = {".out.txt.7.part", f".out.txt.{key}.part", f"..out.txt.{key}.part.7.part"}
-    others = {".out.txt.sha256.7.part", ".other.7.part", ".out.txt.fetch", "out.txt.7.part"}
+    others = {".out.txt.sha256.7.part", ".other.7.part", ".out.txt.swp", "out.txt.7.part"}
     for name in own | others:
         (project.root / name).write_text("half")
     (project.root / ".out.txt.8.part").mkdir()
@@ -385,3 +385,30 @@ def test_a_job_that_is_killed_before_any_rename_leaves_no_output_that_looks_edit
             break
     assert kill_at > 3
     assert (root / "results/tiny/out.txt").read_text() == f"INPUT {kill_at}"
+
+
+def test_a_fetch_that_was_killed_leaves_nothing_though_the_declaration_changed(
+    project, tmp_path_factory
+):
+    project.write(
+        f"""
+        import hashlib
+        from aiev.resources.declare import declared, fetch
+        exec({KILLED!r})
+        data = job.input("source").read_bytes()
+        digest = hashlib.sha256(data).hexdigest()
+        mirrors = [{{"kind": "url", "url": "https://nowhere.test"}}]
+        value = {{"file": "model.bin", "sha256": digest, "bytes": len(data), "licence": "MIT"}}
+        resource = declared(value | {{"mirrors": mirrors}})
+        fetch(resource, job.output("made"), job.scratch() / "wheels")
+        """
+    )
+    mirror = tmp_path_factory.mktemp("mirror")
+    for content, kill_at, code in (("first", 1, -signal.SIGKILL), ("second", 1000, 0)):
+        (project.root / "in.txt").write_text(content)
+        (mirror / "model.bin").write_text(content)
+        environment = {"AUTOCODER_MIRROR": str(mirror), "KILL_AT": str(kill_at)}
+        done = project.run(environment=environment)
+        assert done.returncode == code, done.stderr
+        assert ("out.txt" in project.files()) == (code == 0)
+        assert len(project.files()) == 1, project.files()

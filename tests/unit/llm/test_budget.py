@@ -168,7 +168,7 @@ def test_a_process_that_lives_keeps_its_reservations(tmp_path):
 
 
 def test_the_cost_of_a_call_does_not_grow_with_the_calls_under_way(tmp_path):
-    """Ratios, not seconds: ten thousand open calls against one."""
+    """Ratios, not seconds: five thousand open calls against one."""
 
     def seconds_per_call(under_way: int) -> float:
         spending = account(tmp_path / str(under_way), tokens=10**9)

@@ -12,6 +12,7 @@ from command import aiev
 
 from aiev.core.errors import UserError
 from aiev.core.hashing import of_bytes, of_json
+from aiev.core.log import Progress
 from aiev.llm import ledger_pack as ledgerpack
 from aiev.llm.ledger import Answer, Ledger
 from aiev.llm.ledger_pack import pack, unpack
@@ -84,6 +85,21 @@ def test_equal_entries_make_equal_bytes(ledger, packed, other, tmp_path):
 
 def test_a_pack_names_nothing_of_this_machine(packed):
     assert packed.read_bytes()[3:8] == bytes(5), "neither a name nor a time in the header"
+
+
+def test_the_printed_number_is_that_of_the_file_though_a_run_adds_answers(
+    ledger, tmp_path, monkeypatch
+):
+    """One comes right after the entries were counted."""
+    begin = Progress.__enter__
+
+    def one_more(progress):
+        fill(ledger, [40])
+        return begin(progress)
+
+    monkeypatch.setattr(Progress, "__enter__", one_more)
+    count, _ = pack(ledger.root, tmp_path / "pack.gz")
+    assert count == gzip.decompress((tmp_path / "pack.gz").read_bytes()).count(b"\n") == 41
 
 
 def test_an_empty_ledger(tmp_path):
@@ -187,7 +203,7 @@ def test_what_an_entry_should_not_have_is_not_taken_over(tmp_path, other):
 
 
 def test_a_bomb_of_one_line(tmp_path, other, monkeypatch):
-    monkeypatch.setattr(ledgerpack, "MOST_BYTES", 2**20)
+    monkeypatch.setattr(ledgerpack, "MAX_LINE_BYTES", 2**20)
     bomb = tmp_path / "bomb.gz"
     with gzip.open(bomb, "wb") as file:
         for _ in range(64):
@@ -212,7 +228,7 @@ def test_other_answers_to_the_same_question_stay(packed, other):
     assert other.find(request(1)) == mine
 
 
-def test_a_damaged_entry_is_mended(packed, ledger):
+def test_a_damaged_entry_is_repaired(packed, ledger):
     right = content(ledger)
     path = ledger.path(of_json(request(1)))
     path.write_bytes(path.read_bytes()[:-3])

@@ -43,10 +43,10 @@ def job(inputs):
 def test_another_checkpoint_than_the_gate_s_writes_nothing(tmp_path):
     said = {"author": "student", "stage": "self-learning", "digest": "a" * 64}
     with pytest.raises(UserError, match="gate chose the student with sha256 a"):
-        write_dialogues._stage(job(given(tmp_path, said)), SimpleNamespace(digest="b" * 64))
-    found = write_dialogues._stage(job(given(tmp_path, said)), SimpleNamespace(digest="a" * 64))
+        write_dialogues.stage_of(job(given(tmp_path, said)), SimpleNamespace(digest="b" * 64))
+    found = write_dialogues.stage_of(job(given(tmp_path, said)), SimpleNamespace(digest="a" * 64))
     assert found == "self-learning"
-    assert write_dialogues._stage(job(given(tmp_path)), SimpleNamespace(digest="c")) == "teaching"
+    assert write_dialogues.stage_of(job(given(tmp_path)), SimpleNamespace(digest="c")) == "teaching"
     assert read_json(tmp_path / "next.json") == said
 
 

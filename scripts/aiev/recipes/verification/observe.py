@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from aiev.core.errors import UserError
 from aiev.core.files import module_path
@@ -86,25 +87,8 @@ def observe(
         whole = interpreter.request(script)
     except InstallFailed as failure:
         return _lost(f"broken: {failure}", cases, hash_seeds)
-    shell = shell_only(whole, script.shell) if script.shell else None
     seconds = min(SECONDS, limits.wall_seconds)
-    job = {
-        "cases": [
-            {
-                "solution": case.solution,
-                "tests": parts.tests,
-                "imports": list(parts.imports),
-                "stub": case.stub,
-                "seconds": min(case.seconds, seconds),
-            }
-            for case in cases
-        ],
-        "program": dict(whole.files),
-        "command": list(whole.command),
-        "hash_seeds": list(hash_seeds),
-        "shell": {"files": dict(shell.files), "command": shell.command} if shell else None,
-        "seconds": seconds,
-    }
+    job = _job(whole, script, parts, cases, hash_seeds, seconds)
     total = 10 + sum(c["seconds"] for c in job["cases"]) + seconds * (len(hash_seeds) + 1)
     checker = {f"boxed/{path.name}": path.read_text("utf-8") for path in BOXED}
     request = Request(
@@ -130,6 +114,35 @@ def observe(
         return _lost(f"broken: {result.outcome}", cases, hash_seeds)
     runs = [Repetition(r["exit_code"], r["stdout"]) for r in found["runs"]]
     return [_observation(case) for case in found["cases"]], runs
+
+
+def _job(
+    whole: Request,
+    script: Script,
+    parts: Parts,
+    cases: Sequence[Case],
+    hash_seeds: Sequence[int],
+    seconds: float,
+) -> dict[str, Any]:
+    """What the checker reads in the box. whole: the request that runs the program as it stands."""
+    shell = shell_only(whole, script.shell) if script.shell else None
+    return {
+        "cases": [
+            {
+                "solution": case.solution,
+                "tests": parts.tests,
+                "imports": list(parts.imports),
+                "stub": case.stub,
+                "seconds": min(case.seconds, seconds),
+            }
+            for case in cases
+        ],
+        "program": dict(whole.files),
+        "command": list(whole.command),
+        "hash_seeds": list(hash_seeds),
+        "shell": {"files": dict(shell.files), "command": shell.command} if shell else None,
+        "seconds": seconds,
+    }
 
 
 def _lost(
