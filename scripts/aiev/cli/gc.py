@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from aiev.cli.options import check_checkout
 from aiev.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def gc(size: SizeArgument = "20GiB", everything: AllOption = False) -> None:
       aiev gc 5GiB
       aiev gc 0 --all
     """
+    check_checkout()
     from aiev.engine.gc import bytes_of, collect
     from aiev.engine.store import open_store
 

@@ -1,5 +1,6 @@
 """What several commands share: options, the check for a checkout, a config's ledger."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -27,7 +28,7 @@ def check_checkout(config: Path | None = None) -> None:
             where=str(Path.cwd()),
             hint="change to the directory that holds the Snakefile, then run the command again",
         )
-    if config and not config.is_file():
+    if config and not os.path.isfile(config):  # also for a name that is too long
         raise UserError("no such config", where=str(config), hint="name one with --config FILE")
 
 

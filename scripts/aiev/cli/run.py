@@ -14,7 +14,7 @@ QUIET = ["--quiet", "rules", "progress", "host", "reason"]
 
 CoresOption = Annotated[
     int | None,
-    typer.Option("--cores", metavar="N", help="Processors to use.", show_default="all"),
+    typer.Option("--cores", min=1, metavar="N", help="Processors to use.", show_default="all"),
 ]
 
 

@@ -1,9 +1,9 @@
 """Checks across sections: names that are declared, models, sizes, recorded dialogues, prices."""
 
 import json
+import os
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from aiev.core.errors import UserError
@@ -112,7 +112,7 @@ def _check_recorded(path: str | None) -> None:
     if path is None:
         return
     where = f"config: rounds.recorded: {path}"
-    if not Path(path).is_file():
+    if not os.path.isfile(path):  # also for a name that is too long
         hint = "name a JSON Lines file of dialogues, or set rounds.recorded to null"
         raise UserError("no such file", where=where, hint=hint)
     with open(path, "rb") as file:

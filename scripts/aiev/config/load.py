@@ -1,5 +1,6 @@
 """Reads a config, checks it, and fills in its defaults."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ def read_config(path: Path) -> dict[str, Any]:
     Raises UserError for a file that is missing or not YAML, and as `check_config` does.
     """
     hint = "name the config of a run, such as config/config.yaml"
-    if not path.is_file():
+    if not os.path.isfile(path):  # also for a name that is too long
         raise UserError("no such config", where=str(path), hint=hint)
     config = read_yaml(path)
     config = {} if config is None else config
@@ -57,12 +58,44 @@ def _resources(path: Path) -> dict[str, Any]:
 
 
 def read_yaml(path: Path) -> Any:
-    """The value in a YAML file. Raises UserError for one that is no YAML or not UTF-8."""
+    """The value in a YAML file.
+
+    Raises UserError for one that is no YAML or not UTF-8, or that gives a key twice in a mapping.
+    """
+    text = read_text(path)
     try:
-        return yaml.safe_load(read_text(path))
-    except (yaml.YAMLError, RecursionError) as error:
+        _check_keys(yaml.compose(text, yaml.SafeLoader), path, set())
+        return yaml.safe_load(text)
+    # ValueError: PyYAML reads no number of thousands of digits, and no 30th of February.
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise UserError(f"not YAML: {reason}", where=str(path), hint="fix the file") from error
+
+
+def _check_keys(node: yaml.Node | None, path: Path, seen: set[int]) -> None:
+    """Raise UserError for a key that a mapping in `node` gives twice. YAML forbids it; PyYAML
+    silently takes the last one.
+
+    seen: ids of the nodes that were checked; an alias may name one of them again.
+    """
+    if not isinstance(node, yaml.CollectionNode) or id(node) in seen:
+        return
+    seen.add(id(node))
+    if isinstance(node, yaml.SequenceNode):
+        for each in node.value:
+            _check_keys(each, path, seen)
+        return
+    lines: dict[tuple[str, str], int] = {}
+    for key, value in node.value:
+        name, line = (key.tag, str(key.value)), key.start_mark.line + 1
+        if name in lines:
+            raise UserError(
+                f"the key {key.value!r} is given twice, first in line {lines[name]}",
+                where=f"{path}, line {line}",
+                hint="keep one of them",
+            )
+        lines[name] = line
+        _check_keys(value, path, seen)
 
 
 def _kind(value: Any) -> str:

@@ -92,7 +92,7 @@ def _from_file(path: Path, what: str) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
         message = f"this {what} cannot be imported: {type(error).__name__}: {error}"
         raise UserError(message, where=str(path)) from error

@@ -152,7 +152,11 @@ class Chosen:
         try:
             if not isinstance(name, str):
                 raise UserError(f"{_shown(name)} should be a string")
-            return _with_shared(self.shared, self.registry.get(name).Config)
+            chosen = self.registry.get(name)
+            if not isinstance(getattr(chosen, "Config", None), type):
+                message = f"the class {self.registry.attribute} has no class Config"
+                raise UserError(message, where=self.registry.source(name))
+            return _with_shared(self.shared, chosen.Config)
         except UserError as error:
             hint = error.hint or (error.where and f"see {error.where}")
             if isinstance(name, str) and not name.endswith(".py"):

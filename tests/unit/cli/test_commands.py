@@ -21,6 +21,7 @@ WITH_CONFIG = [
     ["score", "x.jsonl", "--tasks", "y.jsonl"],
 ]
 IN_A_CHECKOUT = [["run"], ["plan"], ["why", "x"], ["verify"], ["configs"], ["lint"], ["schema"]]
+IN_A_CHECKOUT += [["gc", "5GiB"]]
 
 
 @pytest.mark.parametrize("words", WORDS, ids=" ".join)
@@ -67,6 +68,7 @@ def test_another_directory_than_a_checkout(words, tmp_path):
         (["plan", "--confg", "x"], "No such option: --confg"),
         (["why"], "Missing argument 'FILE'"),
         (["run", "--cores", "many"], "Input should be a valid integer"),
+        (["run", "--cores", "0"], "Input should be greater than or equal to 1"),
     ],
 )
 def test_a_mistyped_command_line(words, told):

@@ -300,6 +300,32 @@ def test_every_shipped_run_passes(path, monkeypatch):
     assert checked(yaml.safe_load(path.read_text("utf-8")))["resources"]
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("name: a\nseed: 1\nname: b\n", "'name' is given twice, first in line 1"),
+        ("training:\n  epochs: 1\n  epochs: 2\n", "'epochs' is given twice, first in line 2"),
+        ("seeds: {sources: [{kind: wheel, kind: jsonl}]}\n", "'kind' is given twice"),
+        (f"seed: 1{'0' * 5000}\n", "not YAML: "),
+        ("name: 2026-02-30\n", "not YAML: "),
+        ("training: &a\n  loop: *a\n", "unknown key"),
+    ],
+)
+def test_yaml_that_would_be_misread_is_refused(text, told, tmp_path):
+    path = tmp_path / "run.yaml"
+    path.write_text(text, "utf-8")
+    with pytest.raises(UserError, match=told):
+        read_config(path)
+
+
+def test_keys_that_an_alias_or_a_merge_repeats_are_not_given_twice(tmp_path):
+    path = tmp_path / "run.yaml"
+    text = "models:\n  teacher: &m {resource: smollm2-135m, name: a}\n"
+    path.write_text(text + "  student: {<<: *m, name: b}\nexecution: {prices: {}}\n", "utf-8")
+    config = read_config(path)
+    assert config["models"]["student"]["name"] == "b"
+
+
 def test_a_budget_in_dollars_needs_prices():
     teacher = {"name": "gpt", "kind": "openai"}
     price = {"prompt_usd_per_million": 10, "completion_usd_per_million": 30}
@@ -323,9 +349,15 @@ def test_an_address_with_a_password_is_refused_and_not_shown(user, role):
     assert "pass-word" not in str(error)
 
 
-def test_a_recorded_round_that_does_not_exist():
-    error = mistake(put(("rounds", "recorded"), "config/recorded/no-such-file.jsonl"))
-    assert error.message == "no such file" and "no-such-file.jsonl" in error.where
+@pytest.mark.parametrize("path", ["config/recorded/no-such-file.jsonl", "x" * 300])
+def test_a_recorded_round_that_does_not_exist(path):
+    error = mistake(put(("rounds", "recorded"), path))
+    assert error.message == "no such file" and path in error.where
+
+
+def test_a_config_whose_name_is_too_long_for_a_file():
+    with pytest.raises(UserError, match="no such config"):
+        read_config(Path("x" * 300))
 
 
 @pytest.mark.parametrize("row", ['{"seed": "text"}', '{"seed": {}}', "[]", "nonsense", "{}"])

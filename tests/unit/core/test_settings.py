@@ -135,6 +135,21 @@ def test_a_chosen_class_checks_the_keys_of_its_section(tmp_path):
     assert error.where == "config: part.tool.size" and error.hint == "Size of the tool."
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("class Tool: pass", "the class Tool has no class Config"),
+        ("import sys; sys.exit(3)", "cannot be imported: SystemExit: 3"),
+        ("x = 1", "defines no class Tool"),
+    ],
+)
+def test_a_file_without_what_its_section_needs(text, told, tmp_path):
+    path = tmp_path / "unfinished.py"
+    path.write_text(text, "utf-8")
+    error = mistake({"part": {"path": "x", "tool": {"kind": str(path)}}})
+    assert told in error.message and error.hint == f"see {path}"
+
+
 @pytest.mark.parametrize("tool", [{}, {"kind": 5}, {"kind": "no-such"}, {"kind": "gone.py"}, "x"])
 def test_an_unknown_choice_names_the_known_ones(tool):
     error = mistake({"part": {"path": "x", "tool": tool}})

@@ -18,6 +18,7 @@ from aiev.engine.store import Store
 @pytest.fixture
 def store(tmp_path):
     """Four actions of about 1,000 bytes, `a...` used first and `d...` last."""
+    (tmp_path / "Snakefile").touch()
     store = Store(tmp_path / ".aiev")
     for age, letter in enumerate("abcd"):
         write_action(store, letter * 64, 1000 + age)
