@@ -131,7 +131,7 @@ class Fake:
         self.removed += 1
 
 
-def test_a_lease_that_ends_badly_gives_its_place_to_who_waits():
+def test_a_lease_that_fails_frees_its_place_for_the_next():
     made = []
     pool = Pool(lambda shape: made.append(Fake()) or made[-1], limit=1, runs=9)
     inside, go = threading.Event(), threading.Event()

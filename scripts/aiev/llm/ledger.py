@@ -76,7 +76,7 @@ class Ledger:
             raise UserError(
                 f"replay: {problem}",
                 where=str(path),
-                hint="get the complete ledger of the run, or set ledger.mode to record",
+                hint="get the complete ledger of the run, or set execution.ledger.mode to record",
             )
         return None
 

@@ -209,7 +209,7 @@ def test_a_full_disk_while_restoring_leaves_the_old_file_and_no_part(directory, 
     assert sorted(p.name for p in directory.iterdir()) == ["new", "old"]
 
 
-def test_other_bytes_of_the_same_action_are_told_and_not_kept(store, directory, caplog):
+def test_other_bytes_of_the_same_action_are_reported_and_not_stored(store, directory, caplog):
     key, one = saved(store, directory)
     with caplog.at_level("WARNING", "aiev"):
         store.save(key, one.description(), made(directory, "other"))
@@ -257,7 +257,7 @@ def relative(one: Action) -> Action:
     return dataclasses.replace(one, outputs=outputs)
 
 
-def test_other_bytes_are_told_by_name_though_the_store_was_lost(store, directory, caplog):
+def test_other_bytes_are_reported_by_name_though_the_store_was_lost(store, directory, caplog):
     key, one = saved(store, directory)
     record = store.restore(key, one.outputs)
     store.note(record, relative(one))

@@ -116,7 +116,7 @@ def test_a_job_that_is_not_stored_always_runs(project):
     assert not (project.root / ".aiev/actions").exists()
 
 
-def test_a_damaged_store_is_mended_in_silence(project):
+def test_a_damaged_store_entry_is_made_again(project):
     project.write(f"print('ran')\n{UPPER}")
     project.run()
     (stored,) = (project.root / ".aiev/actions").rglob("made.0")
@@ -127,7 +127,7 @@ def test_a_damaged_store_is_mended_in_silence(project):
 
 
 @pytest.mark.parametrize(("error", "code"), [("UserError", 2), ("EndpointError", 3)])
-def test_a_mistake_of_the_user_is_told_without_a_traceback(error, code, project):
+def test_a_user_error_is_reported_without_a_traceback(error, code, project):
     project.write(f"raise {error}('too long: 7', where='in.txt, line 3', hint='make it shorter')")
     done = project.run()
     assert done.returncode == code
@@ -143,7 +143,7 @@ def test_a_mistake_of_the_user_is_told_without_a_traceback(error, code, project)
         "raise ExceptionGroup('a', [ExceptionGroup('b', [UserError('one', hint='mend it')])])",
     ],
 )
-def test_a_mistake_that_tasks_found_is_told_alike(body, project):
+def test_a_user_error_in_a_task_group_is_reported_alike(body, project):
     project.write(body)
     done = project.run()
     assert done.returncode == 2
@@ -181,7 +181,7 @@ def test_a_missing_input_and_a_missing_output(project):
 
 
 @pytest.mark.parametrize("code", ["ENOSPC", "EDQUOT", "EFBIG"])
-def test_an_error_of_the_disk_is_the_users_to_mend(code, project):
+def test_a_disk_error_is_a_user_error(code, project):
     project.write(f"raise OSError(errno.{code}, os.strerror(errno.{code}), 'big.bin')")
     done = project.run()
     assert done.returncode == 2 and "free some space" in done.stderr and "big.bin" in done.stderr

@@ -149,7 +149,7 @@ def test_another_directory_is_another_matter(start, tmp_path):
     assert start(directory=tmp_path / "other").said.startswith("guards")
 
 
-def test_jobs_are_told_who_started_them(start):
+def test_jobs_know_the_process_that_started_them(start):
     run = start("wait")
     assert run.said.split()[1].startswith(f"{run.pid}:")
 

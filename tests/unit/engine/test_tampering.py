@@ -84,7 +84,7 @@ def test_the_engine_s_own_mark_is_no_change():
     assert changed_outputs("tiny") == []
 
 
-def test_what_is_gone_or_of_another_run_is_not_told():
+def test_missing_outputs_and_those_of_other_runs_are_not_reported():
     FILE.unlink()
     assert changed_outputs("tiny") == []
     flip(TREE / "model.bin", 0)

@@ -244,7 +244,7 @@ def test_an_answer_cut_by_the_token_limit_is_asked_again_and_never_used(part, wr
         assert dialogue["reason"] == reason
 
 
-def test_time_and_memory_are_told_to_the_model(write, scripted):
+def test_the_model_sees_that_a_limit_ended_its_program(write, scripted):
     limits = Limits(wall_seconds=0.5, memory_mib=128, processes=16)
     settings = replace(SETTINGS, feedback_rounds=0)
     for program, outcome, said in (

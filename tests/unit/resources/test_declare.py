@@ -286,7 +286,7 @@ def test_a_bad_declaration_is_refused(changes):
         declare(url("https://a.test"), **changes)
 
 
-def test_the_shipped_declarations_are_sound():
+def test_the_shipped_declarations_are_valid():
     shipped = yaml.safe_load(CONFIG.read_text("utf-8"))
     files = [declared(value, name).file for name, value in shipped.items()]
     assert len(set(files)) == len(files)

@@ -198,7 +198,7 @@ def test_a_problem_whose_reference_no_longer_passes_is_left_out(interpreter):
     assert [one["task_id"] for one in kept] == ["0-a"] and excluded == {"0-b": "failed"}
 
 
-def test_a_problem_whose_tests_need_what_nobody_was_told_is_left_out(interpreter):
+def test_a_problem_whose_tests_use_undisclosed_names_is_left_out(interpreter):
     helper = "import math\nLIMIT = 4\ndef same(a, b):\n    return math.isclose(a, b)\n" + RIGHT
     tests = "answer = double(2)\nassert same(answer, 4) and math.floor(answer) == 4"
     undisclosed = problem(name="0-b", solution=helper, tests=tests)

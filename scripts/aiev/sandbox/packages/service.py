@@ -148,7 +148,7 @@ class Packages:
             raise UserError(
                 f"replay: a refusal under other limits: {' '.join(request['requirements'])}",
                 where=self.records.place(request),
-                hint="use the run's own sandbox.packages, or set ledger.mode to record",
+                hint="use the run's own sandbox.packages, or set execution.ledger.mode to record",
             )
         return None
 

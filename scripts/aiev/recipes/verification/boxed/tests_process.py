@@ -15,7 +15,7 @@ from .instrument import CHECK, ENTERED, REACHED, instrument
 from .solution_process import OPERATORS, describe
 from .wire import Closed, decode, encode, receive, send
 
-SHOWN = 300
+MAX_SHOWN = 300
 """Characters of a value that is reported."""
 
 
@@ -112,7 +112,7 @@ class Peer:
             raise Gone from None
         if name:
             came = repr(answer[1]) if answer[0] == "value" else f"raised {answer[3]}"
-            self.report("call", name, shown, came[:SHOWN])
+            self.report("call", name, shown, came[:MAX_SHOWN])
         if answer[0] == "error":
             raise _exception(answer)
         _, value, printed, changed = answer
@@ -171,7 +171,7 @@ def _update(before: Any, after: Any) -> None:
 def _shown_arguments(args: tuple, kwargs: dict) -> str:
     """Arguments before the call, which may change them."""
     words = [repr(a) if not callable(a) else getattr(a, "__name__", "?") for a in args]
-    return ", ".join([*words, *(f"{k}={v!r}" for k, v in kwargs.items())])[:SHOWN]
+    return ", ".join([*words, *(f"{k}={v!r}" for k, v in kwargs.items())])[:MAX_SHOWN]
 
 
 class _Check:
@@ -186,7 +186,7 @@ class _Check:
     def __exit__(self, kind, error, _):
         if kind is Gone:
             return False
-        said = "" if error is None else f"{kind.__name__}: {error}"[:SHOWN]
+        said = "" if error is None else f"{kind.__name__}: {error}"[:MAX_SHOWN]
         self.report("check", self.number, error is None, said)
         return True
 
@@ -200,7 +200,7 @@ def run(fd: int, report, source: str, imports: list[str]) -> None:
         peer = Peer(fd, report)
         loaded = peer.answered()
         if loaded[0] == "error":
-            report("broken", f"{loaded[3]}: {', '.join(map(str, loaded[2]))}"[:SHOWN])
+            report("broken", f"{loaded[3]}: {', '.join(map(str, loaded[2]))}"[:MAX_SHOWN])
             return
         space = _namespace(peer, report, names, imports)
         with contextlib.redirect_stdout(io.StringIO()):
@@ -209,7 +209,7 @@ def run(fd: int, report, source: str, imports: list[str]) -> None:
     except (Gone, Closed):
         report("gone")
     except BaseException as error:
-        report("broken", f"{type(error).__name__}: {error}"[:SHOWN])
+        report("broken", f"{type(error).__name__}: {error}"[:MAX_SHOWN])
 
 
 ENTERED_TESTS: set[str] = set()
@@ -245,7 +245,7 @@ def _all_run(codes: list, report) -> bool:
             report("left")
             return False
         except BaseException as error:
-            report("raised", f"{type(error).__name__}: {error}"[:SHOWN])
+            report("raised", f"{type(error).__name__}: {error}"[:MAX_SHOWN])
     return True
 
 
@@ -266,7 +266,7 @@ def _run_cases(unittest, space: dict[str, Any], report) -> None:
     result = unittest.TestResult()
     suite.run(result)
     for _, text in result.errors + result.failures:
-        report("raised", text.strip().rpartition("\n")[2][:SHOWN])
+        report("raised", text.strip().rpartition("\n")[2][:MAX_SHOWN])
 
 
 def _collected(space: dict[str, Any], report) -> bool:
@@ -293,7 +293,7 @@ def _collected(space: dict[str, Any], report) -> bool:
                     report("left")
                     return False
                 except BaseException as error:
-                    report("raised", f"{type(error).__name__}: {error}"[:SHOWN])
+                    report("raised", f"{type(error).__name__}: {error}"[:MAX_SHOWN])
     return True
 
 
