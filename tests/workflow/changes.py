@@ -141,6 +141,12 @@ edits("edit in garbage collection", "scripts/aiev/engine/gc.py", "24 * 3600", "4
 edits("edit in logging", "scripts/aiev/core/log.py", "no estimate yet", "not known yet")
 edits("edit in locking", "scripts/aiev/core/locks.py", '"cannot lock: ', '"can not lock: ')
 edits("edit in errors", "scripts/aiev/core/errors.py", "  where: ", "  place: ")
+edits(
+    "edit in an unused endpoint",
+    "scripts/aiev/llm/endpoints/vllm.py",
+    "class VLLM",
+    "MORE = 1\n\n\nclass VLLM",
+)
 edits("edit in a script", "scripts/close_round.py", "def main", "LIMIT = 1\n\n\ndef main")
 OPTIONS = ["--rounds {input:q}", "--verified {output:q}"]
 edits("order in a shell string", "rules/data.smk", " ".join(OPTIONS), " ".join(OPTIONS[::-1]))

@@ -48,6 +48,7 @@ edit in garbage collection      .   .   .   .   .   .   .   .   .   .   .   .   
 edit in logging                 .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   0 =
 edit in locking                 .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   0 =
 edit in errors                  .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   0 =
+edit in an unused endpoint      .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   0 =
 edit in a module of one rule    .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   x   x   0 ~
 edit in a module of all rules   .   x   x  01   0   x   x   x   0   0   0   .   x   x   x bst bst   x   x   x   0 =
 edit in a script                .   .   .   .   0   .   .   .   .   .   .   .   .   .   .   .   .   .   .   x   0 =

@@ -1,7 +1,10 @@
 """Whose answers a local model's are: what is in the key of the ledger."""
 
+import subprocess
+import sys
+
 from aiev.llm.endpoints import serve
-from aiev.llm.endpoints.llamacpp import OUTTYPE
+from aiev.llm.endpoints.llamacpp import OUTTYPE, drain_stdout
 
 SETTINGS = {"kind": "llamacpp", "name": "student", "slots": 2}
 
@@ -18,3 +21,14 @@ def test_a_checkpoint_is_known_with_what_it_is_converted_to(tmp_path):
     file.write_bytes(b"weights")
     assert identity(checkpoint, tmp_path)["format"] == OUTTYPE
     assert "format" not in identity(file, tmp_path)
+
+
+def test_a_server_that_prints_more_than_a_pipe_holds_is_not_blocked(tmp_path):
+    program = "print('ready')\nprint('x' * 10**6)"
+    process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
+    first = []
+    thread = drain_stdout(process.stdout, first, tmp_path / "server.log")
+    assert process.wait(timeout=30) == 0, "it waits for somebody to read"
+    thread.join(timeout=30)
+    assert first == ["ready"]
+    assert (tmp_path / "server.log").stat().st_size == 10**6 + 1
