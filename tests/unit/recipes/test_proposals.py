@@ -11,7 +11,7 @@ from aiev.recipes.aiev_instruct.roles import Questioner, Sampling
 class Recorder:
     """In place of a chat client: keeps the question, and answers one word."""
 
-    async def ask(self, messages, **_):
+    async def complete(self, messages, **_):
         self.question = messages[-1]["content"]
         return SimpleNamespace(text="Yes.", finish_reason="stop")
 
