@@ -1,10 +1,10 @@
 """What the Questioner is shown of a seed, by the seed's language."""
 
 import asyncio
-from types import SimpleNamespace
 
 import pytest
 
+from aiev.llm.ledger import Answer
 from aiev.recipes.aiev_instruct.roles import Questioner, Sampling
 
 
@@ -13,7 +13,7 @@ class Recorder:
 
     async def complete(self, messages, **_):
         self.question = messages[-1]["content"]
-        return SimpleNamespace(text="Yes.", finish_reason="stop")
+        return Answer("Yes.", "stop", 1, 1)
 
 
 @pytest.mark.parametrize(
