@@ -30,6 +30,8 @@ def test_spellings(text):
     ("text", "flaw"),
     [
         ("", "no-signature"),
+        ("Write `f(x)`.\n`f(1)` returns `2`\n`f(2)` returns `3`\n```python\nx\n```", "holds-code"),
+        ("def f(x):\n    '''\n    >>> f(1)\n    2\n    >>> f(2)\n    3\n    '''", "holds-code"),
         ("Add two numbers. For example, 1 and 2 give 3.", "no-signature"),
         ("Write `f(x)` that doubles `x`.", "too-few-examples"),
         ("Write `f(x)`: `f(1)` returns `2`.", "too-few-examples"),

@@ -4,8 +4,11 @@ import asyncio
 
 import pytest
 
+from aiev.core.templates import render
 from aiev.llm.ledger import Answer
+from aiev.recipes.aiev_instruct import roles
 from aiev.recipes.aiev_instruct.roles import Questioner, Sampling
+from aiev.recipes.verification.contract import read_contract
 
 
 class Recorder:
@@ -19,9 +22,9 @@ class Recorder:
 @pytest.mark.parametrize(
     ("language", "shown"),
     [
-        ("python", "```python\nx = 1\n```\nThis code is for inspiration"),
-        ("c++", "```c++\nx = 1\n```\nThis code is for inspiration"),
-        ("text", "x = 1\n\nThis text is for inspiration"),
+        ("python", "```python\nx = 1\n```\nInspired by what this code does"),
+        ("c++", "```c++\nx = 1\n```\nInspired by what this code does"),
+        ("text", "x = 1\n\nInspired by the subject of this text"),
     ],
 )
 def test_a_seed_is_shown_as_what_it_is(language, shown):
@@ -29,3 +32,20 @@ def test_a_seed_is_shown_as_what_it_is(language, shown):
     questioner = Questioner(chat, Sampling(0.7, 0.5, 0.95, 128, 320, 48), place=0)
     asyncio.run(questioner.propose("x = 1", 7, language))
     assert chat.question.startswith(shown)
+
+
+def path_depth(path):
+    return len([name for name in path.split("/") if name])
+
+
+def total_weight(items, weights):
+    return sum(weights.get(item, 1) for item in items)
+
+
+@pytest.mark.parametrize(("name", "reference"), [("example", path_depth), ("second", total_weight)])
+def test_the_examples_that_the_questioner_is_shown_are_true(name, reference):
+    contract = read_contract(render(roles.__file__, f"propose_{name}"))
+    assert contract.flaw == "" and contract.entry_point == reference.__name__
+    assert len(contract.examples) == 3
+    for example in contract.examples:
+        exec(example.check, {reference.__name__: reference})

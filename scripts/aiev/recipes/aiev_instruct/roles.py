@@ -67,6 +67,14 @@ class Questioner(_Role):
 
     def __init__(self, chat: ChatClient, sampling: Sampling, place: int):
         super().__init__(chat, sampling, 2 * place, "questioner")
+        # Without examples a 0.5B teacher answers with code: 0 of 42 proposals could be used.
+        # These two show the form of a problem only; no tests, errors or revisions.
+        for name in ("example", "second"):
+            seed = _render(f"propose_{name}_seed")
+            question = _render("propose", seed=seed, language="python")
+            self.messages.append({"role": "user", "content": question})
+            self.messages.append({"role": "assistant", "content": _render(f"propose_{name}")})
+        self._start = len(self.messages)
 
     async def propose(self, seed_text: str, seed: int, language: str = "python") -> Reply:
         """Write a problem, inspired by a snippet in any programming language, or by prose
@@ -80,7 +88,7 @@ class Questioner(_Role):
 
     async def describe(self, code: str, error: str, seed: int) -> Reply:
         """Put an error into words. Each starts from the problem, and not from earlier errors."""
-        del self.messages[3:]
+        del self.messages[self._start + 2 :]
         text = _render("describe", code=code, error=error)
         limit = self.sampling.description_tokens
         return await self.say(text, self.sampling.questioner_temperature, limit, seed)

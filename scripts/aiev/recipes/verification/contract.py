@@ -15,6 +15,7 @@ _VERB = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 _SIGNATURE = re.compile(r"(?:def\s+|`)([A-Za-z_]\w*)\s*\(")
+_CODE = re.compile(r"^\s*(```|~~~|def\s+\w+\s*\(.*:\s*$)", re.MULTILINE)
 MAX_VALUE = 400
 """Characters of an example's value."""
 
@@ -34,7 +35,8 @@ class Example:
 @dataclass(frozen=True)
 class Contract:
     """What a problem promises. entry_point: the function that it names, "" for none.
-    flaw: why it is no contract: "no-signature", "too-few-examples", "contradictory"; else ""."""
+    flaw: why it is no contract: "no-signature", "holds-code", "too-few-examples",
+    "contradictory"; else ""."""
 
     entry_point: str
     examples: tuple[Example, ...]
@@ -42,7 +44,8 @@ class Contract:
 
 
 def read_contract(problem: str, min_examples: int = 2, entry_point: str = "") -> Contract:
-    """Read the examples of a problem. entry_point: the function's name where it is known."""
+    """Read the examples of a problem. entry_point: the function's name where it is known, as in a
+    benchmark, whose problems may hold code."""
     name = entry_point or named_function(problem)
     if not name:
         return Contract("", (), "no-signature")
@@ -53,6 +56,8 @@ def read_contract(problem: str, min_examples: int = 2, entry_point: str = "") ->
         contradicts |= known.result != example.result
     if contradicts:
         flaw = "contradictory"
+    elif not entry_point and _CODE.search(problem):
+        flaw = "holds-code"  # most often its own solution
     else:
         flaw = "too-few-examples" if len(found) < min_examples else ""
     return Contract(name, tuple(found.values()), flaw)
