@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from aiev.core.files import write_jsonl
-from aiev.dataset.tags import TOKENS
+from aiev.dataset.tokens import TOKENS
 from aiev.llm.client import ChatClient
 from aiev.llm.endpoints import serve
 from aiev.llm.ledger import Ledger

@@ -14,7 +14,7 @@ import pytest
 from aiev.core.errors import UserError
 from aiev.core.files import read_json, write_jsonl
 from aiev.core.hashing import of_directory
-from aiev.dataset.tags import TOKENS
+from aiev.dataset.tokens import TOKENS
 from aiev.training import worker
 from aiev.training.batch import accumulation
 from aiev.training.checkpoints import prepare_student

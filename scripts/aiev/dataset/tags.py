@@ -1,8 +1,8 @@
 """Tagged training data (METHOD 3): when to run code, what to run, and where its result stands.
 
-Everything that decides what a tagged dialogue looks like is in this module: the four tokens, the
-phrases, the layout. `training.encoding` takes the tokens from here, and so must every place that
-serves a tuned model.
+Everything that decides what a tagged dialogue looks like is in this module, the phrases and the
+layout, but for the four tokens, which training and every place that serves a tuned model need too:
+see `tokens`.
 """
 
 from collections import Counter
@@ -11,12 +11,9 @@ from typing import Any, Literal, TypedDict
 
 from aiev.core.hashing import of_text
 from aiev.dataset.plain_answer import plain_answer
+from aiev.dataset.tokens import RES_START, RES_STOP, RUN_START, RUN_STOP, TOKENS
 from aiev.languages.markdown import SHELLS, fenced, unix
 from aiev.languages.python.blocks import program_of, python_blocks
-
-RUN_START, RUN_STOP = "<API_RUN_START>", "<API_RUN_STOP>"
-RES_START, RES_STOP = "<API_RES_START>", "<API_RES_STOP>"
-TOKENS = (RUN_START, RUN_STOP, RES_START, RES_STOP)
 
 REQUESTS = (
     "{problem}\n\nPlease run the code and check it with tests.",

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiev.core.errors import UserError
-from aiev.dataset.tags import RES_START, RES_STOP, RUN_START, RUN_STOP, TOKENS
+from aiev.dataset.tokens import RES_START, RES_STOP, RUN_START, RUN_STOP, TOKENS
 
 IGNORED = -100
 """Label of a token that carries no loss, for PyTorch's cross entropy."""

@@ -20,7 +20,7 @@ from typing import Any
 from aiev.core.errors import UserError
 from aiev.core.files import read_json, read_jsonl, write_json
 from aiev.core.log import Progress, log
-from aiev.dataset.tags import TOKENS
+from aiev.dataset.tokens import TOKENS
 from aiev.training import worker
 from aiev.training.batch import accumulation
 from aiev.training.checkpoints import scrub

@@ -14,7 +14,7 @@ from contextlib import nullcontext
 from typing import Any
 
 from aiev.core.errors import UserError
-from aiev.dataset.tags import RES_START, RES_STOP, RUN_START, RUN_STOP
+from aiev.dataset.tokens import RES_START, RES_STOP, RUN_START, RUN_STOP
 
 DESCRIPTIONS = {
     RUN_START: " start to execute this code",

@@ -10,7 +10,7 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, 
 from transformers import PreTrainedTokenizerFast
 
 from aiev.core.errors import UserError
-from aiev.dataset.tags import RES_START, RES_STOP, RUN_START, RUN_STOP, TOKENS
+from aiev.dataset.tokens import RES_START, RES_STOP, RUN_START, RUN_STOP, TOKENS
 from aiev.training.encoding import IGNORED, Dropped, add_tokens, encode, encode_all
 
 CHATML = (

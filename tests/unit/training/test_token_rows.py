@@ -12,7 +12,7 @@ from transformers import (
 )
 
 from aiev.core.errors import UserError
-from aiev.dataset.tags import TOKENS
+from aiev.dataset.tokens import TOKENS
 from aiev.training.encoding import add_tokens
 from aiev.training.token_rows import (
     DESCRIPTIONS,
