@@ -33,6 +33,8 @@ EXECUTION = {
     "prices": {"scripted": {"prompt_usd_per_million": 1}},
     "budget": {"usd": 5, "tokens": 1000},
     "in_flight": 9,
+    "max_wait_seconds": 5,
+    "max_unknown_failures": 0.5,
     "containers": {"count": 3, "runs": 7},
     "models": {
         "teacher": {"base_url": "http://127.0.0.1:2", "slots": 9, "timeout_seconds": 7},
