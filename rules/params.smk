@@ -8,6 +8,7 @@ makes: nothing
 from aiev.evaluation.benchmarks import BENCHMARKS as BENCHMARK_KINDS
 from aiev.evaluation.settings import BenchmarkSettings
 from aiev.recipes import RECIPES
+from aiev.seeds.mine import paths_of
 
 DOCKER = config["sandbox"]["backend"] == "docker"
 SANDBOX = ["sandbox.backend", *["sandbox.docker"] * DOCKER]
@@ -51,8 +52,8 @@ def benchmark_module(name):
 
 
 def benchmark_code(script, *modules):
-    """Parameter of a rule for one benchmark: digest of the code with that benchmark's kind alone, so
-    that another kind in the config makes nothing stale.
+    """Digest of a script's code with the kind of one benchmark alone, so that another kind in the
+    config makes nothing stale.
 
     modules: what else a registry loads for the script by name."""
     digests = {
@@ -85,3 +86,29 @@ def asked(model):
     own = config["models"][role]
     name = own["name"] if model == "teacher" else f"{model}-{own['name']}"
     return {**own, "name": name, "role": role}
+
+
+def authors(w):
+    """The models one of which writes the dialogues of a round; the gate before it says which."""
+    return ["teacher", "student"] if int(w.round) else ["teacher"]
+
+
+def declared_seed_files(_):
+    """Files of the seed sources that are declared resources."""
+    sources = config["seeds"]["sources"]
+    return [resource_file(s["resource"]) for s in sources if s.get("resource")]
+
+
+def seed_paths(_):
+    """All that the seed sources read on this machine, source by source."""
+    paths = []
+    for source in config["seeds"]["sources"]:
+        name = source.get("resource")
+        paths += paths_of(source, Path(resource_file(name)) if name else None)
+    return [path.as_posix() for path in paths]
+
+
+def own_seed_paths():
+    """What of it is no declared resource, and therefore no input that Snakemake knows."""
+    declared = declared_seed_files(None)
+    return [path for path in seed_paths(None) if path not in declared]

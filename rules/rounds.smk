@@ -15,11 +15,6 @@ localrules:
     decide_gate,
 
 
-def authors(w):
-    """The models one of which writes the dialogues of a round; the gate before it says which."""
-    return ["teacher", "student"] if int(w.round) else ["teacher"]
-
-
 # The code that a job uses follows from the config's choices, so that no other choice counts.
 RECIPE = RECIPES.source(config["dialogues"]["recipe"])
 

@@ -4,7 +4,6 @@ needs: resources/{resource}/*.whl, and the directories and files that seeds.sour
 makes: results/{run}/seeds/{shard}.jsonl  report.json
 """
 
-from aiev.seeds.mine import paths_of
 from aiev.seeds.sources import SOURCES as SEED_SOURCES
 from aiev.seeds.watch import fingerprint
 
@@ -12,27 +11,6 @@ from aiev.seeds.watch import fingerprint
 SEED_KINDS = sorted(
     {SEED_SOURCES.source(source["kind"]) for source in config["seeds"]["sources"]}
 )
-
-
-def declared_seed_files(_):
-    """Files of the seed sources that are declared resources."""
-    sources = config["seeds"]["sources"]
-    return [resource_file(s["resource"]) for s in sources if s.get("resource")]
-
-
-def seed_paths(_):
-    """All that the seed sources read on this machine, source by source."""
-    paths = []
-    for source in config["seeds"]["sources"]:
-        name = source.get("resource")
-        paths += paths_of(source, Path(resource_file(name)) if name else None)
-    return [path.as_posix() for path in paths]
-
-
-def own_seed_paths():
-    """What of it is no declared resource, and therefore no input that Snakemake knows."""
-    declared = declared_seed_files(None)
-    return [path for path in seed_paths(None) if path not in declared]
 
 
 rule mine_seeds:
