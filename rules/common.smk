@@ -15,10 +15,11 @@ from pathlib import Path
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
 from aiev.config.load import check_config
-from aiev.core.errors import UserError
+from aiev.core.errors import UserError, hint_for
 from aiev.core.hashing import of_directory, of_json
 from aiev.engine import run_record
 from aiev.engine.codehash import PINNED, code_digest
+from aiev.engine.directories import check_directories
 from aiev.engine.environment import environment
 from aiev.engine.events import EVENTS, Reporter
 from aiev.engine.run_lock import guard_directory, noted_exit, only_looks
@@ -43,7 +44,7 @@ def clear_errors():
         logger.error(str(error))
         sys.exit(error.exit_code)
     except OSError as error:
-        hint = "free some space or fix its permissions, then run again"
+        hint = f"{hint_for(error)}, then run again"
         logger.error(str(UserError(f"cannot begin: {error}", hint=hint)))
         sys.exit(UserError.exit_code)
 
@@ -71,6 +72,7 @@ with clear_errors():
         run_record.check_unchanged({"rules": BEGUN.rules}, rules_now)
     else:
         check_config(config, SOURCES / "config")
+    check_directories(config["name"], config["execution"]["ledger"]["path"])
     guard_directory(workflow.is_main_process, LOOKS)
     if workflow.is_main_process:
         quarantine_changed(config["name"], only_look=LOOKS)

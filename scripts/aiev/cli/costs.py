@@ -2,7 +2,7 @@
 
 import json
 
-from aiev.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, spending_of
+from aiev.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, ledger_of, spending_of
 
 
 def costs(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
@@ -15,10 +15,12 @@ def costs(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) ->
       aiev costs --config config/mine.yaml --json
     """
     from aiev.config.load import read_config
+    from aiev.engine.directories import check_directories
     from aiev.llm.costs import cost_table
     from aiev.reporting.terminal import columns
 
     read = read_config(config)
+    check_directories(ledger=str(ledger_of(read)))
     spending = spending_of(read)
     if not as_json:
         print("\n".join(columns(cost_table(spending), names=2)))

@@ -12,19 +12,21 @@ from typing import Any
 
 import typer
 
-from aiev.core.errors import UserError
+from aiev.core.errors import FILE_OR_DIRECTORY, UserError, hint_for
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
 CLOSED_PIPE = 141  # 128 + SIGPIPE
 
-# What the user can fix: no space, no permission.
+# What the user can fix: no space, no permission, a file in the place of a directory.
 OF_THE_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
+OF_THE_MACHINE += FILE_OR_DIRECTORY
 
 
 def handle_errors(name: str, command: Callable[..., Any]) -> Callable[..., Any]:
     """Wrap `command`, called `name` in messages, so that no exception leaves it as a traceback.
 
-    UserError: its text and its exit code; a full disk or a missing permission likewise, 2.
+    UserError: its text and its exit code; a full disk, a missing permission or a file in the place
+    of a directory likewise, 2.
     Ctrl-C: one line, 130. A reader that went away, as `head` does: nothing, 141. Anything else is a
     defect of the program: a short message, and the traceback in a file that it names, 1.
     """
@@ -49,7 +51,7 @@ def handle_errors(name: str, command: Callable[..., Any]) -> Callable[..., Any]:
             raise
         except Exception as error:
             if isinstance(error, OSError) and error.errno in OF_THE_MACHINE:
-                hint = "free some space or fix the permissions, then run the command again"
+                hint = f"{hint_for(error)}, then run the command again"
                 mistake = UserError(str(error.strerror), where=error.filename, hint=hint)
                 _say(f"{name}: {mistake}")
                 raise typer.Exit(mistake.exit_code) from None

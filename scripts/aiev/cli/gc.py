@@ -34,9 +34,11 @@ def gc(size: SizeArgument = "20GiB", everything: AllOption = False) -> None:
       aiev gc 0 --all
     """
     check_checkout()
+    from aiev.engine.directories import check_directories
     from aiev.engine.gc import bytes_of, collect
     from aiev.engine.store import open_store
 
+    check_directories()
     limit, store = bytes_of(size), open_store()
     with ExitStack() as stack:
         busy = _find_activity(stack)

@@ -1,6 +1,5 @@
 """What several commands share: options, the check for a checkout, a config's ledger."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from aiev.core.errors import UserError
+from aiev.core.files import check_file
 
 if TYPE_CHECKING:
     from aiev.llm.costs import Costs
@@ -28,8 +28,8 @@ def check_checkout(config: Path | None = None) -> None:
             where=str(Path.cwd()),
             hint="change to the directory that holds the Snakefile, then run the command again",
         )
-    if config and not os.path.isfile(config):  # also for a name that is too long
-        raise UserError("no such config", where=str(config), hint="name one with --config FILE")
+    if config:
+        check_file(config, "no such config", "name one with --config FILE")
 
 
 def ledger_of(config: Mapping[str, Any]) -> Path:

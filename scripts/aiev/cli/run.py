@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from aiev.cli.options import DEFAULT_CONFIG, ConfigOption, check_checkout
+from aiev.core.errors import UserError
 
 QUIET = ["--quiet", "rules", "progress", "host", "reason"]
 
@@ -38,10 +39,13 @@ def run(
     at the budget.
     """
     from aiev.config.load import read_yaml
+    from aiev.engine.directories import check_directories
 
-    check_checkout(config)
-    read_yaml(config)  # Snakemake would show a traceback for a file that is not UTF-8
     more = list(context.args)
+    _check_arguments(more)
+    check_checkout(config)
+    check_directories()
+    read_yaml(config)  # Snakemake would show a traceback for a file that is not UTF-8
     command = [str(Path(sys.executable).parent / "snakemake"), f"--configfile={config}"]
     command += [] if more else QUIET
     # A profile says itself how many jobs run at once.
@@ -54,6 +58,19 @@ def run(
         from aiev.cli.summary import summary
 
         summary(config)
+
+
+def _check_arguments(words: list[str]) -> None:
+    """Raise UserError for a second config among the arguments for Snakemake: which of the two it
+    would take is not what the summary shows."""
+    for word in words:
+        option = word.partition("=")[0]
+        if option.startswith("--configf"):  # Snakemake knows --configfiles too, and abbreviations
+            raise UserError(
+                f"{option} is an option of Snakemake, which gets the config from this command",
+                where=" ".join(words),
+                hint="name the run's config with --config FILE",
+            )
 
 
 def _wait_for(command: list[str]) -> int:

@@ -41,12 +41,14 @@ def score(
       aiev score samples.jsonl --tasks HumanEvalPlus.jsonl.gz --known-exception HumanEval/32
     """
     from aiev.config.load import read_config
-    from aiev.core.files import write_json
+    from aiev.core.files import check_file, write_json
     from aiev.evaluation.benchmarks.base import ScoringLimits, open_benchmark
     from aiev.evaluation.scoring import results, score_file
     from aiev.sandbox.api import open_sandbox, with_containers
 
     read = read_config(config)
+    hint = "name the benchmark's file, such as HumanEvalPlus.jsonl.gz, with --tasks"
+    check_file(tasks, "no such file of tasks", hint)
     scoring, box = ScoringLimits.of(read["evaluation"]["scoring"]), read["sandbox"]
     own = {"backend": box["backend"]}
     own |= {"docker": box["docker"]} if box["backend"] == "docker" else {}

@@ -53,7 +53,7 @@ def verify(
       aiev verify --manifest their-manifest.json --ledger their-answers.jsonl.gz
     """
     check_checkout()
-    from aiev.core.files import read_json
+    from aiev.core.files import check_file, read_json
     from aiev.core.locks import hold
     from aiev.core.log import log, start_log
     from aiev.engine.environment import environment
@@ -64,6 +64,8 @@ def verify(
     log.setLevel("WARNING")  # progress is printed anyway
     start, place = time.monotonic(), STORE / "verify"
     path, answers = _sources(config, manifest, ledger)
+    hint = "finish the run first (aiev run), or name somebody's manifest with --manifest FILE"
+    check_file(path, "there is no manifest, which a finished run has", hint)
     content = read_json(path)
     check_shape(content, path)
     if content["environment"] != environment():

@@ -1,6 +1,5 @@
 """Reads a config, checks it, and fills in its defaults."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ from aiev.config.checks import check_run
 from aiev.config.moved import check_moved
 from aiev.config.run import RunConfig
 from aiev.core.errors import UserError
-from aiev.core.files import read_text
+from aiev.core.files import check_file, read_text
 from aiev.core.settings import checked
 from aiev.resources.declare import declared
 
@@ -21,8 +20,7 @@ def read_config(path: Path) -> dict[str, Any]:
     Raises UserError for a file that is missing or not YAML, and as `check_config` does.
     """
     hint = "name the config of a run, such as config/config.yaml"
-    if not os.path.isfile(path):  # also for a name that is too long
-        raise UserError("no such config", where=str(path), hint=hint)
+    check_file(path, "no such config", hint)
     config = read_yaml(path)
     config = {} if config is None else config
     if not isinstance(config, dict):

@@ -83,6 +83,7 @@ class RunConfig(Section):
 
     name: str = Field(
         "laptop",
+        max_length=100,
         pattern=r"^[a-z0-9][a-z0-9._-]*$",
         description="Name of the run, in lower case; its files are in results/{name}.",
     )

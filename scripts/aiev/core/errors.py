@@ -1,5 +1,17 @@
 """Errors that a user reads: what is wrong, where, and what to do."""
 
+import errno
+
+FILE_OR_DIRECTORY = (errno.EEXIST, errno.ENOTDIR, errno.EISDIR)
+"""Errors of a file in the place of a directory, or the other way round."""
+
+
+def hint_for(error: OSError) -> str:
+    """What a user can do about a file that cannot be written."""
+    if error.errno in FILE_OR_DIRECTORY:
+        return "a file is where a directory is needed, or the other way round: move it away"
+    return "free some space or fix the permissions"
+
 
 class UserError(Exception):
     """A mistake or a state of the machine that the user can fix.

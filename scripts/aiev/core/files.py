@@ -4,6 +4,7 @@ JSON Lines: UTF-8, sorted keys, one record a line, one trailing newline; no time
 or absolute paths. Files are written beside their place and renamed, so a reader never sees half.
 """
 
+import errno
 import json
 import os
 from collections.abc import Iterable
@@ -11,9 +12,17 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from aiev.core.errors import UserError
+from aiev.core.errors import UserError, hint_for
 
 TOO_DEEP = "lists or objects nested too deep for Python to read"
+_CORRECT = "correct the file, or put back a complete copy of it"
+_HINTS = {
+    errno.ENOENT: "check the path",
+    errno.EISDIR: "name a file; this is a directory",
+    errno.ENOTDIR: "check the path; a part of it is a file, and no directory",
+    errno.EACCES: "fix the permissions of the file",
+}
+"""What to do about a file that cannot be read."""
 
 
 def dump_line(record: Any) -> str:
@@ -47,7 +56,7 @@ def write_bytes(path: Path, data: bytes, flush: bool = True) -> None:
         raise UserError(
             f"cannot write: {error.strerror}",
             where=str(path),
-            hint="free some space or fix the permissions, then run again; nothing finished is lost",
+            hint=f"{hint_for(error)}, then run again; nothing finished is lost",
         ) from error
 
 
@@ -76,16 +85,25 @@ def read_text(path: Path) -> str:
             hint="convert the file to UTF-8",
         ) from error
     except OSError as error:
-        raise UserError(f"cannot read: {error.strerror}", where=str(path)) from error
+        hint = _HINTS.get(error.errno)
+        raise UserError(f"cannot read: {error.strerror}", where=str(path), hint=hint) from error
+
+
+def check_file(path: Path, missing: str, hint: str) -> None:
+    """Raise UserError, which says `missing` where there is nothing, unless `path` is a file."""
+    if os.path.isdir(path):
+        raise UserError("this is a directory, and a file is needed", where=str(path), hint=hint)
+    if not os.path.isfile(path):  # also for a name that is too long
+        raise UserError(missing, where=str(path), hint=hint)
 
 
 def read_json(path: Path) -> Any:
     try:
         return json.loads(read_text(path))
     except json.JSONDecodeError as error:
-        raise UserError(f"not JSON: {error}", where=str(path)) from error
+        raise UserError(f"not JSON: {error}", where=str(path), hint=_CORRECT) from error
     except RecursionError as error:
-        raise UserError(TOO_DEEP, where=str(path)) from error
+        raise UserError(TOO_DEEP, where=str(path), hint=_CORRECT) from error
 
 
 def read_jsonl(path: Path) -> list[Any]:
@@ -99,10 +117,13 @@ def read_jsonl(path: Path) -> list[Any]:
             records.append(json.loads(line))
         except json.JSONDecodeError as error:
             raise UserError(
-                f"not JSON: {error.msg} at column {error.colno}", where=f"{path}, line {number}"
+                f"not JSON: {error.msg} at column {error.colno}",
+                where=f"{path}, line {number}",
+                hint="correct the line: each line has to be one JSON value",
             ) from error
         except RecursionError as error:
-            raise UserError(TOO_DEEP, where=f"{path}, line {number}") from error
+            where = f"{path}, line {number}"
+            raise UserError(TOO_DEEP, where=where, hint=_CORRECT) from error
     return records
 
 

@@ -22,6 +22,8 @@ from typing import Any
 
 from aiev.core.errors import UserError
 
+DESCRIBED = "docs/extending.md describes what such a file defines"
+
 
 @dataclass(frozen=True)
 class Registry:
@@ -62,7 +64,9 @@ class Registry:
         module, or the path of its file. Raises UserError for a name that is unknown."""
         if name.endswith(".py"):
             if not Path(name).is_file():
-                raise UserError(f"no file for the {self.what}", where=name)
+                known = ", ".join(self.names())
+                hint = f"correct the path, or use one of {known}"
+                raise UserError(f"no file {name} for the {self.what}", where=name, hint=hint)
             return name
         if name not in self.names():
             known = ", ".join(self.names())
@@ -79,7 +83,8 @@ class Registry:
             return getattr(importlib.import_module(source), self.attribute)
         module = _from_file(Path(source), self.what)
         if not hasattr(module, self.attribute):
-            raise UserError(f"defines no class {self.attribute}", where=source)
+            message = f"{source} defines no class {self.attribute}"
+            raise UserError(message, where=source, hint=DESCRIBED)
         return getattr(module, self.attribute)
 
 
@@ -94,6 +99,6 @@ def _from_file(path: Path, what: str) -> ModuleType:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
         del sys.modules[name]
-        message = f"this {what} cannot be imported: {type(error).__name__}: {error}"
-        raise UserError(message, where=str(path)) from error
+        message = f"the {what} {path} cannot be imported: {type(error).__name__}: {error}"
+        raise UserError(message, where=str(path), hint=f"fix the file; {DESCRIBED}") from error
     return module

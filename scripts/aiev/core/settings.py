@@ -22,7 +22,7 @@ from pydantic import (
 from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
 
 from aiev.core.errors import UserError
-from aiev.core.registry import Registry
+from aiev.core.registry import DESCRIBED, Registry
 
 Model = TypeVar("Model", bound="Section")
 
@@ -154,11 +154,12 @@ class Chosen:
                 raise UserError(f"{_shown(name)} should be a string")
             chosen = self.registry.get(name)
             if not isinstance(getattr(chosen, "Config", None), type):
-                message = f"the class {self.registry.attribute} has no class Config"
-                raise UserError(message, where=self.registry.source(name))
+                source = self.registry.source(name)
+                message = f"{source}: the class {self.registry.attribute} has no class Config"
+                raise UserError(message, where=source, hint=DESCRIBED)
             return _with_shared(self.shared, chosen.Config)
         except UserError as error:
-            hint = error.hint or (error.where and f"see {error.where}")
+            hint = error.hint
             if isinstance(name, str) and not name.endswith(".py"):
                 hint = did_you_mean(name, self.registry.names(), error.hint)
             raise _single(invalid(error.message, hint), self.key, name) from None

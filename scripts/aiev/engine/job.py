@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from aiev.core.errors import UserError
+from aiev.core.errors import FILE_OR_DIRECTORY, UserError, hint_for
 from aiev.core.hashing import of_json, of_path
 from aiev.core.log import log, start_log
 from aiev.core.process import follow_workflow, raise_on_terminate
@@ -26,6 +26,9 @@ from aiev.engine.store import Store, move, open_store, remove
 
 Narrow = Callable[[dict[str, list[Path]], dict[str, Any]], tuple[dict[str, list[Path]], dict]]
 """Inputs by name and parameters -> those that count."""
+
+FIXABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, *FILE_OR_DIRECTORY)
+"""Errors of the file system that the user can do something about."""
 
 _PART = re.compile(r"\.{1,2}(.+?)(\.[0-9a-f]+\.part)+")
 """Half-written beside an output: named by the action of a job, by the process of `place` or
@@ -178,8 +181,8 @@ def _mistake(error: Exception) -> UserError | None:
     if isinstance(error, ExceptionGroup):
         found = [_mistake(one) for one in error.exceptions]
         return found[0] if all(found) else None
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        hint = "free some space, and run again; nothing finished is lost"
+    if isinstance(error, OSError) and error.errno in FIXABLE:
+        hint = f"{hint_for(error)}, then run again; nothing finished is lost"
         return UserError(f"cannot write: {error.strerror}", where=error.filename, hint=hint)
     return error if isinstance(error, UserError) else None
 

@@ -128,7 +128,7 @@ class Server(Section):
 class Ledger(Section):
     """`execution.ledger`: the store of all answers of models."""
 
-    path: str = Field("ledger", description="Directory of the ledger.")
+    path: str = Field("ledger", min_length=1, description="Directory of the ledger.")
     mode: Literal["record", "replay"] = Field(
         "record",
         description="record asks for answers that are not in the ledger; replay asks nothing, and "

@@ -32,6 +32,9 @@ CHUNK = 1 << 20
 PATIENCE = 10.0
 """Seconds to wait for a connection, or for the next byte, before a mirror counts as unreachable."""
 
+MAX_NAME = 200
+"""Bytes of a file's name. File systems take 255, and unfinished files have longer names."""
+
 _KEYS = {"hub": {"repo", "revision", "file"}, "url": {"url"}, "registry": {"parts"}}
 _PART, _MEMBER = {"project", "version"}, {"member"}
 _READ_ERRORS = (OSError, http.client.HTTPException, zipfile.BadZipFile, zlib.error, EOFError)
@@ -64,6 +67,11 @@ def declared(value: Any, where: str = "config/resources.yaml") -> Resource:
     name, sha256, size = value["file"], value["sha256"], value["bytes"]
     plain = isinstance(name, str) and Path(name).name == name and name not in ("", "..")
     check(plain, f"file {name!r} is no plain name")
+    short = len(name.encode("utf-8", "replace")) <= MAX_NAME
+    check(short, f"file {name[:40]!r}...: its name has more than {MAX_NAME} bytes")
+    # Snakemake takes braces for a wildcard.
+    allowed = name.isprintable() and not set("{}") & set(name)
+    check(allowed, f"file {name!r}: its name holds a brace or a control character")
     check(re.fullmatch("[0-9a-f]{64}", str(sha256)) is not None, f"sha256 {sha256!r} of {name}")
     check(type(size) is int and size > 0, f"bytes {size!r} of {name}")
     check(isinstance(value["licence"], str) and value["licence"] != "", f"licence of {name}")

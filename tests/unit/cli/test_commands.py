@@ -69,6 +69,13 @@ def test_another_directory_than_a_checkout(words, tmp_path):
         (["why"], "Missing argument 'FILE'"),
         (["run", "--cores", "many"], "Input should be a valid integer"),
         (["run", "--cores", "0"], "Input should be greater than or equal to 1"),
+        (["run", "--configfile", "x.yaml"], "hint: name the run's config with --config FILE"),
+        (["run", "-n", "--configfiles=x.yaml"], "--configfiles is an option of Snakemake"),
+        (["run", "--configf", "x.yaml"], "hint: name the run's config with --config FILE"),
+        (["plan", "--config", "config"], "this is a directory, and a file is needed"),
+        (["costs", "--config", "config"], "this is a directory, and a file is needed"),
+        (["score", "x.jsonl", "--tasks", "none"], "no such file of tasks\n  where: none\n  hint: "),
+        (["verify", "--manifest", "none"], "hint: finish the run first (aiev run)"),
     ],
 )
 def test_a_mistyped_command_line(words, told):
@@ -114,6 +121,11 @@ def fails_with(error: BaseException):
             PermissionError(13, "Permission denied", "x.json"),
             2,
             "Permission denied\n  where: x.json\n  hint: free some space or fix the permissions",
+        ),
+        (
+            FileExistsError(17, "File exists", "results"),
+            2,
+            "File exists\n  where: results\n  hint: a file is where a directory is needed",
         ),
         (KeyboardInterrupt(), 130, "interrupted; run the same command again to continue"),
         (RuntimeError("odd"), 1, "a defect of this program: RuntimeError: odd\n  where: "),

@@ -126,6 +126,8 @@ def test_a_value_of_the_wrong_type_is_named(path):
         ("name", "../elsewhere"),
         ("name", ""),
         ("name", "a b"),
+        ("name", "a" * 101),
+        ("execution.ledger.path", ""),
         ("models.student.name", "../elsewhere"),
         ("models.student.name", "a b"),
         ("models.student.name", "{run}"),
@@ -349,10 +351,41 @@ def test_an_address_with_a_password_is_refused_and_not_shown(user, role):
     assert "pass-word" not in str(error)
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("", "localhost:8000/v1", "ftp://host/v1", "http://", "https:///v1", "http://:80/v1"),
+        *("http://[1/v1", "http://host:port/v1", "http://host:99999/v1", "http://ho st/v1"),
+        *("http://host/v1\n", "host.invalid"),
+    ],
+)
+def test_an_address_that_is_no_url_is_refused_and_shown(url):
+    path = ("execution", "models", "teacher", "base_url")
+    error = mistake(put(path, url))
+    assert error.where == f"config: {'.'.join(path)}" and "http://localhost" in error.hint
+    assert error.message == f"base_url is {url!r}, and not an http or https URL with a host"
+
+
+@pytest.mark.parametrize("url", ["me:pass-word@host", "http://[1?api_key=pass-word"])
+def test_an_address_that_is_no_url_and_holds_a_password_is_not_shown(url):
+    error = mistake(put(("execution", "models", "teacher", "base_url"), url))
+    assert "OPENAI_API_KEY" in error.hint and "pass-word" not in str(error)
+
+
+@pytest.mark.parametrize("url", [None, "http://localhost:8000/v1", "https://[::1]/v1?version=2"])
+def test_an_address_that_is_a_url_passes(url):
+    checked(put(("execution", "models", "teacher", "base_url"), url))
+
+
 @pytest.mark.parametrize("path", ["config/recorded/no-such-file.jsonl", "x" * 300])
 def test_a_recorded_round_that_does_not_exist(path):
     error = mistake(put(("rounds", "recorded"), path))
     assert error.message == "no such file" and path in error.where
+
+
+def test_a_directory_is_no_config(tmp_path):
+    with pytest.raises(UserError, match="this is a directory, and a file is needed"):
+        read_config(tmp_path)
 
 
 def test_a_config_whose_name_is_too_long_for_a_file():

@@ -3,7 +3,7 @@
 import pytest
 
 from aiev.core.errors import UserError
-from aiev.core.files import read_json, read_jsonl, write_text
+from aiev.core.files import read_json, read_jsonl, read_text, write_text
 
 DEEP = "[" * 100_000
 
@@ -30,3 +30,23 @@ def test_a_directory_that_cannot_be_made_is_named(tmp_path):
     with pytest.raises(UserError, match="cannot write") as caught:
         write_text(tmp_path / "file" / "deep" / "a.txt", "text")
     assert str(tmp_path / "file") in caught.value.where
+    assert "move it away" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("path", "hint"),
+    [("gone", "check the path"), (".", "name a file"), ("file/a", "a part of it is a file")],
+)
+def test_what_to_do_about_a_file_that_cannot_be_read(path, hint, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot read") as caught:
+        read_text(tmp_path / path)
+    assert hint in caught.value.hint
+
+
+def test_what_to_do_about_a_file_that_is_not_json(tmp_path):
+    (tmp_path / "half").write_text("{")
+    for read in (read_json, read_jsonl):
+        with pytest.raises(UserError, match="not JSON") as caught:
+            read(tmp_path / "half")
+        assert caught.value.hint.startswith("correct the ")

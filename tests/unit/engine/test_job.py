@@ -187,6 +187,14 @@ def test_a_disk_error_is_a_user_error(code, project):
     assert done.returncode == 2 and "free some space" in done.stderr and "big.bin" in done.stderr
 
 
+@pytest.mark.parametrize("code", ["EEXIST", "ENOTDIR", "EISDIR"])
+def test_a_file_in_the_place_of_a_directory_is_a_user_error(code, project):
+    project.write(f"raise OSError(errno.{code}, os.strerror(errno.{code}), 'results')")
+    done = project.run()
+    assert done.returncode == 2 and "where: results" in done.stderr
+    assert "move it away" in done.stderr and "Traceback" not in project.log()
+
+
 def test_a_file_that_may_not_grow_is_an_error_and_no_half_file(project):
     project.write(
         """

@@ -110,16 +110,17 @@ class Kind(Protocol):
 
 
 def check_address(url: str | None, where: str) -> None:
-    """Check that an address holds no secret, as it goes into the manifest and into errors.
+    """Check that an address is a URL, and holds no secret: it goes into the manifest and errors.
 
-    Raises UserError, which does not show the URL, for one with a user name, a password, or a query
-    parameter that is named like a key.
+    Raises UserError for what is no http or https URL with a host; and without showing the URL, for
+    one with a user name, a password, or a query parameter that is named like a key.
     """
-    address = url or ""
+    if url is None:
+        return
     found = ""
-    if "@" in address.partition("?")[0]:
+    if "@" in url.partition("?")[0]:
         found = "a user name or password"
-    elif any(_SECRET_PARAMETERS.fullmatch(name) for name, _ in _query(address)):
+    elif any(_SECRET_PARAMETERS.fullmatch(name) for name, _ in _query(url)):
         found = "a key"
     if found:
         raise UserError(
@@ -127,10 +128,23 @@ def check_address(url: str | None, where: str) -> None:
             where=where,
             hint=f"take it out; a key belongs into the environment variable {API_KEY}",
         )
+    if not _is_address(url):
+        raise UserError(
+            f"{where} is {url!r}, and not an http or https URL with a host",
+            where=where,
+            hint="write it as http://localhost:8000/v1 or https://api.example.com/v1",
+        )
 
 
-def _query(address: str) -> list[tuple[str, str]]:
+def _query(url: str) -> list[tuple[str, str]]:
+    # Not by urlsplit, which refuses some of what is no URL but may hold a key.
+    return parse_qsl(url.partition("?")[2].partition("#")[0], keep_blank_values=True)
+
+
+def _is_address(url: str) -> bool:
     try:
-        return parse_qsl(urlsplit(address).query, keep_blank_values=True)
-    except ValueError:  # not a URL: the client says so
-        return []
+        parts = urlsplit(url)
+        has_host = bool(parts.hostname) and parts.port != 0
+    except ValueError:  # an odd port, or brackets without an address in them
+        return False
+    return parts.scheme in ("http", "https") and has_host and url.isprintable() and " " not in url

@@ -17,7 +17,8 @@ class RemoteEndpoint(Endpoint):
 
     def start(self) -> None:
         """Read the key. Raises UserError when there is none, or when it would be shown."""
-        check_address(self.base_url or os.environ.get(BASE_URL), f"environment variable {BASE_URL}")
+        address = self.base_url or os.environ.get(BASE_URL) or None
+        check_address(address, f"environment variable {BASE_URL}")
         self.api_key = secret_from_environment(API_KEY)
         if not self.api_key:
             raise UserError(
