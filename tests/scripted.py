@@ -24,6 +24,7 @@ from typing import Any
 
 from aiev.core.hashing import of_json
 from aiev.core.templates import render as _render_template
+from aiev.llm.endpoints.base import Endpoint
 from aiev.recipes.aiev_instruct import roles
 
 render = partial(_render_template, roles.__file__)
@@ -57,8 +58,10 @@ def completion(text: str | None, **fields: Any) -> dict[str, Any]:
 
 
 def key_of(body: dict[str, Any]) -> str:
-    """What decides an answer, as the ledger sees it from the endpoint's side."""
-    return of_json([body.get(name) for name in ASKED_BY])
+    """What decides an answer, of a body as it is sent or of a request as it is in the ledger: what
+    is left out is the API's default."""
+    whole = {**Endpoint.api_defaults, **body}
+    return of_json([whole.get(name) for name in ASKED_BY])
 
 
 class Scripted:
@@ -212,8 +215,9 @@ def dialogues(body: dict[str, Any]) -> str:
     name = [found[0] for found in asked if found][-1]
     if "Write tests for" in last:
         return tests(name)
-    independent = body["temperature"] == 0.8
-    return solution(name, right=independent or "Correct the function" in last)
+    # Outside a dialogue, as in a duel, and where it is asked for a vote, it knows better.
+    knows = len(messages) == 1 or body["temperature"] == 0.8
+    return solution(name, right=knows or "Correct the function" in last)
 
 
 def problem(name: str) -> str:

@@ -41,7 +41,7 @@ def test_a_budget_is_reached_and_raised(unit, project, scripted, undisturbed):
     )
     code, said = project.run()
     assert code == 4, said
-    assert "is reached" in said and f"config: budget.{unit}" in said
+    assert "is reached" in said and f"config: execution.budget.{unit}" in said
     assert "every answer paid for is kept" in said and "Traceback" not in said
     calls, *tokens = paid(project)
     assert calls == len(scripted.bodies) == len(project.entries()) > 0
@@ -88,7 +88,7 @@ def test_budget_and_prices_make_nothing_stale(project, scripted):
 def test_a_price_that_is_missing(project, scripted):
     project.config["execution"]["budget"] = {"usd": 1}
     code, said = project.run()
-    assert code != 0 and "no price of 'scripted'" in said and "config: prices" in said
+    assert code != 0 and "no price for 'scripted'" in said and "config: execution.prices" in said
     assert scripted.bodies == [] and "Traceback" not in said
 
 

@@ -34,7 +34,7 @@ def weak_teacher(body):
 
 
 def silent_student(body):
-    """The student wins the duel, and then writes no code any more."""
+    """The student wins the duel, and then writes no problem any more."""
     if body["model"] == STUDENT and not is_duel(body):
         return "I would rather talk."
     return weak_teacher(body)
@@ -140,8 +140,8 @@ def test_a_student_that_has_stopped_to_teach_stops_the_run(begin):
     project.config["rounds"] |= {"count": 2, "minimum_yield": 0.2}
     code, said = project.run(ROUNDS)
     assert code != 0
-    assert "self-learning round of student-tiny@" in said and "rounds.minimum_yield" in said
-    assert "'no-code': 2" in said
+    assert "dialogues by student-tiny@" in said and "rounds.minimum_yield" in said
+    assert "'no-contract': 2" in said
     assert gate(project, 0)["open"], "what was made before stays"
     assert len(dialogues(project, 1, "001")) == 2
 

@@ -187,7 +187,7 @@ def test_why_names_what_has_changed(copy):
     assert code == 0, said
     assert "code aiev/rounds/splits.py: is_test: changed" in said
     assert "parameter rounds.split.test_share: 0.1 -> 0.5" in said
-    assert f"input {RUN}/rounds/0/dialogues/000.jsonl: " in said and "it would run" in said
+    assert f"input {RUN}/rounds/0/dialogues/000.jsonl: " in said and "its job would run" in said
     assert "a run would start" in said
 
 
