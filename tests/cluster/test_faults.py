@@ -80,7 +80,7 @@ def edited_in_the_queue(cluster, endpoint):
     cluster.wait(RULE, "PENDING")
     prompt = cluster.project.root / "scripts/aiev/recipes/aiev_instruct/prompts/describe.md"
     before = prompt.read_text("utf-8")
-    prompt.write_text(before.replace("Say in one", "Tell in one"), "utf-8")
+    prompt.write_text(f"{before}Name no file.\n", "utf-8")
     result = finish(process)
     prompt.write_text(before, "utf-8")
     result.again = finish(cluster.start(DIALOGUES))

@@ -9,6 +9,7 @@ snakemake_interface_logger_plugins, which is what a plugin would see.
 import json
 import logging
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -23,6 +24,8 @@ EVENTS = "AIEV_EVENTS"
 """Environment variable that names the file which is to hold a workflow's events, one a line."""
 
 FIELDS = ("rule_name", "output", "log", "wildcards", "reason", "shellcmd", "exception")
+UNASKED = re.compile(r"\s*(sbatch call:|For further error details see)")
+"""What follows the word of an executor about a failed job: its command, and a general hint."""
 
 
 class Reporter(logging.Filter):
@@ -40,11 +43,13 @@ class Reporter(logging.Filter):
         event = str(getattr(record, "event", ""))
         if event and self._events:
             self._write(event, record)
-        if event == "job_error":
+        # Snakemake repeats each job of a group that failed, without its number and Slurm's log.
+        if event == "job_error" and not getattr(record, "indent", False):
             self._logger.error(failure(vars(record)))
         elif event == "group_error":
             for job in record.job_error_info:
-                self._logger.error(failure(job))
+                logs = [*job["log"], *getattr(record, "aux_logs", ())]
+                self._logger.error(failure({**job, "log": logs}))
         # What follows is a job's command that ended with an error, and the job's error is shown.
         repeats = event == "error" and record.exception == "RuleException"
         repeats = repeats and "CalledProcessError" in record.getMessage()
@@ -60,14 +65,21 @@ class Reporter(logging.Filter):
 
 
 def failure(job: Mapping[str, Any]) -> str:
-    """The message about a job that failed: its error if no screen has shown it, its log, a hint.
+    """The message about a job that failed: its error if no screen has shown it, what the executor
+    says of it (its number and state in Slurm), its logs (its own, then Slurm's), a hint.
 
     job: fields of Snakemake's JOB_ERROR event.
     """
     lines = [f"{job['rule_name']} failed: {', '.join(job['output'][:3])}"]
-    if "external_jobid" in job.get("aux", {}):  # it ran on another host
-        lines[:0] = [last_error(Path(job["log"][0])) if job["log"] else ""]
-        lines[0] = lines[0] or ("no error in its log: it was killed, or ran out of memory or time")
+    number = job.get("aux", {}).get("external_jobid")
+    said = UNASKED.split(job.get("rule_msg") or "")[0]
+    if number is not None:  # it ran on another host
+        error = last_error(Path(job["log"][0])) if job["log"] else ""
+        if not (error or said):
+            error = "no error in its log: it was killed, or ran out of memory or time"
+        lines[:0] = [error] if error else []
+        said = said or f"job {number} of the cluster"
+    lines += [f"  {said}"] if said else []
     lines += [f"  log: {', '.join(job['log'])}"] if job["log"] else []
     hint = "fix what its error says, then run the same command again; what is finished stays"
     return "\n".join([*lines, f"  hint: {hint}"])

@@ -80,10 +80,42 @@ def test_a_job_on_another_host_shows_the_error_in_its_log(lines):
     assert lines.seen[1].startswith("no error in its log: it was killed")
 
 
+def test_what_slurm_says_of_a_job_is_shown_with_both_logs(lines):
+    said = "SLURM-job '7' failed, SLURM status is: 'TIMEOUT'."
+    logs = ["train.log", "/slurm_logs/rule_train/7.log"]
+    event = {
+        "rule_msg": f"{said}For further error details see the log.",
+        "aux": {"external_jobid": "7"},
+        "log": logs,
+    }
+    Path("train.log").unlink()
+    lines.log("", extra={**JOB, **event, "event": LogEvent.JOB_ERROR})
+    (shown,) = lines.seen
+    failed, *rest = shown.splitlines()
+    assert failed.startswith("train_student failed: ") and "six kilobytes" not in shown
+    assert rest[:2] == [f"  {said}", "  log: train.log, /slurm_logs/rule_train/7.log"]
+
+
+def test_what_slurm_did_not_take_shows_why_and_no_command(lines):
+    said = "SLURM sbatch failed. The error message was 'sbatch: error: no such partition'."
+    text = f"{said}\n    sbatch call:\n        sbatch --wrap='six kilobytes'\n"
+    lines.log("", extra={**JOB, "rule_msg": text, "event": LogEvent.JOB_ERROR})
+    assert f"\n  {said}\n  log: " in lines.seen[0] and "six kilobytes" not in lines.seen[0]
+
+
 def test_each_job_of_a_group_is_shown(lines):
     jobs = [JOB, {**JOB, "rule_name": "other"}]
     lines.log("", extra={"job_error_info": jobs, "event": LogEvent.GROUP_ERROR})
     assert [text.split()[0] for text in lines.seen] == ["train_student", "other"]
+
+
+def test_a_group_in_slurm_is_shown_once_with_its_number_and_slurms_log(lines):
+    job = {**JOB, "aux": {"external_jobid": "7"}, "indent": True}
+    group = {"job_error_info": [job], "aux_logs": ["/slurm_logs/group/7.log"]}
+    lines.log("", extra={**group, "event": LogEvent.GROUP_ERROR})
+    lines.log("", extra={**job, "aux": {}, "event": LogEvent.JOB_ERROR})
+    (shown,) = lines.seen
+    assert "  job 7 of the cluster\n  log: train.log, /slurm_logs/group/7.log\n" in shown
 
 
 def test_the_last_error_of_a_log(tmp_path):
