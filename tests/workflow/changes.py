@@ -150,7 +150,7 @@ edits(
 edits("edit in a script", "scripts/close_round.py", "def main", "LIMIT = 1\n\n\ndef main")
 OPTIONS = ["--rounds {input:q}", "--verified {output:q}"]
 edits("order in a shell string", "rules/data.smk", " ".join(OPTIONS), " ".join(OPTIONS[::-1]))
-TWICE = "{input.benchmarks:q}"
+TWICE = "{input.tests:q}"
 edits("meaning of a shell string", "rules/data.smk", TWICE, f"{TWICE} {TWICE}")
 edits(
     "prompt template",
@@ -167,7 +167,7 @@ edits("environment lock", "envs/lock.txt", "\n", "\n# another package\n")
 sets("teacher temperature", "dialogues.sampling", {"programmer_temperature": 0.6})
 sets("teacher model", "models.teacher.name", "scripted-2")
 sets("learning rate", "training.learning_rate", 2e-3)
-sets("speed of the server", "models.teacher.slots", 3)
+sets("speed of the server", "execution.models.teacher.slots", 3)
 sets("dialogues in flight", "execution.in_flight", 2)
 sets("gate's margin", "gate", {"margin": 0.1})
 sets("duel's samples", "duel", {"samples": 1})

@@ -140,7 +140,7 @@ def run_row(name: str, base: Project, root: Path, endpoint: Scripted) -> Seen:
     """Copy `base` to `root`, make the row's change, run, and say what ran."""
     project = base.copy_to(root)
     CHANGES[name](project)
-    key = f"{KEY} of row {list(CHANGES).index(name)}"
+    key = f"{KEY}-of-row-{list(CHANGES).index(name)}"
     events = root.with_suffix(".jsonl")
     run = {"OPENAI_API_KEY": key, EVENTS: str(events)}
     code, said = project.run("all", seconds=600, **run)
