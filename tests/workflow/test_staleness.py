@@ -54,24 +54,24 @@ edit in a module of all rules   .   x   x  01   0   x   x   x   0   0   0   .   
 edit in a script                .   .   .   .   0   .   .   .   .   .   .   .   .   .   .   .   .   .   .   x   0 =
 order in a shell string         .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   x   0 =
 meaning of a shell string       .   .   .   .   .   .   x   .   .   .   .   .   .   .   .   .   .   .   x   x   0 ~
-prompt template                 .   .   .  01   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   x   7 =
+prompt template                 .   .   .  01   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   x   2 =
 DeepSpeed JSON                  .   .   .   .   .   .   .   .   0   .   .   .   .   .   .   .   .   .   .   x   0 =
 environment lock                .   x   x  01   0   x   x   x   0   0   0   .   x   x   x bst bst   x   x   x   0 =
-teacher temperature             .   .   .  01   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   x   9 =
-teacher model                   .   .   .  01   0   x   x   x   .   0   0   .   .   .   .   t   .   x   x   x  19 ~
+teacher temperature             .   .   .  01   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   x  15 =
+teacher model                   .   .   .  01   0   x   x   x   .   0   0   .   .   .   .   t   .   x   x   x  37 ~
 learning rate                   .   .   .   .   .   .   .   .   0   0   0   .   .   .   .   s   .   x   x   x   3 ~
 gate's margin                   .   .   .   .   .   .   .   .   .   .   0   .   .   .   .   .   .   x   x   x   0 ~
 duel's samples                  .   .   .   .   .   .   .   .   .   0   0   .   .   .   .   .   .   x   .   x   2 ~
 teaching-only arm               .   .   .   .   .   .   .   .   .   .   0   .   .   .   .   .   .   x   x   x   0 ~
 least yield of a round          .   .   .   .   0   .   .   .   .   .   .   .   .   .   .   .   .   .   .   x   0 =
-one more round                  .   .   .  23   1   x   x   x   1   1   1   .   .   .   .   s   .   x   x   x  10 ~
-shard count                     .   .   x  01   0   x   x   x   0   0   0   .   .   .   .   s   .   x   x   x   8 ~
+one more round                  .   .   .  23   1   x   x   x   1   1   1   .   .   .   .   s   .   x   x   x  22 ~
+shard count                     .   .   x  01   0   x   x   x   0   0   0   .   .   .   .   s   .   x   x   x  16 ~
 sandbox limits                  .   .   .  01   .   .   .   .   .   0   .   .   .   .   .   .   .   .   .   x   0 =
 sandbox backend                 .   .   .  01   .   .   .   .   .   0   .   .   x   .   x   . bst   .   .   x   0 =
 benchmark subset                .   .   .   .   .   .   .   .   .   .   .   .   .   x   x bst bst   .   x   x   3 ~
 name of the run                 .   .   r   r   r   r   r   r   r   r   r   r   .   r   r   r   r   r   r   x   0 =
-one seed                        .   .   x   0   0   x   x   x   0   0   0   .   .   .   .   s   .   x   x   x   6 ~
-seeds appended                  .   .   x   1   0   .   x   .   .   0   0   .   .   .   .   .   .   x   x   x   4 ~
+one seed                        .   .   x   0   0   x   x   x   0   0   0   .   .   .   .   s   .   x   x   x  10 ~
+seeds appended                  .   .   x   1   0   .   x   .   .   0   0   .   .   .   .   .   .   x   x   x   8 ~
 comment between the seeds       .   .   x   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   x   0 =
 an intermediate deleted         .   .   .   .   .   r   .   .   .   .   .   .   .   .   .   .   .   .   .   x   0 =
 an intermediate tampered with   .   .   .   .   r   .   .   .   .   .   .   .   .   .   .   .   .   .   .   x   0 =
@@ -85,7 +85,7 @@ the package layers lost         .   .   .   .   .   .   .   .   .   .   .   .   
 ledger and action store lost    .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   0 =
 results and ledger lost         .   .   r   r   r   r   r   r   r   r   r   r   .   r   r   r   r   r   r   x   0 =
 results and action store lost   .   .   x  01   0   x   x   x   0   0   0   .   .   x   x bst bst   x   x   x   0 =
-results, store, ledger lost     .   .   x  01   0   x   x   x   0   0   0   .   .   x   x bst bst   x   x   x  24 =
+results, store, ledger lost     .   .   x  01   0   x   x   x   0   0   0   .   .   x   x bst bst   x   x   x  42 =
 Snakemake's metadata lost       .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   x   0 =
 metadata lost, learning rate    .   .   .   .   .   .   .   .   0   0   0   .   .   .   .   s   .   x   x   x   3 ~
 """
