@@ -201,7 +201,7 @@ def one_seed(project: Project) -> None:
 def appended(project: Project) -> None:
     """One, whose dialogue the split holds out for testing. Its name is long: those of the others
     must not repeat its problem, or they would be dropped."""
-    seeds(project).write_text(seed_source(*WHOLE, "once_again_and_again"))
+    seeds(project).write_text(seed_source(*WHOLE, "once_more_last_test"))
 
 
 @change("comment between the seeds")
