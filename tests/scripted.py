@@ -216,8 +216,9 @@ def dialogues(body: dict[str, Any]) -> str:
     if "Write tests for" in last:
         return tests(name)
     # Outside a dialogue, as in a duel, and where it is asked for a vote, it knows better.
-    knows = len(messages) == 1 or body["temperature"] == 0.8
-    return solution(name, right=knows or "Correct the function" in last)
+    votes = body["temperature"] == 0.8
+    knows = len(messages) == 1 or votes
+    return solution(name, right=knows or "Correct the function" in last, votes=votes)
 
 
 def problem(name: str) -> str:
@@ -243,12 +244,13 @@ def installing(said: str, name: str, package: str) -> str:
     return said.replace("```python\n", first, 1) if f"def {name}(" in said else said
 
 
-def solution(name: str, right: bool) -> str:
-    """The Programmer's answer for the function of that name; right: at the first try or not."""
+def solution(name: str, right: bool, votes: bool = False) -> str:
+    """The Programmer's answer for the function of that name; right: at the first try or not.
+    votes: it is an independent one, which is right."""
     ending = name.partition("_")[0]
     if ending == "nocode":
         return "I would add the numbers."
-    wrong = ending == "never" or (ending == "mended" and not right)
+    wrong = (ending == "never" and not votes) or (ending == "mended" and not right)
     result = "None" if ending == "vacuous" else f"x + {len(name) - wrong}"
     return f"Add the numbers.\n\n```python\ndef {name}(x):\n    return {result}\n```"
 

@@ -16,6 +16,12 @@ class SplitSettings(Section):
         lt=1,
         description="Share of the verified dialogues that become test problems (paper 0.1).",
     )
+    minimum_test: int = Field(
+        0,
+        ge=0,
+        description="Minimum number of test problems of a round, for rounds so small that the "
+        "share may be none. One verified dialogue always stays for training.",
+    )
     salt: str = Field(
         "split", description="Part of the hash that decides; another word gives another split."
     )

@@ -20,21 +20,27 @@ class Split:
     report: dict[str, Any]
 
 
-def is_test(dialogue_id: str, test_share: float, salt: str) -> bool:
-    """Whether a dialogue is a test problem: a function of its id alone, not of other dialogues."""
-    place = Fraction(int(of_text(f"{salt}:{dialogue_id}")[:16], 16), 16**16)
-    return place < Fraction(str(test_share))
+def place(dialogue_id: str, salt: str) -> Fraction:
+    """Where an id lies in [0, 1): a function of the id alone, not of other dialogues."""
+    return Fraction(int(of_text(f"{salt}:{dialogue_id}")[:16], 16), 16**16)
 
 
 def split_round(
-    dialogues: Iterable[Dialogue], test_share: float, salt: str, minimum_yield: float = 0.0
+    dialogues: Iterable[Dialogue],
+    test_share: float,
+    salt: str,
+    minimum_test: int = 0,
+    minimum_yield: float = 0.0,
 ) -> Split:
     """Split the verified dialogues of a round; the others are counted by their reason.
 
+    The dialogues whose place is below the share become test problems. A small round may have too
+    few of them, or nothing else: the next places are added up to `minimum_test`, and the last
+    verified dialogue always stays for training.
     test_share: share that becomes test problems, in [0, 1). minimum_yield: minimum share of
     verified dialogues in a self-learning round.
     Raises UserError for a repeated id, when no dialogue is verified, and for a self-learning round
-    below minimum_yield. With few dialogues, all of them on one side of the split is no error.
+    below minimum_yield.
     """
     dialogues = unique(dialogues)
     _check_yield(dialogues, minimum_yield)
@@ -46,8 +52,12 @@ def split_round(
             f"{dict(sorted(reasons.items()))}",
             hint="see the dialogues' `reason`; use a stronger teacher or more seeds",
         )
-    test = [d for d in verified if is_test(d["id"], test_share, salt)]
-    train = [d for d in verified if not is_test(d["id"], test_share, salt)]
+    places = {d["id"]: place(d["id"], salt) for d in verified}
+    below = sum(each < Fraction(str(test_share)) for each in places.values())
+    size = min(max(below, minimum_test), len(verified) - 1)
+    chosen = set(sorted(places, key=places.__getitem__)[:size])
+    test = [d for d in verified if d["id"] in chosen]
+    train = [d for d in verified if d["id"] not in chosen]
     counts = {"dialogues": len(dialogues), "verified": len(verified), "rejected": dict(reasons)}
     counts["stage"] = dialogues[0]["stage"]
     return Split(train, test, {**counts, "train": len(train), "test": len(test)})
@@ -122,16 +132,10 @@ def _kind(value: Any) -> str:
 def gather(rounds: Sequence[Sequence[Dialogue]]) -> list[Dialogue]:
     """The training dialogues of all rounds in the order of the rounds, sorted by id within each.
 
-    Raises UserError for a repeated id, and when there is no dialogue to train on.
+    Raises UserError for a repeated id.
     """
     gathered = [d for dialogues in rounds for d in sorted(dialogues, key=lambda d: d["id"])]
     unique(gathered)
-    if not gathered:
-        raise UserError(
-            "no training dialogues: every verified dialogue was assigned to the test split",
-            where="config: rounds.split",
-            hint="add seeds, or lower rounds.split.test_share",
-        )
     return gathered
 
 

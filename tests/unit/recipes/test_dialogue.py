@@ -77,12 +77,13 @@ def kinds(dialogue) -> list[str]:
     return [message["kind"] for message in dialogue["messages"]]
 
 
-def answer_with(program: str, ending: str = "once"):
-    """A script that solves with this program, and proposes, tests and describes as always."""
+def answer_with(program: str):
+    """A script that solves with this program; it proposes, tests, describes and votes as always."""
 
     def script(body):
         said = dialogues(body)
-        return f"Here it is.\n```python\n{program}\n```" if "Add the numbers" in said else said
+        solves = "Add the numbers" in said and body["temperature"] != 0.8
+        return f"Here it is.\n```python\n{program}\n```" if solves else said
 
     return script
 
@@ -255,6 +256,23 @@ def test_the_model_sees_that_a_limit_ended_its_program(write, scripted):
         (dialogue,) = write("once_a", settings=settings, limits=limits)
         assert dialogue["reason"] == f"unsolved-{outcome}"
         assert said in dialogue["messages"][-1]["content"]
+
+
+def test_no_feedback_is_paid_for_where_independent_solutions_confirm_no_example(write, scripted):
+    usual = answer_with("def once_a(x):\n    return x - 1")
+
+    def script(body):
+        said = usual(body)
+        votes = body["temperature"] == 0.8
+        return said.replace("x + 6", "x + 99") if votes else said
+
+    scripted.script = script
+    (dialogue,) = write("once_a")
+    assert dialogue["reason"] == verdict(dialogue) == "unconfirmed"
+    assert kinds(dialogue) == ["problem", "solution", "stderr"]
+    # Without a vote there is nothing to confirm, and feedback has its turn.
+    (dialogue,) = write("once_a", settings=replace(SETTINGS, solutions=0))
+    assert dialogue["reason"] == "unsolved-failed"
 
 
 def test_empty_words(write, scripted):

@@ -1,6 +1,7 @@
 """The split of a round, and the gathering of rounds."""
 
 import itertools
+from fractions import Fraction
 
 import pytest
 from hypothesis import given
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from aiev.core.errors import UserError
 from aiev.core.types import Dialogue
-from aiev.rounds.splits import gather, is_test, recorded, split_round
+from aiev.rounds.splits import gather, place, recorded, split_round
 
 
 def dialogue(name, verdict="verified", reason=""):
@@ -23,8 +24,12 @@ IDS = [f"0-{number:04x}" for number in range(2000)]
 ids = st.lists(st.text(min_size=1, max_size=8), min_size=1, max_size=40, unique=True)
 
 
-def split(found, share=0.1, salt="split"):
-    return split_round(found, test_share=share, salt=salt)
+def split(found, share=0.1, salt="split", **options):
+    return split_round(found, test_share=share, salt=salt, **options)
+
+
+def is_test(name, share, salt):
+    return place(name, salt) < Fraction(str(share))
 
 
 def test_one_in_ten_is_a_test_problem():
@@ -53,9 +58,22 @@ def test_order_and_neighbours_decide_nothing(chosen, random):
     shuffled = random.sample(chosen, len(chosen))
     for part in (shuffled, shuffled[: len(shuffled) // 2 + 1]):
         train = [name for name in sorted(part) if not is_test(name, 0.1, "s")]
+        train = train or [max(part, key=lambda name: place(name, "s"))]
         made = split([dialogue(name) for name in part], salt="s")
         assert names(made.train) == train
         assert set(names(made.test)) == set(part) - set(train)
+
+
+@given(ids, st.integers(0, 9), st.sampled_from([0, 0.1, 0.5, 0.99]))
+def test_a_small_round_has_test_problems_and_something_to_train_on(chosen, least, share):
+    made = split([dialogue(name) for name in chosen], share, minimum_test=least)
+    assert made.train
+    assert len(made.test) >= min(least, len(chosen) - 1)
+    below = [name for name in chosen if is_test(name, share, "split")]
+    if least <= len(below) < len(chosen):
+        assert set(names(made.test)) == set(below)
+    last = max((place(name, "split") for name in names(made.test)), default=-1)
+    assert all(last <= place(name, "split") for name in names(made.train))
 
 
 def test_the_split_does_not_move_between_versions():
@@ -118,10 +136,9 @@ def test_no_test_problem_is_no_mistake():
     assert made.test == [] and made.report["test"] == 0
 
 
-def test_without_a_dialogue_to_train_on_there_is_no_training():
-    assert split([dialogue(IDS[6])]).train == [], "that is a test problem"
-    with pytest.raises(UserError, match="assigned to the test split"):
-        gather([[], []])
+def test_the_only_verified_dialogue_is_for_training():
+    made = split([dialogue(IDS[6])], minimum_test=3)
+    assert names(made.train) == [IDS[6]] and is_test(IDS[6], 0.1, "split")
 
 
 def test_rounds_are_gathered_in_order_sorted_within():

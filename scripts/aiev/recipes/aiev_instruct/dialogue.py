@@ -83,7 +83,8 @@ class Talk:
     """One dialogue under way.
 
     messages, executions: the record so far. script: the last program, `parts` of it taken apart.
-    others: independent solutions. no_ops: revisions that changed nothing.
+    others: independent solutions. confirmed: whether they keep the problem's examples.
+    no_ops: revisions that changed nothing.
     """
 
     seed: Seed
@@ -100,6 +101,7 @@ class Talk:
     turn: int = 0
     contract: Contract = NO_CONTRACT
     others: list[str] = field(default_factory=list)
+    confirmed: bool = True
     evidence: dict[str, Any] = field(default_factory=lambda: dict(NOTHING))
     no_ops: int = 0
     rounds: int = 0
@@ -204,6 +206,8 @@ class Talk:
                 await self.ask_solution(problem, name)
                 asked += 1
             agreed = await self.votes([*examples, *asserts])
+        if settings.solutions >= needed:
+            self.confirmed = all(agreed[example] >= needed for example in examples)
         chosen = [test for test in asserts if agreed[test] >= needed][: settings.tests]
         return [*examples, *chosen]
 
@@ -241,6 +245,9 @@ class Talk:
             if result.outcome == "passed":
                 break
             error = self.say("interpreter", "stderr", self.shown(error_text(result)))
+            if not self.confirmed:
+                # Its examples are most likely wrong: no revision of the solution can repair those.
+                raise Rejected("unconfirmed")
             if not left:
                 raise Rejected(f"unsolved-{result.outcome}")
             answer = await self.feedback(questioner, programmer, error, solution)
