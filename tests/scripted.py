@@ -218,7 +218,8 @@ def dialogues(body: dict[str, Any]) -> str:
     # Outside a dialogue, as in a duel, and where it is asked for a vote, it knows better.
     votes = body["temperature"] == 0.8
     knows = len(messages) == 1 or votes
-    return solution(name, right=knows or "Correct the function" in last, votes=votes)
+    revisions = sum("Correct the function" in m["content"] for m in messages)
+    return solution(name, right=knows or revisions > 0, votes=votes, revisions=revisions)
 
 
 def problem(name: str) -> str:
@@ -244,14 +245,14 @@ def installing(said: str, name: str, package: str) -> str:
     return said.replace("```python\n", first, 1) if f"def {name}(" in said else said
 
 
-def solution(name: str, right: bool, votes: bool = False) -> str:
+def solution(name: str, right: bool, votes: bool = False, revisions: int = 0) -> str:
     """The Programmer's answer for the function of that name; right: at the first try or not.
-    votes: it is an independent one, which is right."""
+    votes: it is an independent one, which is right. revisions: no two of them are alike."""
     ending = name.partition("_")[0]
     if ending == "nocode":
         return "I would add the numbers."
     wrong = (ending == "never" and not votes) or (ending == "mended" and not right)
-    result = "None" if ending == "vacuous" else f"x + {len(name) - wrong}"
+    result = "None" if ending == "vacuous" else f"x + {len(name) - wrong * (1 + revisions)}"
     return f"Add the numbers.\n\n```python\ndef {name}(x):\n    return {result}\n```"
 
 

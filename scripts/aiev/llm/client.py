@@ -105,11 +105,13 @@ class ChatClient:
         top_p: float | None = 1.0,
         max_tokens: int = 512,
         seed: int | None = 0,
+        grammar: str | None = None,
         conversation: int | None = None,
         more_room: bool = False,
     ) -> Answer:
         """The model's answer to `messages` without its thoughts, from the ledger if it is there.
 
+        grammar: of the answer, in GBNF, for servers that sample under one.
         more_room: ask for an answer that was cut off at `max_tokens` again with twice as many,
         once; `Answer.cut_off` says whether that one was cut off too.
         conversation: its slot in the server's memory, where the start of `messages` is still read
@@ -120,7 +122,7 @@ class ChatClient:
         it alone), EndpointError when the server fails altogether, BudgetError before a call that
         could pass the budget.
         """
-        question = Question(messages, temperature, top_p, max_tokens, seed)
+        question = Question(messages, temperature, top_p, max_tokens, seed, grammar)
         answer = await self._ask(question, conversation)
         if more_room and answer.cut_off:
             question = replace(question, max_tokens=ROOM * max_tokens)
@@ -221,7 +223,7 @@ class ChatClient:
 
     async def _probe(self, question: Question) -> bool:
         """Whether the server answers a short question with the same parameters."""
-        probe = replace(question, messages=PROBE, max_tokens=PROBE_TOKENS)
+        probe = replace(question, messages=PROBE, max_tokens=PROBE_TOKENS, grammar=None)
         request, limits = request_of(self.endpoint, probe), max_tokens_of(PROBE, PROBE_TOKENS)
         try:
             await self._sender.send(key_of(request), request, limits, tries=PROBE_TRIES)

@@ -25,13 +25,17 @@ _NOT_SENT = ("headers", "extra_body")
 
 @dataclass(frozen=True)
 class Question:
-    """What a caller asks: messages and sampling parameters. None leaves a parameter out."""
+    """What a caller asks: messages and sampling parameters. None leaves a parameter out.
+
+    grammar: of the answer, in GBNF; not sent to a server that cannot sample under one.
+    """
 
     messages: Sequence[Mapping[str, str]]
     temperature: float | None
     top_p: float | None
     max_tokens: int
     seed: int | None
+    grammar: str | None = None
 
 
 def request_of(endpoint: Endpoint, question: Question) -> dict[str, Any]:
@@ -51,6 +55,7 @@ def request_of(endpoint: Endpoint, question: Question) -> dict[str, Any]:
             {"role": m["role"], "content": valid(m["content"])} for m in question.messages
         ],
         **parameters,
+        **({"grammar": question.grammar} if question.grammar and endpoint.grammars else {}),
         **added,
         **(changes.get("extra_body") or {}),
     }

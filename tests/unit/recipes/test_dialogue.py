@@ -275,6 +275,15 @@ def test_no_feedback_is_paid_for_where_independent_solutions_confirm_no_example(
     assert dialogue["reason"] == "unsolved-failed"
 
 
+def test_the_same_solution_again_ends_the_dialogue(write, scripted):
+    """It would fail as before, and so would the next ones."""
+    scripted.script = answer_with("def once_a(x):\n    return x - 1")
+    (dialogue,) = write("once_a")
+    assert dialogue["reason"] == "unsolved-failed"
+    assert kinds(dialogue) == ["problem", "solution", "stderr", "description"]
+    assert dialogue["evidence"]["revisions"] == {"of": 0, "no_ops": 1}
+
+
 def test_empty_words(write, scripted):
     scripted.script = lambda body: ""
     assert write("once_a")[0]["reason"] == "empty-problem"
@@ -469,7 +478,7 @@ def test_an_answer_without_a_program_is_sampled_again_and_no_part_of_the_dialogu
 
     def script(body):
         words = body["messages"][-1]["content"]
-        if "Write the function" not in words or body["temperature"] == 0.8:
+        if "Write the function" not in words:
             return usual(body)
         asked.append(body)
         return "I would rather not." if len(asked) < 3 else usual(body)
@@ -488,7 +497,7 @@ def test_a_model_that_never_answers_with_a_program_is_left_after_so_many(write, 
 
     def script(body):
         words = body["messages"][-1]["content"]
-        if "Write the function" not in words or body["temperature"] == 0.8:
+        if "Write the function" not in words:
             return usual(body)
         asked.append(body)
         return "I would rather not."

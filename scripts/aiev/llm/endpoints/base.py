@@ -36,6 +36,7 @@ class Endpoint:
     request:       the config's changes to each request: parameters left out, renamed or added.
     headers:       HTTP headers sent with each request; their values are secrets.
     served_here:   whether the server is a child of this process.
+    grammars:      whether it samples under a grammar (the parameter `grammar`, in GBNF).
     """
 
     kind: str
@@ -49,6 +50,7 @@ class Endpoint:
     request: Mapping[str, Any] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict, repr=False)
     served_here: ClassVar[bool] = False
+    grammars: ClassVar[bool] = False
     api_defaults: ClassVar[Mapping[str, Any]] = {"top_p": 1.0}
     """Values that mean the same when they are not sent."""
 

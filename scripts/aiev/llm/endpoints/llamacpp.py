@@ -28,6 +28,7 @@ class LlamaCpp(LocalEndpoint):
     """The server of `_llamacpp_server`, which prints its address first."""
 
     reads_stdout: ClassVar[bool] = True
+    grammars: ClassVar[bool] = True
 
     printed: list[str] = field(default_factory=list)
 

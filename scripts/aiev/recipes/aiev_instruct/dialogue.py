@@ -213,7 +213,7 @@ class Talk:
 
     async def ask_solution(self, problem: str, name: str) -> None:
         """One more independent solution; an answer without one counts as asked."""
-        reply = await self.programmer().solve(problem, name, self.next_seed(), independent=True)
+        reply = await self.programmer().vote(problem, name, self.next_seed())
         solution = None if reply.cut else solution_of(reply.text, name)
         self.others.append(solution or "")
 
@@ -250,15 +250,18 @@ class Talk:
                 raise Rejected("unconfirmed")
             if not left:
                 raise Rejected(f"unsolved-{result.outcome}")
-            answer = await self.feedback(questioner, programmer, error, solution)
-            kind, self.rounds = "revision", self.rounds + 1
+            revision = await self.feedback(questioner, programmer, error, solution)
+            if not revision:
+                raise Rejected(f"unsolved-{result.outcome}")
+            answer, kind, self.rounds = revision, "revision", self.rounds + 1
         await self.verify(result)
         self.say("interpreter", "stdout", self.shown(result.stdout))
 
     async def feedback(
         self, questioner: Questioner, programmer: Programmer, error: str, solution: str
     ) -> str:
-        """The error in words, and the Programmer's answer to it."""
+        """The error in words, and the Programmer's answer to it; "" where it only gives the same
+        solution again, which would fail again."""
         name, code = self.contract.entry_point, self.script.code
         words = await self.sample(
             questioner, lambda seed: questioner.describe(code, error, seed), bool
@@ -273,7 +276,9 @@ class Talk:
         answer = await self.sample(
             programmer, lambda seed: programmer.revise(name, error, words, seed), changes
         )
-        self.no_ops += not changes(answer)
+        if not changes(answer):
+            self.no_ops += 1
+            return ""
         return answer
 
     async def prepared(self, answer: str) -> Script:

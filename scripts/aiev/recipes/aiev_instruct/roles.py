@@ -5,6 +5,7 @@ from functools import partial
 
 from aiev.core.templates import render
 from aiev.llm.client import ChatClient
+from aiev.recipes.aiev_instruct import grammars
 
 _render = partial(render, __file__)
 
@@ -42,7 +43,9 @@ class _Role:
         self.chat, self.sampling, self.place = chat, sampling, place
         self.messages = [{"role": "system", "content": _render(system)}]
 
-    async def say(self, text: str, temperature: float, max_tokens: int, seed: int) -> Reply:
+    async def say(
+        self, text: str, temperature: float, max_tokens: int, seed: int, grammar: str | None = None
+    ) -> Reply:
         """Put `text` to the model and return what it answers, without its thoughts."""
         self.messages.append({"role": "user", "content": text})
         answer = await self.chat.complete(
@@ -51,6 +54,7 @@ class _Role:
             top_p=self.sampling.top_p,
             max_tokens=max_tokens,
             seed=seed,
+            grammar=grammar,
             conversation=self.place,
             more_room=True,
         )
@@ -83,8 +87,8 @@ class Questioner(_Role):
             text = _render("propose_text", seed=seed_text.strip())
         else:
             text = _render("propose", seed=seed_text, language=language)
-        limit = self.sampling.problem_tokens
-        return await self.say(text, self.sampling.questioner_temperature, limit, seed)
+        limit, temperature = self.sampling.problem_tokens, self.sampling.questioner_temperature
+        return await self.say(text, temperature, limit, seed, grammars.PROBLEM)
 
     async def describe(self, code: str, error: str, seed: int) -> Reply:
         """Put an error into words. Each starts from the problem, and not from earlier errors."""
@@ -104,20 +108,24 @@ class Programmer(_Role):
         system = "programmer_packages" if packages else "programmer"
         super().__init__(chat, sampling, 2 * place + 1, system)
 
-    async def solve(self, problem: str, name: str, seed: int, independent: bool = False) -> Reply:
-        """Solve the problem. independent: sampled more freely, to vote on tests."""
+    async def solve(self, problem: str, name: str, seed: int) -> Reply:
+        """Solve the problem, with a sentence about the solution."""
         text = _render("solve", problem=problem, function=name)
-        chosen = self.sampling
-        temperature = (
-            chosen.independent_temperature if independent else chosen.programmer_temperature
-        )
-        return await self.say(text, temperature, chosen.solution_tokens, seed)
+        limit, temperature = self.sampling.solution_tokens, self.sampling.programmer_temperature
+        return await self.say(text, temperature, limit, seed)
+
+    async def vote(self, problem: str, name: str, seed: int) -> Reply:
+        """Solve the problem once more, to vote on tests: sampled more freely, and code alone, which
+        is right as often and costs half as many tokens (docs/verification.md)."""
+        text = _render("vote", problem=problem, function=name)
+        limit, temperature = self.sampling.solution_tokens, self.sampling.independent_temperature
+        return await self.say(text, temperature, limit, seed)
 
     async def test(self, problem: str, name: str, seed: int) -> Reply:
         """Write tests from the description alone."""
         text = _render("tests", problem=problem, function=name)
-        limit = self.sampling.tests_tokens
-        return await self.say(text, self.sampling.programmer_temperature, limit, seed)
+        limit, temperature = self.sampling.tests_tokens, self.sampling.programmer_temperature
+        return await self.say(text, temperature, limit, seed, grammars.tests(name))
 
     async def revise(self, name: str, error: str, description: str, seed: int) -> Reply:
         text = _render("revise", error=error, description=description, function=name)
