@@ -249,7 +249,7 @@ def solution(name: str, right: bool, votes: bool = False, revisions: int = 0) ->
     """The Programmer's answer for the function of that name; right: at the first try or not.
     votes: it is an independent one, which is right. revisions: no two of them are alike."""
     ending = name.partition("_")[0]
-    if ending == "nocode":
+    if ending == "nocode" and not votes:
         return "I would add the numbers."
     wrong = (ending == "never" and not votes) or (ending == "mended" and not right)
     result = "None" if ending == "vacuous" else f"x + {len(name) - wrong * (1 + revisions)}"

@@ -16,6 +16,7 @@ from aiev.llm.client import ChatClient
 from aiev.llm.endpoints import serve
 from aiev.llm.failures import ContextFull
 from aiev.llm.ledger import Ledger
+from aiev.recipes.aiev_instruct import grammars
 
 pytestmark = pytest.mark.real
 ROOT = Path(__file__).parents[2]
@@ -58,6 +59,19 @@ def test_a_real_model_answers_once_and_the_ledger_after_that(weights, tmp_path):
     assert first == again
     assert first[0].text.strip()
     assert 0 < first[0].completion_tokens <= 16
+
+
+def test_a_real_model_keeps_to_the_grammars_of_problems_and_tests(weights, tmp_path):
+    ledger = Ledger(tmp_path / "ledger")
+    asked = [{"role": "user", "content": "Write a poem."}]
+    how = {"max_tokens": 192, "temperature": 0.7, "seed": 1}
+    with serve(SETTINGS, weights, tmp_path, tmp_path / "job.log") as endpoint:
+        (problem,), _ = ask(endpoint, ledger, asked, grammar=grammars.PROBLEM, **how)
+        (tests,), _ = ask(endpoint, ledger, asked, grammar=grammars.tests("verse"), **how)
+    assert problem.text.startswith("Write a function `")
+    assert tests.text.startswith("```python\nassert verse(")
+    whole = [line for line in tests.text.split("\n")[1:-1] if line != "```"]
+    assert whole and all(line.startswith("assert verse(") for line in whole)
 
 
 def test_a_proxy_of_the_environment_is_not_asked_for_a_server_of_ours(

@@ -163,7 +163,7 @@ def test_a_solution_is_not_verified_by_tests_that_others_do_not_confirm(write, s
 
     scripted.script = script
     (dialogue,) = write("once_a")
-    assert dialogue["verdict"] == "candidate" and verdict(dialogue) == "unconfirmed"
+    assert dialogue["verdict"] == "rejected" and verdict(dialogue) == "unconfirmed"
     assert dialogue["evidence"]["solutions"] == {"of": 3, "alike": 0}
 
 
@@ -258,7 +258,7 @@ def test_the_model_sees_that_a_limit_ended_its_program(write, scripted):
         assert said in dialogue["messages"][-1]["content"]
 
 
-def test_no_feedback_is_paid_for_where_independent_solutions_confirm_no_example(write, scripted):
+def test_a_problem_whose_examples_no_independent_solution_keeps_is_dropped_first(write, scripted):
     usual = answer_with("def once_a(x):\n    return x - 1")
 
     def script(body):
@@ -269,8 +269,8 @@ def test_no_feedback_is_paid_for_where_independent_solutions_confirm_no_example(
     scripted.script = script
     (dialogue,) = write("once_a")
     assert dialogue["reason"] == verdict(dialogue) == "unconfirmed"
-    assert kinds(dialogue) == ["problem", "solution", "stderr"]
-    # Without a vote there is nothing to confirm, and feedback has its turn.
+    assert kinds(dialogue) == ["problem"] and len(scripted.bodies) == 4  # a problem, three votes
+    # Without a vote there is nothing to confirm.
     (dialogue,) = write("once_a", settings=replace(SETTINGS, solutions=0))
     assert dialogue["reason"] == "unsolved-failed"
 
@@ -289,7 +289,9 @@ def test_empty_words(write, scripted):
     assert write("once_a")[0]["reason"] == "empty-problem"
     proposes = render("questioner")
     scripted.script = lambda body: (
-        dialogues(body) if body["messages"][0]["content"] == proposes else ""
+        dialogues(body)
+        if body["messages"][0]["content"] == proposes or body["temperature"] == 0.8
+        else ""
     )
     (dialogue,) = write("once_a")
     assert dialogue["reason"] == "empty-answer"
@@ -428,6 +430,8 @@ def test_a_server_that_fails_at_one_dialogue_alone_rejects_it(write, scripted):
 def test_hostile_words_stay_words(text, write, scripted):
     def script(body):
         said = dialogues(body)
+        if body["temperature"] == 0.8:
+            return said
         return said.replace("Add the", f"{text} Add the").replace(
             "The function", f"{text} The function"
         )

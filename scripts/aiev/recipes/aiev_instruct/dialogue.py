@@ -83,8 +83,7 @@ class Talk:
     """One dialogue under way.
 
     messages, executions: the record so far. script: the last program, `parts` of it taken apart.
-    others: independent solutions. confirmed: whether they keep the problem's examples.
-    no_ops: revisions that changed nothing.
+    others: independent solutions. no_ops: revisions that changed nothing.
     """
 
     seed: Seed
@@ -101,7 +100,6 @@ class Talk:
     turn: int = 0
     contract: Contract = NO_CONTRACT
     others: list[str] = field(default_factory=list)
-    confirmed: bool = True
     evidence: dict[str, Any] = field(default_factory=lambda: dict(NOTHING))
     no_ops: int = 0
     rounds: int = 0
@@ -122,6 +120,8 @@ class Talk:
         questioner = Questioner(self.chat, self.settings.sampling, self.place)
         problem = problem or await self.propose(questioner)
         self.say("user", "problem", problem)
+        if not self.settings.packages:
+            await self.confirm_examples(problem)
         programmer = self.programmer()
         name = self.contract.entry_point
         answer = await self.sample(
@@ -133,6 +133,9 @@ class Talk:
             self.say("assistant", "solution", answer)
             raise Rejected("no-code" if answer else "empty-answer")
         self.script = await self.prepared(answer)
+        if self.settings.packages:
+            # Only the answer says which packages the independent solutions need, too.
+            await self.confirm_examples(problem)
         tests = await self.confirm_tests(problem)
         await self.solve(questioner, programmer, answer, tests)
 
@@ -179,46 +182,66 @@ class Talk:
             raise Rejected("cut-off")
         return reply.text
 
+    async def confirm_examples(self, problem: str) -> None:
+        """Raises Rejected where too few independent solutions keep an example of the problem: it is
+        wrong, or nobody can tell what is asked for, and the rest need not be paid for."""
+        settings = self.settings
+        if settings.solutions < settings.agreeing:
+            return
+        examples = [example.check for example in self.contract.examples]
+        agreed = await self.vote(problem, examples, len(examples), all_of_them=True)
+        if any(count < settings.agreeing for count in agreed.values()):
+            raise Rejected("unconfirmed")
+
     async def confirm_tests(self, problem: str) -> list[str]:
         """The problem's examples, and those asserts of the model that independent solutions
-        confirm. No more solutions are asked for than can still confirm something."""
+        confirm."""
         name, settings = self.contract.entry_point, self.settings
         examples = [example.check for example in self.contract.examples]
-        programmer = self.programmer()
-        reply = await programmer.test(problem, name, self.next_seed())
+        reply = await self.programmer().test(problem, name, self.next_seed())
         asserts = [] if reply.cut else asserts_of(reply.text, name, MAX_ASKED_TESTS)
         asserts = [test for test in asserts if test not in examples]
-        agreed = dict.fromkeys([*examples, *asserts], 0)
-        needed, asked = settings.agreeing, 0
-        while asked < settings.solutions:
-            open_tests = [
-                test
-                for test, count in agreed.items()
-                if can_still_change(count, asked, settings.solutions, needed)
-            ]
-            confirmed = [test for test in asserts if agreed[test] >= needed]
-            if not open_tests or (
-                len(confirmed) >= settings.tests and not set(open_tests) & set(examples)
-            ):
-                break
-            more = needed if not asked else 1
-            for _ in range(min(more, settings.solutions - asked)):
-                await self.ask_solution(problem, name)
-                asked += 1
-            agreed = await self.votes([*examples, *asserts])
-        if settings.solutions >= needed:
-            self.confirmed = all(agreed[example] >= needed for example in examples)
-        chosen = [test for test in asserts if agreed[test] >= needed][: settings.tests]
-        return [*examples, *chosen]
+        agreed = await self.vote(problem, asserts, settings.tests)
+        chosen = [test for test in asserts if agreed[test] >= settings.agreeing]
+        return [*examples, *chosen[: settings.tests]]
 
-    async def ask_solution(self, problem: str, name: str) -> None:
+    async def vote(
+        self, problem: str, tests: list[str], enough: int, all_of_them: bool = False
+    ) -> dict[str, int]:
+        """How many independent solutions pass each test. No more are asked for than can still
+        confirm one, and none once `enough` tests are confirmed.
+
+        all_of_them: it ends, too, once one test cannot be confirmed any more.
+        """
+        settings = self.settings
+        agreed = await self.votes(tests)
+        while tests and len(self.others) < settings.solutions:
+            missing = [count for count in agreed.values() if count < settings.agreeing]
+            asked = len(self.others)
+            undecided = sum(
+                can_still_change(count, asked, settings.solutions, settings.agreeing)
+                for count in missing
+            )
+            hopeless = all_of_them and undecided < len(missing)
+            if not undecided or hopeless or len(tests) - len(missing) >= enough:
+                break
+            # The first ones at once: fewer cannot confirm anything.
+            for _ in range(max(1, min(settings.agreeing, settings.solutions) - asked)):
+                await self.ask_solution(problem)
+            agreed = await self.votes(tests)
+        return agreed
+
+    async def ask_solution(self, problem: str) -> None:
         """One more independent solution; an answer without one counts as asked."""
+        name = self.contract.entry_point
         reply = await self.programmer().vote(problem, name, self.next_seed())
         solution = None if reply.cut else solution_of(reply.text, name)
         self.others.append(solution or "")
 
     async def votes(self, tests: list[str]) -> dict[str, int]:
-        """How many of the independent solutions pass each test."""
+        """How many of the independent solutions so far pass each test."""
+        if not self.others:
+            return dict.fromkeys(tests, 0)
         parts = Parts("", "\n".join(tests), (), self.contract.entry_point)
         cases = [Case(solution) for solution in self.others]
         # The first answer says which packages a solution needs; its program is not run.
@@ -245,9 +268,6 @@ class Talk:
             if result.outcome == "passed":
                 break
             error = self.say("interpreter", "stderr", self.shown(error_text(result)))
-            if not self.confirmed:
-                # Its examples are most likely wrong: no revision of the solution can repair those.
-                raise Rejected("unconfirmed")
             if not left:
                 raise Rejected(f"unsolved-{result.outcome}")
             revision = await self.feedback(questioner, programmer, error, solution)
@@ -319,8 +339,14 @@ class Talk:
 
     def record(self, stopped: str) -> dict[str, Any]:
         """The evidence, with what only the loop knows."""
-        revisions = {"of": self.rounds, "no_ops": self.no_ops}
-        return {**self.evidence, "stopped": stopped, "rounds": self.rounds, "revisions": revisions}
+        alike = self.evidence["solutions"]["alike"]
+        return {
+            **self.evidence,
+            "stopped": stopped,
+            "rounds": self.rounds,
+            "revisions": {"of": self.rounds, "no_ops": self.no_ops},
+            "solutions": {"of": len(self.others), "alike": alike},
+        }
 
     def packages(self) -> list[dict[str, str]]:
         """What was installed in the end: name, version, sha256 of each."""
