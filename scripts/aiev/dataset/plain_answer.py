@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from aiev.dataset.layout import in_fence
 from aiev.languages.markdown import fenced, unix
 from aiev.languages.python.blocks import program_of
 from aiev.languages.python.functions import BROKEN, normal_form, parse
@@ -25,16 +26,9 @@ def plain_answer(dialogue: Mapping[str, Any]) -> str:
     program = program_of(first)
     before = after = ""
     if program and _definitions(code) <= _definitions(program.text):
-        before = _words(first[: program.blocks[0].start])
-        after = _words(first[program.blocks[-1].end :])
-    return "\n\n".join(part for part in (before, in_fence(code), after) if part)
-
-
-def in_fence(code: str) -> str:
-    """Code in a fence that is longer than any inside it."""
-    longest = max((len(run) for run in re.findall("`{3,}", code)), default=2)
-    fence = "`" * (longest + 1)
-    return f"{fence}python\n{code}\n{fence}"
+        before = words_without_tests(first[: program.blocks[0].start])
+        after = words_without_tests(first[program.blocks[-1].end :])
+    return "\n\n".join(part for part in (before, in_fence(code, "python"), after) if part)
 
 
 def without_prints(code: str) -> str:
@@ -49,6 +43,14 @@ def without_prints(code: str) -> str:
         if _is_print(node) and alone:
             del lines[node.lineno - 1 : node.end_lineno]
     return "\n".join(lines).strip("\n")
+
+
+def words_without_tests(text: str) -> str:
+    """The paragraphs of a text that are not about tests; with fenced blocks in it, as it is."""
+    if fenced(text):
+        return text.strip()
+    paragraphs = re.split(r"\n\s*\n", text.strip())
+    return "\n\n".join(p for p in paragraphs if p.strip() and not _ABOUT_TESTS.search(p))
 
 
 def _is_print(node: ast.stmt) -> bool:
@@ -68,11 +70,3 @@ def _definitions(code: str) -> set[str]:
     except BROKEN:
         return set()
     return {normal_form(ast.unparse(node)) for node in nodes}
-
-
-def _words(text: str) -> str:
-    """The paragraphs of a text that are not about tests; with fenced blocks in it, as it is."""
-    if fenced(text):
-        return text.strip()
-    paragraphs = re.split(r"\n\s*\n", text.strip())
-    return "\n\n".join(p for p in paragraphs if p.strip() and not _ABOUT_TESTS.search(p))

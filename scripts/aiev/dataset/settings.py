@@ -1,5 +1,7 @@
 """Config keys of the training data: decontamination and tags."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from aiev.core.settings import Section
@@ -20,6 +22,11 @@ class DecontaminationSettings(Section):
 class TagSettings(Section):
     """`tags`."""
 
+    layout: Literal["turns", "inline"] = Field(
+        "turns",
+        description="Where results stand: turns puts them into a message of the user, as the "
+        "authors do; inline into the assistant's answer, which goes on after them.",
+    )
     untagged_share: float = Field(
         0.2,
         ge=0,

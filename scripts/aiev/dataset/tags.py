@@ -1,17 +1,17 @@
-"""Tagged training data (METHOD 3): when to run code, what to run, and where its result stands.
+"""Tagged training data (METHOD 3): when to run code, and what is run.
 
-Everything that decides what a tagged dialogue looks like is in this module, the phrases and the
-layout, but for the four tokens, which training and every place that serves a tuned model need too:
-see `tokens`.
+The words that are added are in this module. How runs and results are written down is in `layout`,
+which the interpreter reads too.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal, TypedDict
+from typing import Any, NamedTuple, TypedDict
 
 from aiev.core.hashing import of_text
-from aiev.dataset.plain_answer import plain_answer
-from aiev.dataset.tokens import RES_START, RES_STOP, RUN_START, RUN_STOP, TOKENS
+from aiev.dataset.layout import Layout, Message, Step, Turn, in_fence, render, run_block, shortened
+from aiev.dataset.plain_answer import plain_answer, without_prints, words_without_tests
+from aiev.dataset.tokens import TOKENS
 from aiev.languages.markdown import SHELLS, fenced, unix
 from aiev.languages.python.blocks import program_of, python_blocks
 
@@ -22,6 +22,22 @@ REQUESTS = (
     "Solve the problem below, and run your code to be sure that it is right.\n\n{problem}",
     "{problem}\n\nTest it with the code interpreter before you answer.",
     "I need this solved, tested and executed:\n\n{problem}",
+    "{problem}\n\nDon't just write it: run it, too.",
+    "{problem}\n\nCheck your answer by running it before you give it to me.",
+    "{problem}\n\nCan you verify it by execution?",
+    "{problem}\n\nMake sure that it works by trying it out.",
+    "{problem}\n\nUse your interpreter, and fix what fails.",
+    "{problem}\n\nExecute it together with a few asserts.",
+    "Write and run a program for this:\n\n{problem}",
+    "Here is a task. I want code that you have seen working.\n\n{problem}",
+    "Please implement the following, then run it to confirm that it is correct.\n\n{problem}",
+    "{problem}\n\nGive me the final code once it has passed its tests in a real run.",
+)
+LEAD_INS = (
+    "Let us run it with some tests.",
+    "I will run it to check that it works.",
+    "Let me execute the code and its tests.",
+    "Running it will show whether it is right:",
 )
 AFTER_INSTALL = ("Now the code.", "Then the solution with its tests.", "With that in place:")
 CLOSINGS = (
@@ -34,12 +50,6 @@ CLOSINGS = (
 _TURNS = (("user", "problem"), ("assistant", "solution"))
 _ROUND = (("interpreter", "stderr"), ("user", "description"), ("assistant", "revision"))
 _END = (("interpreter", "stdout"),)
-_ELISION = "\n[...]\n"
-
-
-class TaggedMessage(TypedDict):
-    role: Literal["user", "assistant"]
-    content: str
 
 
 class TaggedDialogue(TypedDict):
@@ -47,7 +57,7 @@ class TaggedDialogue(TypedDict):
 
     id: str
     tagged: bool
-    messages: list[TaggedMessage]
+    messages: list[Message]
 
 
 class Dropped(Exception):
@@ -55,19 +65,23 @@ class Dropped(Exception):
 
 
 def tag_dialogues(
-    dialogues: Iterable[Mapping[str, Any]], untagged_share: float, result_chars: int
+    dialogues: Iterable[Mapping[str, Any]],
+    untagged_share: float,
+    result_chars: int,
+    layout: Layout = "turns",
 ) -> tuple[list[TaggedDialogue], dict[str, Any]]:
     """Verified dialogues as training conversations, in the order given, and a report.
 
     untagged_share: share, 0 to 1, that is kept without request and tags, by hash of the id.
     result_chars: maximum length of a result; a longer one is cut in its middle.
+    layout: where results stand, see `layout`.
     Report: {"dialogues", "tagged", "untagged", "dropped": {reason: count}}.
     """
     rows: list[TaggedDialogue] = []
     dropped: Counter[str] = Counter()
     for dialogue in dialogues:
         try:
-            rows.append(tag_dialogue(dialogue, untagged_share, result_chars))
+            rows.append(tag_dialogue(dialogue, untagged_share, result_chars, layout))
         except Dropped as reason:
             dropped[str(reason)] += 1
     tagged = sum(row["tagged"] for row in rows)
@@ -80,7 +94,10 @@ def tag_dialogues(
 
 
 def tag_dialogue(
-    dialogue: Mapping[str, Any], untagged_share: float, result_chars: int
+    dialogue: Mapping[str, Any],
+    untagged_share: float,
+    result_chars: int,
+    layout: Layout = "turns",
 ) -> TaggedDialogue:
     """One training conversation. Raises Dropped with the reason when there can be none."""
     if dialogue["verdict"] != "verified":
@@ -92,8 +109,8 @@ def tag_dialogue(
     if any(token in message["content"] for message in messages for token in TOKENS):
         raise Dropped("token-in-text")
     plain = is_untagged(dialogue["id"], untagged_share)
-    turns = _plain(dialogue) if plain else _tagged(dialogue["id"], messages, result_chars)
-    return {"id": dialogue["id"], "tagged": not plain, "messages": turns}
+    turn = _plain(dialogue) if plain else _tagged(dialogue, result_chars)
+    return {"id": dialogue["id"], "tagged": not plain, "messages": render([turn], layout)}
 
 
 def is_untagged(id: str, share: float) -> bool:
@@ -101,57 +118,61 @@ def is_untagged(id: str, share: float) -> bool:
     return _hash("untagged", id) / 2**64 < share
 
 
-def _plain(dialogue: Mapping[str, Any]) -> list[TaggedMessage]:
+def _plain(dialogue: Mapping[str, Any]) -> Turn:
     """The problem and a clean answer: no request, no tests, no tags, no results."""
     messages = dialogue["messages"]
     _split_code(messages[-2]["content"])  # drops what would be dropped with tags
-    return [
-        {"role": "user", "content": messages[0]["content"].strip()},
-        {"role": "assistant", "content": plain_answer(dialogue)},
-    ]
+    return Turn(messages[0]["content"].strip(), (), plain_answer(dialogue))
 
 
-def _tagged(
-    id: str, messages: Sequence[Mapping[str, str]], result_chars: int
-) -> list[TaggedMessage]:
+def _tagged(dialogue: Mapping[str, Any], result_chars: int) -> Turn:
+    """The request to run, a step for the first answer and for each revision, and the solution."""
+    id, messages = dialogue["id"], dialogue["messages"]
     problem = messages[0]["content"].strip()
-    request = _phrase(REQUESTS, "request", id).replace("{problem}", problem)
-    turns: list[TaggedMessage] = [{"role": "user", "content": request}]
-    # Triples: (user, assistant, interpreter) of the first answer and of each revision.
+    steps, after = [], ""
+    # Triples: an answer, its result, and after a failure what the user says to it.
     for position in range(1, len(messages), 3):
-        user, answer, result = messages[position - 1 : position + 2]
-        if position > 1:
-            turns.append({"role": "user", "content": user["content"].strip()})
-        words, shell, code = _split_code(answer["content"])
-        parts = [words] if words else []
-        parts += [_block("sh", commands) for commands in shell]
-        if shell:
-            parts.append(_phrase(AFTER_INSTALL, "after-install", id))
-        parts.append(_block("python", code) + _result(result["content"], result_chars))
-        if position == len(messages) - 2:
-            parts.append(_phrase(CLOSINGS, "closing", id))
-        turns.append({"role": "assistant", "content": "\n\n".join(parts)})
-    return turns
+        said, after = _with_tags(id, _split_code(messages[position]["content"]))
+        result = shortened(messages[position + 1]["content"], result_chars)
+        remark = messages[position + 2]["content"].strip() if position + 2 < len(messages) else ""
+        steps.append(Step(said, result, remark))
+    solution = in_fence(without_prints(dialogue["solution"].strip("\n")), "python")
+    closing = [_phrase(CLOSINGS, "closing", id), solution, words_without_tests(after)]
+    request = _phrase(REQUESTS, "request", id).replace("{problem}", problem)
+    return Turn(request, tuple(steps), _joined(closing))
 
 
-def _block(language: str, code: str) -> str:
-    return f"{RUN_START}```{language}\n{code}\n```{RUN_STOP}"
+class _Answer(NamedTuple):
+    """An answer with one program, which is the one that was run. words: before each shell block,
+    before the program, and after it."""
+
+    words: list[str]
+    shell: list[str]
+    code: str
 
 
-def _result(text: str, limit: int) -> str:
-    text = text.strip("\n")
-    if len(text) > limit:
-        half = max(0, limit - len(_ELISION)) // 2
-        text = text[:half] + _ELISION + text[len(text) - half :]
-    return f"{RES_START}{text}{RES_STOP}"
+def _with_tags(id: str, answer: _Answer) -> tuple[str, str]:
+    """What the assistant says up to the end of the run, and what it said after the program.
+
+    The model wrote that before it saw the result, and a run ends the answer: of the last answer it
+    goes behind the solution, of those that failed it is left out.
+    """
+    *before, last, after = answer.words
+    parts = []
+    for words, commands in zip(before, answer.shell, strict=True):
+        parts += [words, run_block("sh", commands)]
+    parts += [last or (_phrase(AFTER_INSTALL, "after-install", id) if answer.shell else "")]
+    parts += ["" if answer.shell else _phrase(LEAD_INS, "lead-in", id)]
+    parts += [run_block("python", answer.code)]
+    return _joined(parts), after
 
 
-def _split_code(content: str) -> tuple[str, list[str], str]:
-    """Words, shell blocks and code of an answer with one program, which is the one that was run;
-    its blocks may be several.
+def _split_code(content: str) -> _Answer:
+    """Raises Dropped for an answer with no program, or with blocks that were not run.
 
-    Words after the program go before it: in a tagged answer the run comes last. Shell blocks
-    before it were run; later ones, such as how to call a script, are words.
+    Where the program's blocks are several, what stands between them goes before the whole, which
+    is what was run. Shell blocks before it were run; later ones, such as how to call a script, are
+    words.
     """
     content, code = unix(content), program_of(content)
     if code is None:
@@ -159,14 +180,20 @@ def _split_code(content: str) -> tuple[str, list[str], str]:
     if code.shell or len(python_blocks(content)) != len(code.blocks):
         raise Dropped("several-code-blocks")
     first = code.blocks[0].start
-    before = [b for b in fenced(content) if b.language in SHELLS and b.start < first]
-    words, place = [], 0
-    for block in [*before, *code.blocks]:
-        words.append(content[place : block.start])
+    shell = [b for b in fenced(content) if b.language in SHELLS and b.start < first]
+    words, commands, pending, place = [], [], [], 0
+    for block in (*shell, *code.blocks):
+        pending.append(content[place : block.start].strip())
         place = block.end
-    shell = [block.text.rstrip("\n") for block in before if block.text.strip()]
-    words = [part.strip() for part in [*words, content[place:]]]
-    return "\n\n".join(part for part in words if part), shell, code.text
+        if block in shell and block.text.strip():
+            words.append(_joined(pending))
+            commands.append(block.text.rstrip("\n"))
+            pending = []
+    return _Answer([*words, _joined(pending), content[place:].strip()], commands, code.text)
+
+
+def _joined(parts: Iterable[str]) -> str:
+    return "\n\n".join(part for part in parts if part)
 
 
 def _check_order(messages: Sequence[Mapping[str, str]]) -> None:

@@ -161,7 +161,11 @@ def _check_message(tokenizer, message: Message) -> None:
         raise Dropped("control-token-in-text")
     tags = _TAG.findall(content)
     if tags and message["role"] != "assistant":
-        raise Dropped("tag-outside-assistant")
+        # In the layout `turns` a result opens the user's message.
+        opens = message["role"] == "user" and content.startswith(RES_START)
+        if not (opens and tags == [RES_START, RES_STOP]):
+            raise Dropped("tag-outside-assistant")
+        return
     for before, tag in zip([None, *tags], tags, strict=False):
         if tag not in _FOLLOWS[before]:
             raise Dropped("tags-out-of-order")

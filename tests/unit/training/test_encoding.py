@@ -114,6 +114,24 @@ def test_hostile_text_is_encoded_exactly_or_dropped_with_a_reason(turns):
     assert encoded.input_ids.count(TOKENIZER.eos_token_id) == 2 * len(turns) + 1
 
 
+RESULT = f"{RES_START}out{RES_STOP}"
+
+
+@pytest.mark.parametrize("said", [RESULT, f"{RESULT}\n\nIt fails."])
+def test_a_result_opens_the_users_message_and_is_not_in_the_loss(said):
+    messages = conversation("a", f"b {RUN_START}c{RUN_STOP}", said, "d")
+    in_loss = [label for label in encode(TOKENIZER, messages, 300).labels if label != IGNORED]
+    assert TOKENIZER.decode(in_loss) == f"b {RUN_START}c{RUN_STOP}<|im_end|>d<|im_end|>"
+
+
+@pytest.mark.parametrize(
+    "said", [f"x {RESULT}", RES_START, f"{RESULT}{RESULT}", f"{RESULT} {RUN_START}", RUN_STOP]
+)
+def test_other_tokens_in_the_users_message_drop_the_conversation(said):
+    with pytest.raises(Dropped, match="tag-outside-assistant"):
+        encode(TOKENIZER, conversation("a", "b", said, "d"), 300)
+
+
 def conversation(*contents):
     roles = ("user", "assistant") * len(contents)
     return [{"role": r, "content": c} for r, c in zip(roles, contents, strict=False)]
