@@ -1,7 +1,7 @@
 # The commands of this project. `make run` and `make test` set up all that they need.
 .DEFAULT_GOAL := help
 .PHONY: help run test test-all check plan clean bench verify why gc costs ledger-pack ledger-unpack
-.PHONY: sandbox-image audit
+.PHONY: sandbox-image audit chat serve
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3.11
@@ -49,6 +49,12 @@ ledger-pack: .venv  ## all answers in one file to publish: FILE=answers.jsonl.gz
 
 ledger-unpack: .venv  ## add the answers of a packed ledger: FILE=answers.jsonl.gz
 	@$(AIEV) ledger unpack $(or $(FILE),$(error name the packed ledger: make $@ FILE=answers.jsonl.gz)) --config $(CONFIG) $(if $(LEDGER),--ledger $(LEDGER))
+
+chat: .venv  ## talk to a model with the code interpreter; MODEL=teacher, student, a folder or a URL
+	@$(AIEV) chat --config $(CONFIG) --model $(or $(MODEL),student)
+
+serve: .venv  ## the same as an OpenAI-compatible server on loopback; MODEL=, PORT=
+	@$(AIEV) serve --config $(CONFIG) --model $(or $(MODEL),student) --port $(or $(PORT),8000)
 
 gc: .venv  ## delete finished actions, packages and scratch, longest unused first, down to SIZE; ALL=yes
 	@$(AIEV) gc $(SIZE) $(if $(filter yes,$(ALL)),--all)

@@ -4,6 +4,7 @@ A script is a function of the request's body that returns what the server does:
   str            an answer with this text
   int            an error of this HTTP status
   Raw(...)       these bytes, as they are
+  Slowly(...)    an answer that comes in pieces, with pauses, where a stream is asked for
   HANG           nothing, until the endpoint closes
   CLOSE          the connection closed without a byte
 The same body gets the same answer, whoever else asks: a script has no memory unless a test gives
@@ -41,6 +42,29 @@ class Raw:
     content_type: str = "application/json"
     status: int = 200
     headers: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Slowly:
+    """An answer that is streamed piece by piece. pause: seconds before each piece."""
+
+    text: str
+    pause: float = 0.0
+    finish_reason: str = "stop"
+    size: int = 7
+
+
+def chunks_of(answer: Slowly) -> Iterator[bytes]:
+    """The answer as server-sent events, with the tokens that it took at the end."""
+    pieces = [answer.text[n : n + answer.size] for n in range(0, len(answer.text), answer.size)]
+    deltas = [{"delta": {"content": piece}, "finish_reason": None} for piece in pieces]
+    deltas.append({"delta": {}, "finish_reason": answer.finish_reason})
+    known = {"id": "x", "object": "chat.completion.chunk", "created": 0, "model": "scripted"}
+    for delta in deltas:
+        yield b"data: %s\n\n" % json.dumps(known | {"choices": [{"index": 0, **delta}]}).encode()
+    usage = {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}
+    yield b"data: %s\n\n" % json.dumps(known | {"choices": [], "usage": usage}).encode()
+    yield b"data: [DONE]\n\n"
 
 
 def completion(text: str | None, **fields: Any) -> dict[str, Any]:
@@ -165,6 +189,8 @@ def _handler(endpoint: Scripted) -> type[BaseHTTPRequestHandler]:
             if found is CLOSE:
                 self.close_connection = True
                 return
+            if body.get("stream") and isinstance(found, str | Slowly):
+                return self.stream(found if isinstance(found, Slowly) else Slowly(found))
             if isinstance(found, int):
                 error = {"error": {"message": f"scripted {found}", "type": "scripted"}}
                 found = Raw(json.dumps(error).encode(), status=found)
@@ -180,6 +206,19 @@ def _handler(endpoint: Scripted) -> type[BaseHTTPRequestHandler]:
                 self.send_header(*header)
             self.end_headers()
             self.wfile.write(found.body)
+
+        def stream(self, answer: Slowly) -> None:
+            """Send the answer as it is written; the connection's end is the answer's."""
+            self.send_response(200)
+            self.send_header("Content-Type", "text/event-stream")
+            self.send_header("Connection", "close")
+            self.end_headers()
+            self.close_connection = True
+            for chunk in chunks_of(answer):
+                if endpoint.closing.wait(answer.pause):
+                    return
+                self.wfile.write(chunk)
+                self.wfile.flush()
 
         def log_message(self, *_) -> None:
             """Silence."""

@@ -25,6 +25,15 @@ MAX_SHELL_RUNS = 4
 block has installed fails in the first run, and what follows it is reached in the next one."""
 
 
+_SAYS = {
+    "timed-out": "The program was stopped: it ran longer than the time limit.",
+    "out-of-memory": "The program was stopped: it used more memory than the limit.",
+    "crashed": "The program was killed by a signal.",
+    "output-cut": "The program was stopped: it printed more than the limit.",
+    "install-failed": "The packages could not be installed, and the program did not run.",
+}
+
+
 def script_of(
     answer: str, installed: tuple[str, ...] = (), language: Language = PYTHON
 ) -> Script | None:
@@ -98,6 +107,14 @@ class Interpreter:
             layer = self.layer(script.requirements)
         mounts = layer.mounts if layer else {}
         return self.language.request(script, self.limits, mounts, hash_seed)
+
+
+def error_text(result: Result) -> str:
+    """What the interpreter says of a run that failed; stderr, and why it was stopped."""
+    said = _SAYS.get(result.outcome, "")
+    if not result.stderr.strip() and not said:
+        said = f"The program ended with exit code {result.exit_code} and no message."
+    return "\n".join(part for part in (result.stderr.strip("\n"), said) if part)
 
 
 @contextmanager

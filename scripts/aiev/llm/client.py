@@ -1,7 +1,8 @@
 """One client for every model: ledger first, then the budget, then the endpoint, with retries.
 
-No model call bypasses `ChatClient.complete`. An answer is on record before its caller sees it, and
-a call that was sent is waited for even where its caller has given up: it is paid for.
+No model call of a run bypasses `ChatClient.complete`; conversations with the interpreter, which are
+no part of a run, stream their answers (`streaming`). An answer is on record before its caller sees
+it, and a call that was sent is waited for even where its caller has given up: it is paid for.
 """
 
 import asyncio

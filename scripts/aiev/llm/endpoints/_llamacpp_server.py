@@ -14,7 +14,8 @@ import xllamacpp
 
 def parameters(settings: dict) -> xllamacpp.CommonParams:
     """Server parameters for `settings`: model, name, threads, gpu_layers, conversations (whose
-    prompts are kept side by side) and context (tokens of each)."""
+    prompts are kept side by side), context (tokens of each) and special_tokens (whether answers
+    show them)."""
     params = xllamacpp.CommonParams()
     params.model.path = settings["model"]
     params.model_alias = {settings["name"]}
@@ -25,6 +26,8 @@ def parameters(settings: dict) -> xllamacpp.CommonParams:
     params.cpuparams.n_threads = settings["threads"]
     params.cpuparams_batch.n_threads = settings["threads"]
     params.n_gpu_layers = settings["gpu_layers"]
+    # Otherwise special tokens are left out of answers, those of the interpreter too.
+    params.special = settings["special_tokens"]
     # With a memory for each, llama.cpp computes only neighbouring places together: conversations
     # that are under way in places 0, 3, 4 and 7 took a third longer.
     params.kv_unified = True

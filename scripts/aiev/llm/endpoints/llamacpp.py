@@ -47,6 +47,8 @@ class LlamaCpp(LocalEndpoint):
             "context": self.settings["context_tokens"],
             "threads": self.settings["threads"],
             "gpu_layers": self.settings["gpu_layers"],
+            # No key of the config: the interpreter serves a student so, nothing else does.
+            "special_tokens": self.settings.get("special_tokens", False),
         }
         return [sys.executable, "-m", "aiev.llm.endpoints._llamacpp_server", json.dumps(chosen)]
 

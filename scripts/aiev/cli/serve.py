@@ -1,0 +1,97 @@
+"""`aiev serve`: an OpenAI-compatible server whose answers come with their code already run."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from aiev.cli.chat import (
+    LengthOption,
+    ModelOption,
+    NameOption,
+    RunsOption,
+    TemperatureOption,
+    TriggerOption,
+    opened,
+)
+from aiev.cli.options import DEFAULT_CONFIG, ConfigOption, check_checkout
+
+TOKEN = "AUTOCODER_TOKEN"
+
+HostOption = Annotated[str, typer.Option("--host", help="Address to listen on.")]
+PortOption = Annotated[int, typer.Option("--port", min=0, max=65535, help="0 for a free one.")]
+BusyOption = Annotated[int, typer.Option("--max-busy", min=1, help="Answers at the same time.")]
+
+
+def serve(
+    config: ConfigOption = DEFAULT_CONFIG,
+    model: ModelOption = "student",
+    name: NameOption = "",
+    trigger: TriggerOption = "auto",
+    max_runs: RunsOption = 8,
+    max_tokens: LengthOption = 1024,
+    temperature: TemperatureOption = 0.0,
+    host: HostOption = "127.0.0.1",
+    port: PortOption = 8000,
+    max_busy: BusyOption = 4,
+) -> None:
+    """Serve a model with the code interpreter by the OpenAI chat API, for any chat front end. Code
+    in answers runs in the sandbox without asking; packages are installed from the config's list.
+
+    It listens on loopback. On another address clients have to send a token as their API key: that
+    of the environment variable AUTOCODER_TOKEN, or one that is made up and printed.
+
+    \b
+      aiev serve --model teacher
+      aiev serve --model results/laptop/model --host 0.0.0.0 --port 8080
+    """
+    check_checkout(config)
+    from aiev.config.load import read_config
+    from aiev.core.log import start_log
+    from aiev.interpreter.completions import Completions
+    from aiev.interpreter.server import Server
+    from aiev.interpreter.session import Session
+
+    read = read_config(config)
+    start_log(Path("logs") / read["name"] / "serve.log")
+    options = (model, name, trigger, max_tokens, temperature, max_busy)
+    with opened(read, *options) as (client, how, workspace):
+
+        def new_session(answering) -> Session:
+            limit = read["tags"]["result_chars"]
+            return Session(answering, workspace, how, max_runs=max_runs, result_chars=limit)
+
+        served = Completions(client, new_session), client.endpoint.model, _token(host), max_busy
+        with _listening(Server, (host, port), *served) as server:
+            place = f"http://{host}:{server.server_address[1]}/v1"
+            print(f"serving {client.endpoint.model} at {place}", flush=True)
+            server.serve_forever()
+
+
+def _listening(server_class, address, *options):
+    """The server. Raises UserError where the address cannot be had."""
+    from aiev.core.errors import UserError
+
+    try:
+        return server_class(address, *options)
+    except OSError as error:
+        host, port = address
+        raise UserError(
+            f"cannot listen: {error.strerror}",
+            where=f"{host}:{port}",
+            hint="choose another --host or --port",
+        ) from None
+
+
+def _token(host: str) -> str:
+    """The token that clients have to send; "" on loopback where none is set."""
+    import secrets
+
+    from aiev.interpreter.server import LOOPBACK
+    from aiev.llm.secrets import secret_from_environment
+
+    token = secret_from_environment(TOKEN)
+    if not token and host not in LOOPBACK:
+        token = secrets.token_urlsafe(24)
+        print(f"clients have to send this API key: {token}", flush=True)
+    return token

@@ -1,0 +1,171 @@
+"""Runs the code of a conversation in the sandbox: each run in a box of its own, which begins with
+the files and packages that the run before left.
+
+A state is a value: a conversation that is taken back, or continued twice, has the state of the
+place where it goes on. Between runs no process, container or file of it is anywhere but in this
+process's memory, and a run is the same request to the sandbox as any other: what keeps a hostile
+program in its box is the sandbox alone.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+from aiev.core.errors import UserError
+from aiev.core.files import module_path
+from aiev.languages.base import Script
+from aiev.languages.interpreter import MAX_SHELL_RUNS, Interpreter, error_text
+from aiev.languages.python.pip_arguments import read_calls, requirements_after
+from aiev.languages.shell import ASKED, shell_only, with_shell
+from aiev.sandbox.packages.service import InstallFailed
+from aiev.sandbox.request import Request, Result
+from aiev.sandbox.validation import relative
+
+FOLDER = ".keep"
+PACKED = f"{FOLDER}/files"
+MIB = 1 << 20
+KEEP = module_path("aiev.interpreter.inside_keep").read_text("utf-8")
+REFUSED = "The user did not allow the installation."
+
+
+@dataclass(frozen=True)
+class State:
+    """What a run leaves for the next one. files: content by name relative to /box.
+    requirements: packages that are installed, as `pip install` takes them."""
+
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    requirements: tuple[str, ...] = ()
+
+
+class Run(NamedTuple):
+    """What an answer asks to be run: shell commands, then a program; either may be empty."""
+
+    code: str
+    shell: str = ""
+
+    @property
+    def language(self) -> str:
+        return "python" if self.code else "sh"
+
+    @property
+    def text(self) -> str:
+        """What the user is asked to allow: all of it."""
+        return "\n\n".join(part for part in (self.shell, self.code) if part)
+
+
+class Done(NamedTuple):
+    """How a run ended. kept: whether its files are in the state; after a run that was stopped they
+    are those from before it."""
+
+    result: Result
+    state: State
+    kept: bool
+
+    @property
+    def text(self) -> str:
+        """What the model is told: the output, and after a failure the error, as in training."""
+        if self.result.outcome == "passed":
+            return self.result.stdout
+        parts = self.result.stdout.strip("\n"), error_text(self.result)
+        return "\n".join(part for part in parts if part)
+
+
+class Workspace:
+    """Runs code in the sandbox; safe for many threads.
+
+    max_mib: of the files that are kept from one run to the next. Those that do not fit are lost.
+    """
+
+    def __init__(self, interpreter: Interpreter, max_mib: int | None = None):
+        limits = interpreter.limits
+        self.interpreter = interpreter
+        self.max_bytes = min(max_mib or limits.file_mib, limits.file_mib) * MIB // 2
+
+    def run(
+        self, state: State, run: Run, allow: Callable[[tuple[str, ...]], bool] = lambda _: True
+    ) -> Done:
+        """Run the code with the state's files and packages.
+
+        allow: asked before requirements are installed that were not installed before.
+        """
+        script = Script(run.code, run.shell, state.requirements)
+        try:
+            script = self._prepared(state, script, allow)
+            request = self._request(script)
+        except InstallFailed as failure:
+            return Done(Result(None, "install-failed", "", f"{failure}\n", {}, 0.0), state, False)
+        result = self.interpreter.sandbox.run(self._with_files(request, state))
+        packed = result.files.get(PACKED)
+        files = None if packed is None else unpacked(packed)
+        if files is None:
+            return Done(result, replace(state, requirements=script.requirements), False)
+        return Done(result, State(files, script.requirements), True)
+
+    def _prepared(self, state: State, script: Script, allow) -> Script:
+        """The script with the requirements that its shell commands ask for, once allowed. The
+        commands run in the box to find out, without network. Raises InstallFailed."""
+        if not script.shell:
+            return script
+        for _ in range(MAX_SHELL_RUNS):
+            request = shell_only(self.interpreter.request(script), script.shell)
+            result = self.interpreter.sandbox.run(_with(request, state))
+            calls = read_calls(result.files.get(ASKED, b""))
+            found = requirements_after(state.requirements, calls)
+            new = tuple(text for text in found if text not in script.requirements)
+            if new and not allow(new):
+                raise InstallFailed(REFUSED)
+            unchanged, script = found == script.requirements, replace(script, requirements=found)
+            if unchanged or result.outcome == "passed":
+                break
+        return script
+
+    def _request(self, script: Script) -> Request:
+        request = self.interpreter.request(script)
+        return with_shell(request, script.shell) if script.shell else request
+
+    def _with_files(self, request: Request, state: State) -> Request:
+        """The request with the state's files, which hands back those that are there at its end."""
+        own = [*request.files, "main.py", "interpreter.py"]
+        settings = {"own": own, "max_bytes": self.max_bytes}
+        request = replace(
+            request,
+            command=("python", f"{FOLDER}/keep.py", *request.command),
+            files={
+                **request.files,
+                f"{FOLDER}/keep.py": KEEP,
+                f"{FOLDER}/settings": json.dumps(settings),
+            },
+            collect=(PACKED,),
+        )
+        return _with(request, state)
+
+
+def _with(request: Request, state: State) -> Request:
+    """The request with the state's files, where they do not stand in the way of its own."""
+    own = {name.partition("/")[0] for name in request.files}
+    files = {n: content for n, content in state.files.items() if n.partition("/")[0] not in own}
+    return replace(request, files={**files, **request.files})
+
+
+def unpacked(content: bytes) -> dict[str, bytes] | None:
+    """The files that `inside_keep` packed; None for what is none of its. A program in the box can
+    write anything there."""
+    head, _, rest = content.partition(b"\n")
+    files, place = {}, 0
+    try:
+        for name, size in json.loads(head):
+            if type(size) is not int or not 0 <= size <= len(rest) - place:
+                return None
+            files[relative(name)] = rest[place : place + size]
+            place += size
+    except (ValueError, TypeError, RecursionError, UserError):
+        return None
+    # A file in the place of a folder would make the next request impossible.
+    parents = {parent for name in files for parent in _parents(name)}
+    return None if parents & files.keys() else files
+
+
+def _parents(name: str) -> list[str]:
+    parts = name.split("/")
+    return ["/".join(parts[:count]) for count in range(1, len(parts))]
