@@ -14,7 +14,8 @@ from aiev.languages.interpreter import Interpreter
 from aiev.llm import sending
 from aiev.llm.client import ChatClient
 from aiev.llm.ledger import Ledger
-from aiev.recipes.aiev_instruct.dialogue import Settings, error_text, write_dialogue
+from aiev.recipes.aiev_instruct.dialogue import Settings, write_dialogue
+from aiev.recipes.aiev_instruct.output import error_text
 from aiev.recipes.aiev_instruct.roles import Sampling
 from aiev.recipes.base import turn_seed, write_dialogues
 from aiev.recipes.verification.policies import Policy, judge

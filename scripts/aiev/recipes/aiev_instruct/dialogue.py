@@ -20,12 +20,12 @@ from aiev.languages.interpreter import Interpreter, script_of
 from aiev.llm.client import ChatClient
 from aiev.llm.failures import Unanswerable
 from aiev.recipes.aiev_instruct.compose import asserts_of, compose, program, solution_of
+from aiev.recipes.aiev_instruct.output import ends, error_text
 from aiev.recipes.aiev_instruct.roles import Programmer, Questioner, Reply, Sampling
+from aiev.recipes.aiev_instruct.voting import Voters
 from aiev.recipes.base import Place, turn_seed
-from aiev.recipes.verification.consensus import agreement, can_still_change
 from aiev.recipes.verification.contract import Contract, read_contract
 from aiev.recipes.verification.evidence import NOTHING, collect
-from aiev.recipes.verification.observe import Case, observe
 from aiev.recipes.verification.separate import Parts, separate
 from aiev.sandbox.request import Result
 
@@ -120,8 +120,10 @@ class Talk:
         questioner = Questioner(self.chat, self.settings.sampling, self.place)
         problem = problem or await self.propose(questioner)
         self.say("user", "problem", problem)
+        voters = self.voters(problem)
+        self.others = voters.solutions
         if not self.settings.packages:
-            await self.confirm_examples(problem)
+            await self.confirm_examples(voters)
         programmer = self.programmer()
         name = self.contract.entry_point
         answer = await self.sample(
@@ -133,10 +135,11 @@ class Talk:
             self.say("assistant", "solution", answer)
             raise Rejected("no-code" if answer else "empty-answer")
         self.script = await self.prepared(answer)
+        # Which packages a solution needs, only this answer says.
+        voters.requirements = self.script.requirements
         if self.settings.packages:
-            # Only the answer says which packages the independent solutions need, too.
-            await self.confirm_examples(problem)
-        tests = await self.confirm_tests(problem)
+            await self.confirm_examples(voters)
+        tests = await self.confirm_tests(problem, voters)
         await self.solve(questioner, programmer, answer, tests)
 
     def programmer(self) -> Programmer:
@@ -182,18 +185,27 @@ class Talk:
             raise Rejected("cut-off")
         return reply.text
 
-    async def confirm_examples(self, problem: str) -> None:
+    def voters(self, problem: str) -> Voters:
+        """Nobody yet; each is asked in a conversation of its own."""
+        name, settings = self.contract.entry_point, self.settings
+
+        async def ask() -> str:
+            reply = await self.programmer().vote(problem, name, self.next_seed())
+            return (None if reply.cut else solution_of(reply.text, name)) or ""
+
+        return Voters(ask, self.interpreter, name, settings.solutions, settings.agreeing)
+
+    async def confirm_examples(self, voters: Voters) -> None:
         """Raises Rejected where too few independent solutions keep an example of the problem: it is
         wrong, or nobody can tell what is asked for, and the rest need not be paid for."""
-        settings = self.settings
-        if settings.solutions < settings.agreeing:
+        if self.settings.solutions < self.settings.agreeing:
             return
         examples = [example.check for example in self.contract.examples]
-        agreed = await self.vote(problem, examples, len(examples), all_of_them=True)
-        if any(count < settings.agreeing for count in agreed.values()):
+        confirmed = await voters.confirm(examples, len(examples), needs_all=True)
+        if len(confirmed) < len(examples):
             raise Rejected("unconfirmed")
 
-    async def confirm_tests(self, problem: str) -> list[str]:
+    async def confirm_tests(self, problem: str, voters: Voters) -> list[str]:
         """The problem's examples, and those asserts of the model that independent solutions
         confirm."""
         name, settings = self.contract.entry_point, self.settings
@@ -201,54 +213,7 @@ class Talk:
         reply = await self.programmer().test(problem, name, self.next_seed())
         asserts = [] if reply.cut else asserts_of(reply.text, name, MAX_ASKED_TESTS)
         asserts = [test for test in asserts if test not in examples]
-        agreed = await self.vote(problem, asserts, settings.tests)
-        chosen = [test for test in asserts if agreed[test] >= settings.agreeing]
-        return [*examples, *chosen[: settings.tests]]
-
-    async def vote(
-        self, problem: str, tests: list[str], enough: int, all_of_them: bool = False
-    ) -> dict[str, int]:
-        """How many independent solutions pass each test. No more are asked for than can still
-        confirm one, and none once `enough` tests are confirmed.
-
-        all_of_them: it ends, too, once one test cannot be confirmed any more.
-        """
-        settings = self.settings
-        agreed = await self.votes(tests)
-        while tests and len(self.others) < settings.solutions:
-            missing = [count for count in agreed.values() if count < settings.agreeing]
-            asked = len(self.others)
-            undecided = sum(
-                can_still_change(count, asked, settings.solutions, settings.agreeing)
-                for count in missing
-            )
-            hopeless = all_of_them and undecided < len(missing)
-            if not undecided or hopeless or len(tests) - len(missing) >= enough:
-                break
-            # The first ones at once: fewer cannot confirm anything.
-            for _ in range(max(1, min(settings.agreeing, settings.solutions) - asked)):
-                await self.ask_solution(problem)
-            agreed = await self.votes(tests)
-        return agreed
-
-    async def ask_solution(self, problem: str) -> None:
-        """One more independent solution; an answer without one counts as asked."""
-        name = self.contract.entry_point
-        reply = await self.programmer().vote(problem, name, self.next_seed())
-        solution = None if reply.cut else solution_of(reply.text, name)
-        self.others.append(solution or "")
-
-    async def votes(self, tests: list[str]) -> dict[str, int]:
-        """How many of the independent solutions so far pass each test."""
-        if not self.others:
-            return dict.fromkeys(tests, 0)
-        parts = Parts("", "\n".join(tests), (), self.contract.entry_point)
-        cases = [Case(solution) for solution in self.others]
-        # The first answer says which packages a solution needs; its program is not run.
-        script = Script("", requirements=self.script.requirements)
-        seen, _ = await asyncio.to_thread(observe, self.interpreter, script, parts, cases)
-        counts = agreement([(number, 1) for number in range(len(tests))], seen)
-        return {test: counts[number, 1] for number, test in enumerate(tests)}
+        return [*examples, *(await voters.confirm(asserts, settings.tests))[: settings.tests]]
 
     async def solve(
         self, questioner: Questioner, programmer: Programmer, answer: str, tests: list[str]
@@ -354,12 +319,7 @@ class Talk:
         return layer.packages if layer else []
 
     def shown(self, text: str) -> str:
-        """The ends of a long output: a traceback says where at its end, what ran at its start."""
-        limit = self.settings.shown_characters
-        text = text.rstrip()
-        if len(text) <= limit:
-            return text
-        return f"{text[: limit // 4]}\n[...]\n{text[-(limit - limit // 4) :]}"
+        return ends(text, self.settings.shown_characters)
 
 
 def _differ(one: str | None, other: str) -> bool:
@@ -368,23 +328,6 @@ def _differ(one: str | None, other: str) -> bool:
         return ast.dump(ast.parse(one or "")) != ast.dump(ast.parse(other))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return one != other
-
-
-_SAYS = {
-    "timed-out": "The program was stopped: it ran longer than the time limit.",
-    "out-of-memory": "The program was stopped: it used more memory than the limit.",
-    "crashed": "The program was killed by a signal.",
-    "output-cut": "The program was stopped: it printed more than the limit.",
-    "install-failed": "The packages could not be installed, and the program did not run.",
-}
-
-
-def error_text(result: Result) -> str:
-    """What the interpreter says of a run that failed; stderr, and why it was stopped."""
-    said = _SAYS.get(result.outcome, "")
-    if not result.stderr.strip() and not said:
-        said = f"The program ended with exit code {result.exit_code} and no message."
-    return "\n".join(part for part in (result.stderr.strip("\n"), said) if part)
 
 
 async def finish(talk: Talk, problem: str = "") -> str:
