@@ -10,12 +10,11 @@ from scripted import ENDINGS, Raw, completion, dialogues, render, seed_source
 from aiev.core.errors import EndpointError
 from aiev.core.files import dump_line
 from aiev.core.hashing import of_text
-from aiev.languages.interpreter import Interpreter
+from aiev.languages.interpreter import Interpreter, error_text
 from aiev.llm import sending
 from aiev.llm.client import ChatClient
 from aiev.llm.ledger import Ledger
 from aiev.recipes.aiev_instruct.dialogue import Settings, write_dialogue
-from aiev.recipes.aiev_instruct.output import error_text
 from aiev.recipes.aiev_instruct.roles import Sampling
 from aiev.recipes.base import turn_seed, write_dialogues
 from aiev.recipes.verification.policies import Policy, judge

@@ -16,11 +16,11 @@ from typing import Any
 
 from aiev.core.types import Dialogue, Seed
 from aiev.languages.base import Script
-from aiev.languages.interpreter import Interpreter, script_of
+from aiev.languages.interpreter import Interpreter, error_text, script_of
 from aiev.llm.client import ChatClient
 from aiev.llm.failures import Unanswerable
 from aiev.recipes.aiev_instruct.compose import asserts_of, compose, program, solution_of
-from aiev.recipes.aiev_instruct.output import ends, error_text
+from aiev.recipes.aiev_instruct.output import ends
 from aiev.recipes.aiev_instruct.roles import Programmer, Questioner, Reply, Sampling
 from aiev.recipes.aiev_instruct.voting import Voters
 from aiev.recipes.base import Place, turn_seed
