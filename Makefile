@@ -1,7 +1,7 @@
 # The commands of this project. `make run` and `make test` set up all that they need.
 .DEFAULT_GOAL := help
 .PHONY: help run test test-all check plan clean bench verify why gc costs ledger-pack ledger-unpack
-.PHONY: sandbox-image audit chat serve
+.PHONY: sandbox-image audit chat serve web
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3.11
@@ -52,6 +52,9 @@ ledger-unpack: .venv  ## add the answers of a packed ledger: FILE=answers.jsonl.
 
 chat: .venv  ## talk to a model with the code interpreter; MODEL=teacher, student, a folder or a URL
 	@$(AIEV) chat --config $(CONFIG) --model $(or $(MODEL),student)
+
+web: .venv  ## the same in a browser, on loopback; MODEL=, PORT=
+	@$(AIEV) web --config $(CONFIG) --model $(or $(MODEL),student) --port $(or $(PORT),7860)
 
 serve: .venv  ## the same as an OpenAI-compatible server on loopback; MODEL=, PORT=
 	@$(AIEV) serve --config $(CONFIG) --model $(or $(MODEL),student) --port $(or $(PORT),8000)

@@ -19,6 +19,7 @@ from aiev.cli import (
     serve,
     summary,
     verify,
+    web,
     why,
 )
 from aiev.cli.errors import handle_errors
@@ -70,6 +71,7 @@ COMMANDS = (
     ("audit", audit.audit, "How often `verified` is right, by policy."),
     ("chat", chat.chat, "Talk to a model with the code interpreter."),
     ("serve", serve.serve, "Serve it by the OpenAI API, code already run."),
+    ("web", web.web, "Talk to it in a browser."),
     ("gc", gc.gc, "Delete what was not used for longest."),
     ("configs", configs.configs, "List the shipped runs."),
     ("schema", schema.schema, "Describe every config key."),

@@ -1,7 +1,7 @@
 """`aiev serve`: an OpenAI-compatible server whose answers come with their code already run."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,6 +15,9 @@ from aiev.cli.chat import (
     opened,
 )
 from aiev.cli.options import DEFAULT_CONFIG, ConfigOption, check_checkout
+
+if TYPE_CHECKING:
+    from aiev.interpreter.listening import Listener
 
 TOKEN = "AUTOCODER_TOKEN"
 
@@ -61,21 +64,25 @@ def serve(
             limit = read["tags"]["result_chars"]
             return Session(answering, workspace, how, max_runs=max_runs, result_chars=limit)
 
-        served = Completions(client, new_session), client.endpoint.model, _token(host), max_busy
-        with _listening(Server, (host, port), *served) as server:
+        served_as = client.endpoint.model
+        token = token_for(host)
+        served = Completions(client, new_session), served_as
+        options = {"token": token, "max_busy": max_busy}
+        with listening(Server, host, port, *served, **options) as server:
             place = f"http://{host}:{server.server_address[1]}/v1"
-            print(f"serving {client.endpoint.model} at {place}", flush=True)
+            print(f"serving {served_as} at {place}", flush=True)
+            if token:
+                print(f"clients have to send this API key: {token}", flush=True)
             server.serve_forever()
 
 
-def _listening(server_class, address, *options):
-    """The server. Raises UserError where the address cannot be had."""
+def listening(server: type["Listener"], host: str, port: int, *options: Any, **more: Any) -> Any:
+    """The server at that address. Raises UserError where the address cannot be had."""
     from aiev.core.errors import UserError
 
     try:
-        return server_class(address, *options)
+        return server((host, port), *options, **more)
     except OSError as error:
-        host, port = address
         raise UserError(
             f"cannot listen: {error.strerror}",
             where=f"{host}:{port}",
@@ -83,15 +90,13 @@ def _listening(server_class, address, *options):
         ) from None
 
 
-def _token(host: str) -> str:
-    """The token that clients have to send; "" on loopback where none is set."""
+def token_for(host: str) -> str:
+    """The token that clients have to send: that of the environment, or a new one; "" on loopback
+    where none is set."""
     import secrets
 
-    from aiev.interpreter.server import LOOPBACK
+    from aiev.interpreter.listening import LOOPBACK
     from aiev.llm.secrets import secret_from_environment
 
     token = secret_from_environment(TOKEN)
-    if not token and host not in LOOPBACK:
-        token = secrets.token_urlsafe(24)
-        print(f"clients have to send this API key: {token}", flush=True)
-    return token
+    return token or ("" if host in LOOPBACK else secrets.token_urlsafe(24))

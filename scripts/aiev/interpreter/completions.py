@@ -18,16 +18,13 @@ from typing import Any
 from aiev.core.hashing import of_json
 from aiev.dataset.layout import Message, Turn, in_fence
 from aiev.dataset.tokens import TOKENS
+from aiev.interpreter.listening import BadRequest
 from aiev.interpreter.session import Finished, Ran, Said, Session, Stream
 from aiev.interpreter.workspace import State
 from aiev.llm.streaming import Sampling, StreamingClient
 
 MAX_CHARACTERS = 1_000_000
 """Of all messages of a request."""
-
-
-class BadRequest(Exception):
-    """The request cannot be answered; the message says why."""
 
 
 @dataclass(frozen=True)

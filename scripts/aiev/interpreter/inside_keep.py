@@ -13,19 +13,18 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SKIPPED = ("__pycache__", ".keep", ".shell", ".cache", ".config")
-MAX_FILES = 1000
 
 
-def kept(own, max_bytes):
+def kept(own, max_bytes, max_files):
     """Names and sizes of regular files below the working directory, in order, without `own`; no
-    more than fit into `max_bytes` together. Symbolic links are left out."""
+    more than `max_files`, and what fits into `max_bytes` together. Symbolic links are left out."""
     found, room = [], max_bytes
     for folder, folders, names in os.walk("."):
         folders[:] = sorted(name for name in folders if name not in SKIPPED)
         for name in sorted(names):
             path = os.path.relpath(os.path.join(folder, name))
             about = os.lstat(path)
-            fits = about.st_size <= room and len(found) < MAX_FILES
+            fits = about.st_size <= room and len(found) < max_files
             if fits and stat.S_ISREG(about.st_mode) and path not in own:
                 found.append([path, about.st_size])
                 room -= about.st_size
@@ -56,7 +55,7 @@ def main(command):
         settings = json.load(file)
     code = os.waitstatus_to_exitcode(run(command))
     os.chdir(os.path.dirname(HERE))
-    pack(kept(settings["own"], settings["max_bytes"]), os.path.join(HERE, "files"))
+    pack(kept(**settings), os.path.join(HERE, "files"))
     if code < 0:
         signal.signal(-code, signal.SIG_DFL)
         os.kill(os.getpid(), -code)

@@ -26,6 +26,7 @@ FOLDER = ".keep"
 PACKED = f"{FOLDER}/files"
 MIB = 1 << 20
 KEEP = module_path("aiev.interpreter.inside_keep").read_text("utf-8")
+MAX_FILES = 1000
 REFUSED = "The user did not allow the installation."
 
 
@@ -127,7 +128,7 @@ class Workspace:
     def _with_files(self, request: Request, state: State) -> Request:
         """The request with the state's files, which hands back those that are there at its end."""
         own = [*request.files, "main.py", "interpreter.py"]
-        settings = {"own": own, "max_bytes": self.max_bytes}
+        settings = {"own": own, "max_bytes": self.max_bytes, "max_files": MAX_FILES}
         request = replace(
             request,
             command=("python", f"{FOLDER}/keep.py", *request.command),
@@ -139,6 +140,17 @@ class Workspace:
             collect=(PACKED,),
         )
         return _with(request, state)
+
+
+def with_file(state: State, name: str, content: bytes, max_bytes: int) -> State:
+    """The state with one more file. Raises UserError for a name that is none, or too much."""
+    files = {**state.files, relative(name): content}
+    size = sum(map(len, files.values()))
+    if size > max_bytes or len(files) > MAX_FILES:
+        raise UserError(f"the files take {size} bytes, and {max_bytes} in {MAX_FILES} can be kept")
+    if any(parent in files for each in files for parent in _parents(each)):
+        raise UserError(f"{name!r} would be a file in the place of a folder")
+    return replace(state, files=files)
 
 
 def _with(request: Request, state: State) -> Request:
@@ -162,8 +174,8 @@ def unpacked(content: bytes) -> dict[str, bytes] | None:
     except (ValueError, TypeError, RecursionError, UserError):
         return None
     # A file in the place of a folder would make the next request impossible.
-    parents = {parent for name in files for parent in _parents(name)}
-    return None if parents & files.keys() else files
+    clash = any(parent in files for name in files for parent in _parents(name))
+    return None if clash or len(files) > MAX_FILES else files
 
 
 def _parents(name: str) -> list[str]:

@@ -1,0 +1,321 @@
+"""The interpreter in a browser: a page that is served here, and what it asks for.
+
+The page is our own and loads nothing from elsewhere. It puts what models, programs and users wrote
+into itself as text alone, and its content security policy allows no other script than its own.
+Files go up and down as bytes. A conversation is known by an unguessable id, which only the page
+that began it has; it is kept in memory, until it was idle for an hour or others take its place.
+"""
+
+import json
+import queue
+import secrets
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+from aiev.core.errors import UserError
+from aiev.interpreter import listening, transcript
+from aiev.interpreter.completions import WithoutTokens
+from aiev.interpreter.listening import BadRequest, Gone
+from aiev.interpreter.session import Event, Ran, Rights, Said, Session
+from aiev.interpreter.workspace import Run, State, with_file
+
+PAGE = Path(__file__).parent / "page"
+ASSETS = {
+    "/": ("index.html", "text/html"),
+    "/app.js": ("app.js", "text/javascript"),
+    "/app.css": ("app.css", "text/css"),
+}
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src blob: data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+EXPORTS = {
+    "json": transcript.as_json,
+    "md": transcript.as_markdown,
+    "ipynb": transcript.as_notebook,
+}
+MAX_TALKS = 50
+MAX_IDLE_SECONDS = 3600.0
+MAX_WAIT_SECONDS = 600.0
+"""For the user's word on a run."""
+
+
+@dataclass
+class Talk:
+    """A conversation with a page. busy: held while an answer is written. allowed: the user's word
+    on the run that waits for it."""
+
+    session: Session
+    busy: threading.Lock = field(default_factory=threading.Lock)
+    stopped: threading.Event = field(default_factory=threading.Event)
+    allowed: queue.Queue[dict[str, Any]] = field(default_factory=lambda: queue.Queue(1))
+    used: float = field(default_factory=time.monotonic)
+
+
+class Handler(listening.Handler):
+    """One connection."""
+
+    server: "WebServer"
+    types = ("application/json", "application/octet-stream")
+
+    def do_GET(self) -> None:
+        if self.path in ASSETS:
+            name, kind = ASSETS[self.path]
+            self._send_bytes((PAGE / name).read_bytes(), f"{kind}; charset=utf-8", policy=True)
+        else:
+            self._api("GET")
+
+    def do_POST(self) -> None:
+        self._api("POST")
+
+    def do_PUT(self) -> None:
+        self._api("PUT")
+
+    def _api(self, method: str) -> None:
+        if self.refused():
+            return
+        parts = [unquote(part) for part in self.path.split("/")]
+        try:
+            match method, parts:
+                case "POST", ["", "api", "sessions"]:
+                    self.read_json()
+                    known = {"id": self.server.begin(), "model": self.server.model}
+                    self.send_value(200, known)
+                case _, ["", "api", "sessions", id, *rest]:
+                    self._route(self.server.find(id), method, rest)
+                case _:
+                    raise BadRequest("there is no such page", 404)
+        except BadRequest as error:
+            self.send_failure(error.status, str(error))
+        except (Gone, ConnectionError, TimeoutError):
+            self.close_connection = True
+
+    def _route(self, talk: Talk, method: str, rest: list[str]) -> None:
+        match method, rest:
+            case "POST", ["messages"]:
+                self._answer(talk, self._object())
+            case "POST", ["stop"]:
+                self.read_json()
+                talk.stopped.set()
+                self.send_value(200, {})
+            case "POST", ["allow"]:
+                self._allow(talk, self._object())
+            case "POST", ["back"]:
+                self._back(talk, self._object())
+            case "PUT", ["files", name]:
+                self._upload(talk, name)
+            case "GET", ["files", name]:
+                if name not in talk.session.state.files:
+                    raise BadRequest(f"there is no file {name!r}", 404)
+                self._send_bytes(talk.session.state.files[name], "application/octet-stream")
+            case "GET", [name] if name.removeprefix("export.") in EXPORTS:
+                text = EXPORTS[name.removeprefix("export.")](talk.session)
+                self._send_bytes(text.encode("utf-8", "replace"), "application/octet-stream")
+            case _:
+                raise BadRequest("there is no such page", 404)
+
+    def _object(self) -> dict[str, Any]:
+        value = self.read_json()
+        if not isinstance(value, dict):
+            raise BadRequest("the request is no JSON object")
+        return value
+
+    def _allow(self, talk: Talk, said: dict[str, Any]) -> None:
+        try:
+            talk.allowed.put_nowait(said)
+        except queue.Full:
+            raise BadRequest("nothing waits to be allowed", 409) from None
+        self.send_value(200, {})
+
+    def _back(self, talk: Talk, said: dict[str, Any]) -> None:
+        """Take back this turn and all after it."""
+        turn = said.get("turn")
+        if type(turn) is not int or turn < 0:
+            raise BadRequest("turn: a number is needed")
+        with _alone(talk):
+            while len(talk.session.turns) > turn:
+                talk.session.undo()
+            self.send_value(200, {"files": files_of(talk.session.state)})
+
+    def _upload(self, talk: Talk, name: str) -> None:
+        content = self.read_bytes()
+        with _alone(talk):
+            session = talk.session
+            try:
+                session.state = with_file(session.state, name, content, session.workspace.max_bytes)
+            except UserError as error:
+                raise BadRequest(error.message) from None
+            self.send_value(200, {"files": files_of(session.state)})
+
+    def _answer(self, talk: Talk, said: dict[str, Any]) -> None:
+        """The answer to a message, as one JSON object a line, while it is written."""
+        text = said.get("text")
+        if not isinstance(text, str) or not text.strip():
+            raise BadRequest("text: a message is needed")
+        with _alone(talk):
+            if not self.server.busy.acquire(timeout=self.server.wait_seconds):
+                raise BadRequest("the server is busy: try again later", 429)
+            try:
+                self._begin_lines()
+                self._write_answer(talk, text, bool(said.get("asks", True)))
+            finally:
+                self.server.busy.release()
+
+    def _write_answer(self, talk: Talk, text: str, asks: bool) -> None:
+        talk.stopped.clear()
+        talk.session.rights = self._rights(talk) if asks else Rights()
+        words, before = WithoutTokens(), dict(talk.session.state.files)
+        try:
+            with closing(talk.session.ask(text)) as events:
+                for event in events:
+                    self._show(event, words, before)
+                    if talk.stopped.is_set():
+                        return self._line(ended="stopped")
+        except UserError as error:
+            talk.session.undo()
+            self._line(error={"message": str(error)})
+
+    def _show(self, event: Event, words: WithoutTokens, before: dict[str, bytes]) -> None:
+        if isinstance(event, Said):
+            self._line(said=words.add(event.text))
+            return
+        if rest := words.end():
+            self._line(said=rest)
+        if isinstance(event, Ran):
+            files = files_of(event.done.state, before)
+            before.clear()
+            before.update(event.done.state.files)
+            result = event.done.result
+            about = {"outcome": result.outcome, "seconds": result.seconds}
+            self._line(ran={**about, "shown": event.shown, "files": files})
+        else:
+            self._line(ended=event.reason)
+
+    def _rights(self, talk: Talk) -> Rights:
+        """The user is asked, on the page."""
+
+        def run(run: Run) -> Run | None:
+            said = self._wait(talk, run={"code": run.code, "shell": run.shell})
+            text = said.get("text")
+            if not said.get("allowed") or not isinstance(text, str):
+                return None
+            return run._replace(code=text) if run.code else run._replace(shell=text)
+
+        def install(requirements: tuple[str, ...]) -> bool:
+            return bool(self._wait(talk, install=list(requirements)).get("allowed"))
+
+        return Rights(run, install)
+
+    def _wait(self, talk: Talk, **asked: Any) -> dict[str, Any]:
+        """The user's word; none where the answer was stopped, or nobody is there. Raises Gone."""
+        while not talk.allowed.empty():
+            talk.allowed.get_nowait()
+        self._line(**asked)
+        deadline = time.monotonic() + MAX_WAIT_SECONDS
+        while time.monotonic() < deadline and not talk.stopped.is_set():
+            try:
+                return talk.allowed.get(timeout=0.2)
+            except queue.Empty:
+                if self.is_gone():
+                    raise Gone from None
+        return {}
+
+    def _begin_lines(self) -> None:
+        self.close_connection = True
+        self.send_response(200)
+        self.send_header("Content-Type", "application/x-ndjson; charset=utf-8")
+        self.send_header("Cache-Control", "no-store")
+        self.send_header("X-Content-Type-Options", "nosniff")
+        self.send_header("Connection", "close")
+        self.end_headers()
+
+    def _line(self, **value: Any) -> None:
+        """Send an event. Raises Gone once the client is."""
+        if self.is_gone():
+            raise Gone
+        self.wfile.write(json.dumps(value).encode() + b"\n")
+        self.wfile.flush()
+
+    def _send_bytes(self, content: bytes, kind: str, policy: bool = False) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(content)))
+        self.send_header("X-Content-Type-Options", "nosniff")
+        self.send_header("Content-Security-Policy", POLICY if policy else "sandbox")
+        self.send_header("Referrer-Policy", "no-referrer")
+        self.send_header("Cache-Control", "no-store")
+        if not policy:
+            self.send_header("Content-Disposition", "attachment")
+        self.end_headers()
+        self.wfile.write(content)
+
+
+class WebServer(listening.Listener):
+    """The server. new_session: a session without a word said yet. options: see `Listener`."""
+
+    handler = Handler
+
+    def __init__(
+        self,
+        address: tuple[str, int],
+        new_session: Callable[[], Session],
+        model: str,
+        max_talks: int = MAX_TALKS,
+        **options: Any,
+    ):
+        self.new_session, self.model, self.max_talks = new_session, model, max_talks
+        self._talks: OrderedDict[str, Talk] = OrderedDict()
+        self._lock = threading.Lock()
+        super().__init__(address, **options)
+
+    def begin(self) -> str:
+        """Id of a new conversation. The longest unused one goes where there are too many."""
+        id = secrets.token_urlsafe(24)
+        with self._lock:
+            self._talks[id] = Talk(self.new_session())
+            now = time.monotonic()
+            for old, talk in list(self._talks.items()):
+                idle = now - talk.used > MAX_IDLE_SECONDS or len(self._talks) > self.max_talks
+                if idle and not talk.busy.locked() and old != id:
+                    del self._talks[old]
+        return id
+
+    def find(self, id: str) -> Talk:
+        """The conversation of that id. Raises BadRequest."""
+        with self._lock:
+            talk = self._talks.get(id)
+            if talk is None:
+                raise BadRequest("this conversation is over: begin a new one", 404)
+            talk.used = time.monotonic()
+            self._talks.move_to_end(id)
+            return talk
+
+
+def files_of(state: State, before: dict[str, bytes] | None = None) -> list[dict[str, Any]]:
+    """Name and size of each file, and whether it is another than before."""
+    known = before or {}
+    return [
+        {"name": name, "size": len(content), "changed": known.get(name) != content}
+        for name, content in sorted(state.files.items())
+    ]
+
+
+class _alone:
+    """Holds a conversation for a `with` block. Raises BadRequest where an answer is written."""
+
+    def __init__(self, talk: Talk):
+        self.talk = talk
+
+    def __enter__(self) -> None:
+        if not self.talk.busy.acquire(blocking=False):
+            raise BadRequest("an answer is being written: stop it first", 409)
+
+    def __exit__(self, *_: Any) -> None:
+        self.talk.busy.release()
