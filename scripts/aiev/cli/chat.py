@@ -79,9 +79,7 @@ def chat(
             yes,
         )
         if once or piped:
-            if not terminal.say(_question(source)):
-                raise typer.Exit(3)
-            return
+            raise typer.Exit(terminal.say(_question(source)))
         terminal.note(f"{client.endpoint.model}, driven by {type(how).__name__.lower()}. {HELP}")
         terminal.loop()
 

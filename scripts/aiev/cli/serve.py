@@ -59,6 +59,7 @@ def serve(
     start_log(Path("logs") / read["name"] / "serve.log")
     options = (model, name, trigger, max_tokens, temperature, max_busy)
     with opened(read, *options) as (client, how, workspace):
+        client.start()
 
         def new_session(answering) -> Session:
             limit = read["tags"]["result_chars"]

@@ -46,6 +46,7 @@ def web(
     start_log(Path("logs") / read["name"] / "web.log")
     options = (model, name, trigger, max_tokens, temperature, max_busy)
     with opened(read, *options) as (client, how, workspace):
+        client.start()
 
         def new_session() -> Session:
             limit = read["tags"]["result_chars"]

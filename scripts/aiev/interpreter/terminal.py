@@ -1,5 +1,6 @@
 """A conversation in the terminal: answers as they are written, code and results set apart."""
 
+import re
 import shlex
 from collections.abc import Callable
 from contextlib import closing
@@ -8,10 +9,9 @@ from typing import Protocol
 
 from rich.console import Console
 from rich.panel import Panel
-from rich.syntax import Syntax
 from rich.text import Text
 
-from aiev.core.errors import EndpointError, UserError
+from aiev.core.errors import UserError
 from aiev.interpreter import transcript
 from aiev.interpreter.session import Event, Finished, Ran, Said, Session
 from aiev.interpreter.workspace import Run
@@ -25,6 +25,9 @@ HELP = """\
 /tokens        tokens read and written so far
 /exit          leave; Ctrl-D does the same
 Ctrl-C stops the answer or the run, and not the chat. Alt-Enter begins a new line."""
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+"""What steers a terminal: its title, its clipboard, what was written before."""
+
 ENDS = {
     "max-runs": "stopped: the limit of runs is reached; say something to go on",
     "cut-off": "cut off at the limit of tokens; raise --max-tokens",
@@ -80,7 +83,13 @@ class Painter:
 
     def _write(self, text: str, style: str | None = None) -> None:
         style = style or ("cyan" if self.fence else "")
-        self.console.print(Text(text, style), end="", soft_wrap=True)
+        self.console.print(shown(text, style), end="", soft_wrap=True)
+
+
+def shown(text: str, style: str = "") -> Text:
+    """Text that a model, a program or a server wrote, for the screen: without what would steer the
+    terminal."""
+    return Text(CONTROL.sub("\ufffd", text.replace("\r\n", "\n")), style)
 
 
 class Terminal:
@@ -115,8 +124,8 @@ class Terminal:
             elif text:
                 self.say(text)
 
-    def say(self, text: str) -> bool:
-        """Ask the model, and show what comes of it; whether it answered."""
+    def say(self, text: str) -> int:
+        """Ask the model, and show what comes of it; the exit code of a chat that ends here."""
         self.painter = Painter(self.console)
         try:
             with closing(self.session.ask(text)) as events:
@@ -125,12 +134,12 @@ class Terminal:
         except KeyboardInterrupt:
             self.painter.finish()
             self.note("stopped")
-        except EndpointError as error:
+        except UserError as error:
             self.painter.finish()
             self.session.undo()
             self.note(str(error), "red")
-            return False
-        return True
+            return error.exit_code
+        return 0
 
     def show(self, event: Event) -> None:
         if isinstance(event, Said):
@@ -146,12 +155,12 @@ class Terminal:
         done = event.done
         passed = done.result.outcome == "passed"
         title = f"result: {done.result.outcome}, {done.result.seconds:.1f} s"
-        text = event.shown or "(no output)"
+        output = event.shown or "(no output)"
         if self.console.is_terminal:
             style = "green" if passed else "red"
-            self.console.print(Panel(Text(text), title=title, border_style=style))
+            self.console.print(Panel(shown(output), title=title, border_style=style))
         else:
-            self.console.print(Text(f"[{title}]\n{text}\n"), soft_wrap=True)
+            self.console.print(shown(f"[{title}]\n{output}\n"), soft_wrap=True)
         if done.kept and done.state.files:
             self.note("files: " + ", ".join(sorted(done.state.files)))
         elif not done.kept and done.result.outcome != "install-failed":
@@ -175,7 +184,7 @@ class Terminal:
                 return None
             if said[:1] == "e":
                 run = self._edited(run)
-                self.console.print(Syntax(run.text, run.language, background_color="default"))
+                self.console.print(shown(run.text, "cyan"), soft_wrap=True)
 
     def _edited(self, run: Run) -> Run:
         try:
@@ -242,4 +251,4 @@ class Terminal:
         return path
 
     def note(self, text: str, style: str = "dim") -> None:
-        self.console.print(Text(text, style), soft_wrap=True)
+        self.console.print(shown(text, style), soft_wrap=True)

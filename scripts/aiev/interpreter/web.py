@@ -78,6 +78,9 @@ class Handler(listening.Handler):
     def do_PUT(self) -> None:
         self._api("PUT")
 
+    def log_message(self, format: str, *arguments: Any) -> None:
+        """Nothing: addresses hold the ids of conversations."""
+
     def _api(self, method: str) -> None:
         if self.refused():
             return

@@ -34,7 +34,7 @@ class Sampling:
 
 
 class StreamingClient:
-    """Asks one endpoint; safe for many threads.
+    """Asks one endpoint; safe for many threads once it was started.
 
     extra: added to each request, where the server needs it. going_on: added to those whose last
     message is the start of an answer. end_of_turn: a token that the server writes at an answer's
@@ -55,6 +55,14 @@ class StreamingClient:
         self.extra, self.going_on = dict(extra or {}), dict(going_on or {})
         self.timeout, self.end_of_turn = timeout, end_of_turn
         self.prompt_tokens = self.completion_tokens = 0
+
+    def start(self) -> None:
+        """Start a local server, or read the key, before the first question.
+
+        A local server ends with the thread that started it: who asks from threads starts it first,
+        from one that stays. Raises UserError.
+        """
+        _ = self._client
 
     @cached_property
     def _client(self) -> openai.OpenAI:

@@ -38,10 +38,21 @@ def terminal(scripted, workspace, keys="", tty=False, **options):
 def test_code_and_results_are_set_apart(scripted, workspace):
     scripted.script = says(f"So:\n\n{fence('print(6 * 7)')}\n", "It is 42.")
     with terminal(scripted, workspace, tty=True, yes=True) as made:
-        assert made.say("What is 6 times 7?")
+        assert made.say("What is 6 times 7?") == 0
     written = made.written()
     assert "\x1b[36mprint(" in written and "\x1b[2m```python" in written
     assert "result: passed" in written and "\x1b[32m" in written and "It is 42." in written
+
+
+def test_neither_model_nor_program_steers_the_terminal(scripted, workspace):
+    """It would set the title or the clipboard, or write over what was shown."""
+    escape = "\x1b]0;title\x07 \x1b[2J \x9b2J \r over \x08"
+    program = f"print({escape!r})"
+    scripted.script = says(f"Words {escape}\n\n{fence(program)}", f"{escape} End.")
+    with terminal(scripted, workspace, yes=True) as made:
+        made.say("Go.")
+    assert "over" in made.written() and "End." in made.written()
+    assert not any(c in made.written() for c in "\x1b\x07\x08\x9b\r")
 
 
 def test_an_answer_is_written_whole_however_it_comes(scripted, workspace):
@@ -81,10 +92,10 @@ def test_ctrl_c_stops_the_answer_and_not_the_chat(scripted, workspace, monkeypat
             raise KeyboardInterrupt
 
         monkeypatch.setattr(made, "show", interrupted)
-        assert made.say("Go.")
+        assert made.say("Go.") == 0
         monkeypatch.undo()
         assert made.session.turns[0].answer and "stopped" in made.written()
-        assert made.say("Again?") and made.session.turns[1].answer == "Again."
+        assert made.say("Again?") == 0 and made.session.turns[1].answer == "Again."
         made.loop()
 
 
@@ -123,7 +134,7 @@ def test_commands(scripted, workspace, tmp_path, monkeypatch):
 def test_a_model_that_fails_is_said_and_the_question_taken_back(scripted, workspace):
     scripted.script = lambda body: 400
     with terminal(scripted, workspace) as made:
-        assert not made.say("Go.")
+        assert made.say("Go.") == 3
     assert "does not answer" in made.written() and made.session.turns == []
 
 

@@ -193,7 +193,7 @@ async function say(text) {
         if (event.ended && event.ended !== "answered") article.append(make("p", "ended", event.ended));
         if (event.error) throw new Error(event.error.message);
       }
-      article.scrollIntoView({ block: "end" });
+      scrollTo(0, document.body.scrollHeight);
     }
   } catch (error) {
     complain(error);
@@ -234,10 +234,16 @@ $("upload").onchange = async (event) => {
   }
   event.target.value = "";
 };
+function other(theme) {
+  return theme === "dark" ? "light" : "dark";
+}
+let theme = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+function showTheme() {
+  $("theme").textContent = other(theme) === "dark" ? "Dark" : "Light";
+}
 $("theme").onclick = () => {
-  const dark = matchMedia("(prefers-color-scheme: dark)").matches;
-  const now = document.documentElement.dataset.theme || (dark ? "dark" : "light");
-  document.documentElement.dataset.theme = now === "dark" ? "light" : "dark";
-  $("theme").textContent = now === "dark" ? "Dark" : "Light";
+  theme = document.documentElement.dataset.theme = other(theme);
+  showTheme();
 };
+showTheme();
 begin().catch(complain);
