@@ -1,7 +1,8 @@
 """Fetch one declared external file and check every byte of it."""
 
 from aiev.engine.job import Job, run_job
-from aiev.resources.declare import declared, fetch
+from aiev.resources.declare import declared
+from aiev.resources.fetch import fetch
 
 
 def main(job: Job) -> None:

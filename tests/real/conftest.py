@@ -9,7 +9,8 @@ from needs import unavailable
 
 from aiev.core.errors import UserError
 from aiev.core.hashing import of_file
-from aiev.resources.declare import declared, fetch
+from aiev.resources.declare import declared
+from aiev.resources.fetch import fetch
 
 ROOT = Path(__file__).parents[2]
 

@@ -401,7 +401,8 @@ def test_a_fetch_that_was_killed_leaves_nothing_though_the_declaration_changed(
     project.write(
         f"""
         import hashlib
-        from aiev.resources.declare import declared, fetch
+        from aiev.resources.declare import declared
+        from aiev.resources.fetch import fetch
         exec({KILLED!r})
         data = job.input("source").read_bytes()
         digest = hashlib.sha256(data).hexdigest()
