@@ -126,7 +126,8 @@ def _distinct(mined: list[_Mined]) -> Iterator[tuple[str, Seed, _Mined]]:
     seen = set()
     for one in mined:
         for digest, seed in one.seeds:
-            key = of_text(normal_form(seed["text"]))
+            text, python = seed["text"], seed["language"] == "python"
+            key = of_text(normal_form(text) if python else " ".join(text.split()))
             if key in seen:
                 one.snippets["duplicate"] += 1
             else:

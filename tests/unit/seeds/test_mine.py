@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as limits
 from hypothesis import strategies as st
 
 from aiev.core.errors import UserError
@@ -210,10 +211,20 @@ def test_a_hub_split_or_data_set_that_is_not_there_is_a_clear_error(tmp_path):
         (b'{"other": "x"}', "no-text"),
         (b'{"text": "  "}', "empty-row"),
         (rb'{"text": "half of a pair: \ud83d"}', "not-unicode"),
+        (b"null", "not-an-object"),
+        (b"true", "not-an-object"),
+        (b"NaN", "not-an-object"),
         (b'["x"]', "not-an-object"),
         (b'"x"', "not-an-object"),
         (b'{"text": ', "not-json"),
         (b'{"text": "\xe9"}', "not-json"),
+        (b'{"text": "x"} {"text": "y"}', "not-json"),
+        (b'{"text": "a\x00b"}', "not-json"),
+        (b"{'text': 'x'}", "not-json"),
+        (b'{"text": 1' + b"0" * 5000 + b"}", "not-json"),
+        (b'{"text": ["def f(): pass"]}', "no-text"),
+        (b'{"text": ""}', "empty-row"),
+        (rb'{"text": "\ufeff \n"}', "empty-row"),
         (b"[" * 100_000, "not-json"),
     ],
 )
@@ -223,6 +234,47 @@ def test_a_bad_row_is_counted_and_the_others_are_used(tmp_path, line, reason):
     rows.write_bytes(b"\xef\xbb\xbf" + good[0] + b"\n\n" + line + b"\r\n" + good[1])
     _, report = mine(settings(ROWS), [rows], tmp_path / "cache")
     assert report["snippets"] == {"seed": 2, reason: 1}
+
+
+def test_rows_of_files_with_a_bom_that_were_put_together(tmp_path):
+    rows = tmp_path / "rows.jsonl"
+    bom = b"\xef\xbb\xbf"
+    texts = [GOOD, "\ufeff" + variant(1), "\ufeffx = 'é'\r\n"]
+    rows.write_bytes(b"".join(bom + json.dumps({"text": t}).encode() + b"\r\n" for t in texts))
+    shards, report = mine(settings(ROWS, shards=1), [rows], tmp_path)
+    assert {seed["text"] for seed in shards[0]} == {GOOD, variant(1), "x = 'é'\r\n"}
+    assert report["snippets"] == {"seed": 3}
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_a_file_in_utf_16_is_read_and_its_bad_rows_are_counted(tmp_path, encoding):
+    lines = [json.dumps({"text": "x = 'é'"}, ensure_ascii=False), "null", '{"text": "?"}', ""]
+    data = "\ufeff".encode(encoding) + "\n".join(lines).encode(encoding)
+    half = "\ud800".encode(encoding, "surrogatepass")
+    rows = tmp_path / "rows.jsonl"
+    rows.write_bytes(data.replace("?".encode(encoding), half))
+    ((seed,),), report = mine(settings(ROWS, shards=1), [rows], tmp_path)
+    assert seed["text"] == "x = 'é'"
+    assert report["snippets"] == {"seed": 1, "not-an-object": 1, "not-json": 1}
+
+
+@pytest.mark.parametrize(
+    ("changes", "key"),
+    [({"field": "txt"}, "field"), ({"language_field": "lng"}, "language_field"),
+     ({"filter": {"lng": "a"}}, "filter.lng")],
+)  # fmt: skip
+def test_every_mistyped_field_is_named(tmp_path, changes, key):
+    rows = rows_file(tmp_path, [{"text": GOOD, "lang": "python"}])
+    with pytest.raises(UserError, match="no row has the field") as caught:
+        mine(settings({**ROWS, **changes}), [rows], tmp_path)
+    assert caught.value.hint == f"correct the source's `{key}`"
+
+
+def test_copies_of_prose_and_of_other_languages_are_compared_by_their_words(tmp_path):
+    texts = ["sort_it # ascending", "sort_it # descending", "sort_it  #  ascending\n"]
+    rows = rows_file(tmp_path, [{"text": text} for text in texts])
+    _, report = mine(settings({**ROWS, "language": "text"}, shards=1), [rows], tmp_path)
+    assert report["snippets"] == {"seed": 2, "duplicate": 1}
 
 
 def test_a_field_that_no_row_has_is_a_mistake_of_the_config(tmp_path):
@@ -335,6 +387,7 @@ def test_one_changed_seed_changes_one_shard_and_moving_changes_none(tmp_path):
     assert 1 <= sum(changed) <= 2  # where it was, and where it is now
 
 
+@limits(deadline=None, max_examples=40)
 @given(st.integers(1, 5), st.one_of(st.none(), st.integers(0, 6)), st.integers(1, 25))
 def test_shards_are_disjoint_sorted_and_add_up(tmp_path_factory, shards, per_shard, count):
     folder = tmp_path_factory.mktemp("seeds")

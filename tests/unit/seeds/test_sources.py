@@ -1,13 +1,20 @@
 """Sources as they are found: odd encodings and names, hub data sets, and sources of users' own."""
 
+import ast
 import json
+import os
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import settings as limits
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from aiev.config.load import check_config
 from aiev.core.errors import UserError
 from aiev.seeds.mine import mine, paths_of
 from aiev.seeds.sources import SOURCES
@@ -38,9 +45,22 @@ def mine_one(source, paths, cache):
         (("#!/usr/bin/python\n# vim: set fileencoding=cp1251 :\n" + function(text="д"))
          .encode("cp1251"), "д"),
         (("# coding=euc-jp\n" + function(text="日")).encode("euc-jp"), "日"),
+        (("# coding: shift_jis\n" + function(text="表")).encode("shift_jis"), "表"),
+        (("# coding: gb18030\n" + function(text="语")).encode("gb18030"), "语"),
+        (("\n# -*- coding: koi8-r -*-\n" + function(text="д")).encode("koi8-r"), "д"),
+        (b"# coding: mac-roman\r" + function(text="?").encode().replace(b"?", b"\x8e"), "é"),
+        (("\f# coding: iso-8859-15\r\n" + function(text="€")).encode("iso-8859-15"), "€"),
+        (("# coding: utf_8_sig\n" + function(text="é")).encode(), "é"),
+        (("# coding: UTF-8 and more words\n" + function(text="é")).encode(), "é"),
+        (("# coding: utf-7\n" + function(text="é")).encode("utf-7"), "é"),
+        # In the third line, or in code, it is no cookie.
+        (("\n\n# coding: latin-1\n" + function(text="é")).encode(), "é"),
+        (b"#!/usr/bin/python\rx = 1 # coding: hex\r" + function(text="e").encode(), "e"),
     ],
 )  # fmt: skip
 def test_a_python_file_is_read_in_the_encoding_that_it_declares(data, expected):
+    """Case 27. Python's own parser reads the same program from the bytes."""
+    assert ast.dump(ast.parse(data)) == ast.dump(ast.parse(decode_python(data)))
     assert f"'{expected}'" in decode_python(data)
     tally, snippet = python_functions([("a.py", data)], LIMITS)
     assert tally == Tally("file", "read")
@@ -57,9 +77,15 @@ def test_a_python_file_is_read_in_the_encoding_that_it_declares(data, expected):
         b"# coding: undefined\n" + function().encode(),
         b"\xef\xbb\xbf# coding: latin-1\n" + function().encode(),
         b"# coding: ascii\n" + function(text="é").encode(),
+        b"x = 1\n# coding: latin-1\n" + function(text="é").encode("latin-1"),
+        function(text="é").encode("utf-16"),
+        b"# coding: base64\n" + function().encode(),
     ],
 )
 def test_a_file_that_python_cannot_decode_is_counted(data):
+    """Case 27."""
+    with pytest.raises((SyntaxError, ValueError)):
+        ast.parse(data)
     found = list(python_functions([("a.py", data)], LIMITS))
     assert found == [Tally("file", "encoding-error")]
 
@@ -91,7 +117,46 @@ def test_a_damaged_member_of_a_wheel_is_counted(tmp_path):
     assert seed["name"] == "good" and report["sources"][0]["files"]["unreadable"] == 1
 
 
+@given(st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), min_size=1, max_size=3))
+@limits(deadline=None, max_examples=60)
+def test_a_garbled_wheel_is_mined_or_refused(tmp_path_factory, changes):
+    folder = tmp_path_factory.mktemp("garbled")
+    path = folder / "odd-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as wheel:
+        for name in ("é.py", "{a}.py"):
+            wheel.writestr(name, function(f"f{len(name)}", text=name))
+    data = bytearray(path.read_bytes())
+    for place, value in changes:
+        data[place % len(data)] = value
+    path.write_bytes(data)
+    with suppress(UserError):
+        mine_one({"kind": "wheel", "resource": "odd", "licence": "MIT"}, [path], folder)
+
+
+def test_what_is_no_file_has_its_count_and_is_not_waited_for(tmp_path):
+    code = tmp_path / "code"
+    (code / "package.py").mkdir(parents=True)
+    (code / "package.py" / "good.py").write_text(function())
+    (code / "gone.py").symlink_to("nowhere.py")
+    (code / "loop.py").symlink_to("loop.py")
+    os.mkfifo(code / "pipe.py")
+    (seed,), report = mine_one(CODE, [code], tmp_path)
+    assert seed["source"]["path"] == "package.py/good.py"
+    assert report["sources"][0]["files"] == {"read": 1, "unreadable": 3}
+
+
+def test_a_source_is_called_by_its_own_name_however_its_path_is_written(tmp_path, monkeypatch):
+    code = tmp_path / "{slug}"
+    (code / "sub").mkdir(parents=True)
+    (code / "a.py").write_text(function())
+    monkeypatch.chdir(code / "sub")
+    for path in ("..", "../../{slug}/", str(code)):
+        _, report = mine_one({**CODE, "path": path}, paths_of({**CODE, "path": path}), tmp_path)
+        assert report["sources"][0]["name"] == "{slug}"
+
+
 def test_braces_and_odd_bytes_in_names_are_mined_and_watched(tmp_path):
+    """Case 29."""
     code = tmp_path / "code"
     (code / "{{cookiecutter.slug}}").mkdir(parents=True)
     (code / "{{cookiecutter.slug}}" / "{name}.py").write_text(function("braces"))
@@ -220,29 +285,36 @@ def test_an_unknown_kind_is_named_with_those_there_are(tmp_path):
     assert "directory, hub, jsonl, wheel" in caught.value.hint
 
 
+EXAMPLE = Path(__file__).parents[3] / "config" / "examples" / "magicoder.yaml"
+# The first rows of the data sets are as long as a page: these are of the same shape.
+ROW = {"openai_fingerprint": "fp_eeff13170a", "problem": "Write it.", "solution": "```\n```"}
+MAGICODER = {
+    "ise-uiuc/Magicoder-OSS-Instruct-75K/data-oss_instruct-decontaminated": [
+        {"lang": "python", "raw_index": 9, "index": 1, "seed": "x = sorted(y", **ROW},
+        {"lang": "rust", "raw_index": 8, "index": 2, "seed": "fn main() {}", **ROW},
+        {"lang": "python", "raw_index": 7, "index": 3, "seed": None, **ROW},
+        {"lang": "python", "raw_index": 6, "index": 4, "seed": "\n", **ROW},
+    ],
+    "ise-uiuc/Magicoder-Evol-Instruct-110K/data-evol_instruct-decontaminated": [
+        {"instruction": "Add a time limit to this program.", "response": "Sure."},
+    ],
+}
+
+
+def test_the_example_of_the_magicoder_sets_is_a_part_of_a_config():
+    example = yaml.safe_load(EXAMPLE.read_text("utf-8"))
+    config = check_config({"name": "magicoder", **example}, EXAMPLE.parents[1])
+    assert len({source["revision"] for source in config["seeds"]["sources"]}) == 2
+
+
 def test_the_example_of_the_magicoder_sets_mines_copies_of_their_shape(tmp_path):
-    text = (Path(__file__).parents[3] / "docs" / "seeds.md").read_text("utf-8")
-    example = yaml.safe_load(text.split("```yaml\n")[1].split("```")[0])["seeds"]
-    shared = {"openai_fingerprint": "fp_1", "problem": "Write it.", "solution": "```\n```"}
-    copies = {
-        "ise-uiuc/Magicoder-OSS-Instruct-75K": [
-            {"lang": "python", "raw_index": 9, "index": 1, "seed": "x = sorted(y", **shared},
-            {"lang": "rust", "raw_index": 8, "index": 2, "seed": "fn main() {}", **shared},
-            {"lang": "python", "raw_index": 7, "index": 3, "seed": None, **shared},
-        ],
-        "ise-uiuc/Magicoder-Evol-Instruct-110K": [
-            {"instruction": "Add a time limit to this program.", "response": "Sure."},
-        ],
-    }
+    example = yaml.safe_load(EXAMPLE.read_text("utf-8"))["seeds"]
+    data_set(tmp_path, **{name.replace("/", "__"): rows for name, rows in MAGICODER.items()})
     paths = []
-    for number, source in enumerate(example["sources"]):
-        kind = SOURCES.get(source["kind"])
-        keys = {key: source[key] for key in source if key not in ("kind", "licence")}
-        assert kind.Config(**keys).revision == "0" * 40
-        folder = data_set(tmp_path / str(number), train=copies[source["dataset"]])
-        source.update(dataset=str(folder), revision=None)
+    for source in example["sources"]:
+        source.update(dataset=str(tmp_path / source["dataset"]), revision=None)
         paths += paths_of(source)
     shards, report = mine({**SETTINGS, **example}, paths, tmp_path / "cache")
     found = {seed["text"]: seed["language"] for seed in shards[0]}
     assert found == {"x = sorted(y": "python", "Add a time limit to this program.": "text"}
-    assert report["snippets"] == {"seed": 2, "filtered": 1, "no-text": 1}
+    assert report["snippets"] == {"seed": 2, "filtered": 1, "no-text": 1, "empty-row": 1}

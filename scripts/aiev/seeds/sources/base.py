@@ -14,17 +14,14 @@ own in this package, or in any file that the config names (`kind: my/source.py`)
 """
 
 import io
-import re
+import os
 import tokenize
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
-from aiev.core.errors import UserError
 from aiev.languages.python.functions import BROKEN, functions
-
-_DEFINITION = re.compile(r"^\s*(?:async\s+def|def|class)\s+(\w+)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -45,13 +42,34 @@ class Tally:
     reason: str
 
 
+class LocalSource:
+    """Base of a source that reads the file or the directory that its key `path` names."""
+
+    @staticmethod
+    def inputs(config: Mapping[str, Any]) -> list[Path]:
+        """The file or directory."""
+        return [Path(config["path"])]
+
+    @staticmethod
+    def label(config: Mapping[str, Any], paths: Sequence[Path]) -> str:
+        """Its own name."""
+        return own_name(paths[0])
+
+
+def own_name(path: Path) -> str:
+    """The last part of a path, also of one such as `.`, without the rest of it."""
+    return printable(Path(os.path.abspath(path)).name)
+
+
 def decode_python(data: bytes) -> str:
     """Text of a Python source file, in the encoding that its BOM or its first two lines declare.
 
     Raises UnicodeError where the bytes are not in that encoding, or there is no such encoding.
     """
     try:
-        encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
+        # Python ends a line at any of the three line endings; this function at "\n" alone.
+        lines = io.BytesIO(data.replace(b"\r\n", b"\n").replace(b"\r", b"\n"))
+        encoding, _ = tokenize.detect_encoding(lines.readline)
         return data.decode(encoding)
     except (SyntaxError, LookupError, UnicodeError) as error:
         raise UnicodeError(str(error)) from error
@@ -101,45 +119,3 @@ def is_test_file(name: str) -> bool:
 def printable(name: str) -> str:
     r"""A file's name as valid text: a byte that is not UTF-8 becomes `\xe9`."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-
-
-def rows_as_snippets(
-    rows: Iterable[Any], config: Mapping[str, Any], where: str
-) -> Iterator[Snippet | Tally]:
-    """Snippets in the rows of a table, each taken as it is, and what was left out.
-
-    config: {field, language, language_field, filter}. A row that is None could not be parsed.
-    Raises UserError where no row at all has the field: that is a mistyped name, not bad rows.
-    """
-    seen, columns = 0, set()
-    for row in rows:
-        seen += isinstance(row, dict)
-        columns.update(row if isinstance(row, dict) else ())
-        yield _snippet(row, config)
-    if seen and config["field"] not in columns:
-        raise UserError(
-            f"no row has the field {config['field']!r}; the fields are {sorted(columns)}",
-            where=where,
-            hint="set the source's `field` to the one that holds the snippets",
-        )
-
-
-def _snippet(row: Any, config: Mapping[str, Any]) -> Snippet | Tally:
-    if not isinstance(row, dict):
-        return Tally("snippet", "not-json" if row is None else "not-an-object")
-    for column, allowed in config["filter"].items():
-        if row.get(column) not in (allowed if isinstance(allowed, list) else [allowed]):
-            return Tally("snippet", "filtered")
-    text = row.get(config["field"])
-    if not isinstance(text, str):
-        return Tally("snippet", "no-text")
-    if not text.strip():
-        return Tally("snippet", "empty-row")
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:  # half a surrogate pair: no model and no other tool can read it
-        return Tally("snippet", "not-unicode")
-    name = _DEFINITION.search(text)
-    language = row.get(config["language_field"]) if config["language_field"] else None
-    language = language.lower() if isinstance(language, str) else config["language"]
-    return Snippet(text, name[1] if name else "snippet", config["field"], language)

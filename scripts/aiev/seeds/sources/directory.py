@@ -7,26 +7,16 @@ from typing import Any
 from pydantic import Field
 
 from aiev.core.settings import Section
-from aiev.seeds.sources.base import Snippet, Tally, python_functions
+from aiev.seeds.sources.base import LocalSource, Snippet, Tally, python_functions
 
 
-class Source:
+class Source(LocalSource):
     """The Python functions in a directory, without its hidden files."""
 
     class Config(Section):
         """A directory of Python files."""
 
         path: str = Field(description="The directory.")
-
-    @staticmethod
-    def inputs(config: Mapping[str, Any]) -> list[Path]:
-        """The directory."""
-        return [Path(config["path"])]
-
-    @staticmethod
-    def label(config: Mapping[str, Any], paths: Sequence[Path]) -> str:
-        """The directory's own name."""
-        return paths[0].name
 
     @staticmethod
     def snippets(
@@ -37,9 +27,11 @@ class Source:
 
 
 def _files(folder: Path) -> Iterator[tuple[str, bytes | None]]:
-    names = (path.relative_to(folder) for path in folder.rglob("*.py") if path.is_file())
+    names = (path.relative_to(folder) for path in folder.rglob("*.py") if not path.is_dir())
     for name in sorted(n.as_posix() for n in names if not any(q[0] == "." for q in n.parts)):
+        path = folder / name
         try:
-            yield name, (folder / name).read_bytes()
+            # A link to nothing has no bytes, and reading a pipe would wait for ever.
+            yield name, path.read_bytes() if path.is_file() else None
         except OSError:
             yield name, None

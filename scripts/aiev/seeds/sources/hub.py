@@ -8,8 +8,8 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from aiev.core.errors import UserError
-from aiev.seeds.sources.base import Snippet, Tally, rows_as_snippets
-from aiev.seeds.sources.jsonl import RowSettings
+from aiev.seeds.sources.base import Snippet, Tally, own_name
+from aiev.seeds.sources.rows import RowSettings, rows_as_snippets
 
 
 class Source:
@@ -57,7 +57,7 @@ class Source:
     def label(config: Mapping[str, Any], paths: Sequence[Path]) -> str:
         """Name and revision; of a directory its last part, as no path enters an artifact."""
         if paths:
-            return paths[0].resolve().name
+            return own_name(paths[0])
         return f"{config['dataset']} {config['revision']}"
 
     @staticmethod
@@ -90,9 +90,11 @@ def _rows(
         # Within the same `try`: a streamed data set is read as its rows are asked for.
         yield from islice(rows, config["max_rows"])
     except (OSError, ValueError, RuntimeError, DatasetsError) as error:
+        # The library's own words for a file that it cannot parse say nothing; their cause does.
+        reason = f"{error}: {error.__cause__}" if error.__cause__ else str(error)
         raise UserError(
-            f"cannot load the data set: {error}",
+            f"cannot load the data set: {reason}",
             where=where,
             hint="check the network and the keys that name it: revision, split, config, data_dir, "
-            "data_files",
+            "data_files; of a JSON Lines file with broken rows, the kind `jsonl` uses the others",
         ) from error

@@ -1,5 +1,6 @@
 """A JSON Lines file whose rows hold snippets."""
 
+import codecs
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -7,43 +8,17 @@ from typing import Any
 
 from pydantic import Field
 
-from aiev.core.settings import Section
-from aiev.seeds.sources.base import Snippet, Tally, rows_as_snippets
+from aiev.seeds.sources.base import LocalSource, Snippet, Tally
+from aiev.seeds.sources.rows import BOM, NOT_JSON, RowSettings, rows_as_snippets
 
 
-class RowSettings(Section):
-    """Which rows of a table hold snippets, and in which field."""
-
-    field: str = Field("text", description="Field of a row that holds the snippet.")
-    language: str = Field(
-        "python",
-        description='Language of the snippets, in lower case; "text" for prose.',
-    )
-    language_field: str | None = Field(
-        None, description="Field of a row that holds its snippet's language, where there is one."
-    )
-    filter: dict[str, str | int | bool | list[str | int]] = Field(
-        {}, description="Use only rows whose field has this value, or one of these values."
-    )
-
-
-class Source:
+class Source(LocalSource):
     """The snippets in a JSON Lines file, each taken as it is."""
 
     class Config(RowSettings):
         """A JSON Lines file."""
 
         path: str = Field(description="The file.")
-
-    @staticmethod
-    def inputs(config: Mapping[str, Any]) -> list[Path]:
-        """The file."""
-        return [Path(config["path"])]
-
-    @staticmethod
-    def label(config: Mapping[str, Any], paths: Sequence[Path]) -> str:
-        """The file's own name."""
-        return paths[0].name
 
     @staticmethod
     def snippets(
@@ -54,13 +29,28 @@ class Source:
 
 
 def _rows(path: Path) -> Iterator[Any]:
-    """Each row that is not blank; None for one that is no JSON or no UTF-8."""
-    with open(path, "rb") as file:
-        for number, line in enumerate(file):
-            line = line.removeprefix(b"\xef\xbb\xbf") if number == 0 else line
+    """Each row that is not blank; NOT_JSON for one that is no JSON, or not in the file's encoding.
+
+    A file of several that were put together has a BOM before each of their first rows.
+    """
+    encoding, errors = _encoding(path)
+    with open(path, encoding=encoding, errors=errors, newline="\n") as file:
+        for line in file:
+            line = line.lstrip(BOM)
             if not line.strip():
                 continue
             try:
-                yield json.loads(line.decode("utf-8"))
+                line.encode("utf-8")  # a byte that could not be decoded is half a surrogate pair
+                yield json.loads(line)
             except (ValueError, RecursionError):
-                yield None
+                yield NOT_JSON
+
+
+def _encoding(path: Path) -> tuple[str, str]:
+    """UTF-8, as JSON has to be, or UTF-16 where a BOM says so: some shells write no other. And
+    what becomes of bytes that are none: something that no JSON text can hold."""
+    with open(path, "rb") as file:
+        start = file.read(2)
+    if start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        return "utf-16", "backslashreplace"
+    return "utf-8", "surrogateescape"

@@ -52,12 +52,12 @@ class Source:
 def _files(path: Path) -> Iterator[tuple[str, bytes | None]]:
     try:
         archive = zipfile.ZipFile(path)
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
         raise UserError(f"not a wheel: {error}", where=str(path)) from error
     with archive:
         for name in sorted(n for n in archive.namelist() if n.endswith(".py")):
             try:
                 yield name, archive.read(name)
             # A damaged member, an encrypted one, a compression that Python does not know.
-            except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError):
+            except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError):
                 yield name, None
