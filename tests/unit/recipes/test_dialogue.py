@@ -167,6 +167,24 @@ def test_a_solution_is_not_verified_by_tests_that_others_do_not_confirm(write, s
     assert dialogue["evidence"]["solutions"] == {"of": 3, "alike": 0}
 
 
+def test_a_wrong_example_of_a_draft_is_corrected_and_confirmed_by_others(write, scripted):
+    def script(body):
+        return dialogues(body).replace("`once_a(3)` returns `9`", "`once_a(3)` returns `10`")
+
+    scripted.script = script
+    (dialogue,) = write("once_a")
+    assert verdict(dialogue) == "verified"
+    problem = dialogue["messages"][0]["content"]
+    assert "`once_a(3)` returns `9`" in problem and "`10`" not in problem
+    assert dialogue["evidence"]["draft"] == {"corrected": 1, "left_out": 0}
+    votes = [b["messages"][-1]["content"] for b in scripted.bodies if b["temperature"] == 0.8]
+    assert sum("returns `10`" in text for text in votes) == 4, "of the draft"
+    assert all("returns `9`" in text for text in votes[4:]) and len(votes) >= 6
+    # Without corrections the draft is dropped, once no more votes can save it.
+    (dialogue,) = write("once_a", settings=replace(SETTINGS, corrections=0))
+    assert dialogue["reason"] == "unconfirmed" and kinds(dialogue) == ["problem"]
+
+
 def test_no_more_independent_solutions_than_can_change_something(write, scripted):
     write("once_a")
     asked = [b for b in scripted.bodies if b["temperature"] == 0.8]
@@ -264,7 +282,7 @@ def test_a_problem_whose_examples_no_independent_solution_keeps_is_dropped_first
     def script(body):
         said = usual(body)
         votes = body["temperature"] == 0.8
-        return said.replace("x + 6", "x + 99") if votes else said
+        return said.replace("x + 6", f"x + {body['seed']}") if votes else said
 
     scripted.script = script
     (dialogue,) = write("once_a")

@@ -20,6 +20,7 @@ from aiev.languages.interpreter import Interpreter, error_text, script_of
 from aiev.llm.client import ChatClient
 from aiev.llm.failures import Unanswerable
 from aiev.recipes.aiev_instruct.compose import asserts_of, compose, program, solution_of
+from aiev.recipes.aiev_instruct.draft import Corrected, corrected
 from aiev.recipes.aiev_instruct.output import ends
 from aiev.recipes.aiev_instruct.roles import Programmer, Questioner, Reply, Sampling
 from aiev.recipes.aiev_instruct.voting import Voters
@@ -44,6 +45,7 @@ class Settings:
     shown_characters: how much of a run's output a message shows. answers: max answers sampled for
     a turn until one can be used. packages: whether the Programmer may have packages installed.
     solutions: max independent solutions. agreeing: how many of them confirm a test.
+    corrections: how many of them correct a draft's example.
     tests: max confirmed tests beside the problem's examples. examples: that a problem must state.
     """
 
@@ -55,6 +57,7 @@ class Settings:
     packages: bool = False
     solutions: int = 4
     agreeing: int = 2
+    corrections: int = 3
     tests: int = 4
     examples: int = 2
     mutants: int = 12
@@ -64,7 +67,7 @@ class Settings:
         """From the config's keys `seed`, `dialogues` and `sandbox.packages`."""
         chosen = config["dialogues"]
         keys = ("feedback_rounds", "shown_characters", "answers")
-        more = ("solutions", "agreeing", "tests", "examples", "mutants")
+        more = ("solutions", "agreeing", "corrections", "tests", "examples", "mutants")
         return cls(
             run_seed=config["seed"],
             sampling=Sampling(**chosen["sampling"]),
@@ -83,7 +86,8 @@ class Talk:
     """One dialogue under way.
 
     messages, executions: the record so far. script: the last program, `parts` of it taken apart.
-    others: independent solutions. no_ops: revisions that changed nothing.
+    others: independent solutions. draft: how many examples of the problem's draft were corrected
+    and left out. no_ops: revisions that changed nothing.
     """
 
     seed: Seed
@@ -100,6 +104,7 @@ class Talk:
     turn: int = 0
     contract: Contract = NO_CONTRACT
     others: list[str] = field(default_factory=list)
+    draft: dict[str, int] = field(default_factory=lambda: {"corrected": 0, "left_out": 0})
     evidence: dict[str, Any] = field(default_factory=lambda: dict(NOTHING))
     no_ops: int = 0
     rounds: int = 0
@@ -119,11 +124,11 @@ class Talk:
         """
         questioner = Questioner(self.chat, self.settings.sampling, self.place)
         problem = problem or await self.propose(questioner)
+        if self.settings.packages:
+            voters = self.voters(problem)
+        else:
+            problem, voters = await self.agree(problem)
         self.say("user", "problem", problem)
-        voters = self.voters(problem)
-        self.others = voters.solutions
-        if not self.settings.packages:
-            await self.confirm_examples(voters)
         programmer = self.programmer()
         name = self.contract.entry_point
         answer = await self.sample(
@@ -137,8 +142,8 @@ class Talk:
         self.script = await self.prepared(answer)
         # Which packages a solution needs, only this answer says.
         voters.requirements = self.script.requirements
-        if self.settings.packages:
-            await self.confirm_examples(voters)
+        if self.settings.packages and not await self.kept(voters):
+            raise Rejected("unconfirmed")
         tests = await self.confirm_tests(problem, voters)
         await self.solve(questioner, programmer, answer, tests)
 
@@ -193,17 +198,46 @@ class Talk:
             reply = await self.programmer().vote(problem, name, self.next_seed())
             return (None if reply.cut else solution_of(reply.text, name)) or ""
 
-        return Voters(ask, self.interpreter, name, settings.solutions, settings.agreeing)
+        voters = Voters(ask, self.interpreter, name, settings.solutions, settings.agreeing)
+        self.others = voters.solutions
+        return voters
 
-    async def confirm_examples(self, voters: Voters) -> None:
-        """Raises Rejected where too few independent solutions keep an example of the problem: it is
-        wrong, or nobody can tell what is asked for, and the rest need not be paid for."""
+    async def agree(self, problem: str) -> tuple[str, Voters]:
+        """The problem, with examples that independent solutions keep, and these solutions.
+
+        An example of a draft that they do not keep is corrected or left out; then other solutions,
+        which see the corrected problem alone, have to keep it. Raises Rejected where they do not:
+        nobody can tell what is asked for, and the rest need not be paid for.
+        """
+        voters = self.voters(problem)
+        if await self.kept(voters):
+            return problem, voters
+        new = await self.corrected(problem, voters)
+        if new:
+            self.draft = {"corrected": new.changed, "left_out": new.left_out}
+            problem, self.contract = new.problem, new.contract
+            voters = self.voters(problem)
+            if await self.kept(voters):
+                return problem, voters
+        self.say("user", "problem", problem)
+        raise Rejected("unconfirmed")
+
+    async def kept(self, voters: Voters) -> bool:
+        """Whether enough independent solutions keep each example; true where none are asked for."""
         if self.settings.solutions < self.settings.agreeing:
-            return
+            return True
         examples = [example.check for example in self.contract.examples]
         confirmed = await voters.confirm(examples, len(examples), needs_all=True)
-        if len(confirmed) < len(examples):
-            raise Rejected("unconfirmed")
+        return len(confirmed) == len(examples)
+
+    async def corrected(self, problem: str, voters: Voters) -> Corrected | None:
+        chosen = self.settings
+        if not chosen.corrections:
+            return None
+        checks = [example.check for example in self.contract.examples]
+        seen = await voters.results(checks, chosen.corrections)
+        needed = (chosen.agreeing, chosen.corrections, chosen.examples)
+        return corrected(problem, self.contract, seen, *needed)
 
     async def confirm_tests(self, problem: str, voters: Voters) -> list[str]:
         """The problem's examples, and those asserts of the model that independent solutions
@@ -311,6 +345,7 @@ class Talk:
             "rounds": self.rounds,
             "revisions": {"of": self.rounds, "no_ops": self.no_ops},
             "solutions": {"of": len(self.others), "alike": alike},
+            "draft": self.draft,
         }
 
     def packages(self) -> list[dict[str, str]]:

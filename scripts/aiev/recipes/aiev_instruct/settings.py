@@ -59,6 +59,12 @@ class DialogueSettings(Section):
     agreeing: int = Field(
         2, ge=0, description="Independent solutions that have to pass a test to confirm it."
     )
+    corrections: int = Field(
+        3,
+        ge=0,
+        description="Independent solutions that have to give the same other result to correct an "
+        "example of a problem's draft; 0 corrects none, and such a problem is dropped.",
+    )
     tests: int = Field(
         4, ge=0, description="Maximum number of confirmed tests beside the problem's examples."
     )

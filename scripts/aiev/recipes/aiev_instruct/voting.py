@@ -4,14 +4,16 @@ After CodeT (Chen et al. 2022, arXiv 2207.10397): the solutions are sampled from
 and see neither the tests nor the solution under test.
 """
 
+import ast
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from aiev.languages.base import Script
 from aiev.languages.interpreter import Interpreter
 from aiev.recipes.verification.consensus import agreement, can_still_change
-from aiev.recipes.verification.observe import Case, observe
+from aiev.recipes.verification.observe import Case, Observation, observe
 from aiev.recipes.verification.separate import Parts
 
 
@@ -39,7 +41,7 @@ class Voters:
         confirmed, and, where it needs all, none once a test cannot be confirmed any more.
         """
         while True:
-            agreed = await self._count(tests)
+            agreed = _count(tests, await self._watch(tests))
             confirmed = [test for test in tests if agreed[test] >= self.agreeing]
             asked, missing = len(self.solutions), len(tests) - len(confirmed)
             undecided = sum(
@@ -53,13 +55,52 @@ class Voters:
             for _ in range(max(1, self.agreeing - asked)):
                 self.solutions.append(await self.ask())
 
-    async def _count(self, tests: list[str]) -> dict[str, int]:
-        """How many of the solutions pass each test."""
+    async def results(self, tests: list[str], needed: int) -> list[tuple[int, Counter[str]]]:
+        """For each test, how many solutions pass it, and how many return which value from its call,
+        as source text; values that are no literals are left out.
+
+        Solutions are asked for as long as a test may still get `needed` equal values.
+        """
+        while True:
+            seen = await self._watch(tests)
+            agreed = _count(tests, seen)
+            found = [(agreed[test], _values(number, seen)) for number, test in enumerate(tests)]
+            left = self.most - len(self.solutions)
+            open_tests = [
+                passed < self.agreeing and max(values.values(), default=0) + left >= needed
+                for passed, values in found
+            ]
+            if left <= 0 or not any(open_tests):
+                return found
+            self.solutions.append(await self.ask())
+
+    async def _watch(self, tests: list[str]) -> list[Observation]:
+        """The tests on each of the solutions."""
         if not self.solutions or not tests:
-            return dict.fromkeys(tests, 0)
+            return []
         parts = Parts("", "\n".join(tests), (), self.entry_point)
         script = Script("", requirements=self.requirements)
         cases = [Case(solution) for solution in self.solutions]
         seen, _ = await asyncio.to_thread(observe, self.interpreter, script, parts, cases)
-        counts = agreement([(number, 1) for number in range(len(tests))], seen)
-        return {test: counts[number, 1] for number, test in enumerate(tests)}
+        return seen
+
+
+def _count(tests: list[str], seen: list[Observation]) -> dict[str, int]:
+    """How many of the solutions pass each test."""
+    counts = agreement([(number, 1) for number in range(len(tests))], seen)
+    return {test: counts[number, 1] for number, test in enumerate(tests)}
+
+
+def _values(number: int, seen: list[Observation]) -> Counter[str]:
+    """What the last call of a test returned, over all solutions."""
+    calls = [observation.calls.get((number, 1)) for observation in seen]
+    return Counter(value for call in calls if call and (value := _literal(call[-1][2])))
+
+
+def _literal(text: str) -> str:
+    """A value's source text; "" for what cannot be read back, as it was cut or is an object."""
+    try:
+        ast.literal_eval(text)
+    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+        return ""
+    return text

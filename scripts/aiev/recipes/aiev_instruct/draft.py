@@ -1,0 +1,58 @@
+"""A problem's draft: its wrong examples are corrected by what independent solutions return.
+
+The corrected text is another problem. It is used only when other solutions, which have seen
+nothing else, keep its examples.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from aiev.recipes.verification.contract import (
+    Contract,
+    Example,
+    read_contract,
+    without_examples,
+)
+
+
+@dataclass(frozen=True)
+class Corrected:
+    """A corrected problem. changed, left_out: how many examples of the draft were."""
+
+    problem: str
+    contract: Contract
+    changed: int
+    left_out: int
+
+
+def corrected(
+    problem: str,
+    contract: Contract,
+    seen: Sequence[tuple[int, Counter[str]]],
+    agreeing: int,
+    corrections: int,
+    min_examples: int,
+) -> Corrected | None:
+    """The problem with each example that fewer than `agreeing` solutions keep changed to the
+    result that at least `corrections` of them return, or left out; None where fewer than
+    `min_examples` are left.
+
+    seen: for each example, how many solutions keep it, and how many return which value.
+    """
+    right = []
+    for example, (keep, results) in zip(contract.examples, seen, strict=True):
+        result, times = next(iter(results.most_common(1)), ("", 0))
+        if keep >= agreeing:
+            right.append(example)
+        elif times >= corrections:
+            right.append(Example(example.call, result))
+    if len(right) < min_examples:
+        return None
+    lines = [f"`{example.call}` returns `{example.result}`" for example in right]
+    text = "\n".join([without_examples(problem, contract.entry_point).rstrip(), *lines])
+    new = read_contract(text, min_examples, contract.entry_point)
+    if new.flaw or list(new.examples) != right:
+        return None
+    changed = sum(example not in contract.examples for example in right)
+    return Corrected(text, new, changed, len(contract.examples) - len(right))
