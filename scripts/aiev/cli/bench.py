@@ -43,11 +43,12 @@ def _benches() -> tuple[tuple, tuple]:
     sys.path.insert(0, str(Path(__file__).parents[2]))  # scripts/, where they lie
     from benches.cluster import slurm_job
     from benches.dialogues import dialogue_saturation
+    from benches.interpreter import interpreter
     from benches.ledger import ledger_read, ledger_write
     from benches.sandbox import sandbox_bubblewrap, sandbox_docker, sandbox_layer
     from benches.scale import ledger_million, store_million
     from benches.workflow import dag_10000, dag_186000, noop
 
     always = (dialogue_saturation, sandbox_bubblewrap, sandbox_docker, sandbox_layer)
-    always += (noop, dag_10000, ledger_read, ledger_write)
+    always += (noop, dag_10000, ledger_read, ledger_write, interpreter)
     return always, (slurm_job, dag_186000, ledger_million, store_million)
