@@ -5,6 +5,7 @@ command and ends as it ended. What is packed: a line of JSON with [[name, size],
 contents.
 """
 
+import contextlib
 import json
 import os
 import signal
@@ -17,7 +18,8 @@ SKIPPED = ("__pycache__", ".keep", ".shell", ".cache", ".config")
 
 def kept(own, max_bytes, max_files):
     """Names and sizes of regular files below the working directory, in order, without `own`; no
-    more than `max_files`, and what fits into `max_bytes` together. Symbolic links are left out."""
+    more than `max_files`, and what fits into `max_bytes` together. Symbolic links are left out, and
+    names that cannot be printed."""
     found, room = [], max_bytes
     for folder, folders, names in os.walk("."):
         folders[:] = sorted(name for name in folders if name not in SKIPPED)
@@ -25,7 +27,7 @@ def kept(own, max_bytes, max_files):
             path = os.path.relpath(os.path.join(folder, name))
             about = os.lstat(path)
             fits = about.st_size <= room and len(found) < max_files
-            if fits and stat.S_ISREG(about.st_mode) and path not in own:
+            if fits and stat.S_ISREG(about.st_mode) and path.isprintable() and path not in own:
                 found.append([path, about.st_size])
                 room -= about.st_size
     return found
@@ -54,10 +56,16 @@ def main(command):
     with open(os.path.join(HERE, "settings"), encoding="utf-8") as file:
         settings = json.load(file)
     code = os.waitstatus_to_exitcode(run(command))
-    os.chdir(os.path.dirname(HERE))
-    pack(kept(**settings), os.path.join(HERE, "files"))
+    target = os.path.join(HERE, "files")
+    try:
+        os.chdir(os.path.dirname(HERE))
+        pack(kept(**settings), target)
+    except OSError:  # a full disk: the files are lost, and how the program ended is not
+        with contextlib.suppress(OSError):
+            os.unlink(target)
     if code < 0:
-        signal.signal(-code, signal.SIG_DFL)
+        with contextlib.suppress(OSError):  # SIGKILL has no other way
+            signal.signal(-code, signal.SIG_DFL)
         os.kill(os.getpid(), -code)
     sys.exit(code)
 

@@ -73,6 +73,25 @@ def test_a_run_that_is_stopped_leaves_the_files_from_before(workspace):
     assert "longer than the time limit" in done.text
 
 
+def test_a_full_disk_loses_the_files_and_not_how_the_program_ended(workspace):
+    program = "import contextlib\nprint('begun')\nwith contextlib.suppress(OSError):\n"
+    program += "    for n in range(99): open(str(n), 'wb').write(bytes(1 << 20))"
+    before = State({"a": b"x"})
+    done = workspace.run(before, Run(program))
+    assert (done.result.outcome, done.text, done.result.stderr) == ("passed", "begun\n", "")
+    assert not done.kept and done.state == before
+
+
+def test_a_program_that_uses_up_its_cpu_time_is_told_so(workspace):
+    limits = Limits(memory_mib=256, cpu_seconds=1, wall_seconds=60)
+    short = Workspace(Interpreter(workspace.interpreter.sandbox, limits, None))
+    ignoring = "import signal\nsignal.signal(signal.SIGXCPU, signal.SIG_IGN)\n"
+    for program in ("while True: pass", f"{ignoring}while True: pass"):
+        done = short.run(State(), Run(program))
+        assert done.result.outcome == "timed-out" and "longer than" in done.text
+        assert "keep.py" not in done.text
+
+
 def test_packages_are_asked_for_and_stay(workspace):
     asked = []
     run = Run("import demo; print(demo.VALUE)", "pip install demo")
@@ -97,6 +116,7 @@ def test_what_does_not_fit_and_what_is_no_file_is_not_kept(workspace):
         "import os\n"
         "open('big', 'wb').write(bytes(3 << 20)); open('small', 'w').write('s')\n"
         "os.symlink('/etc/passwd', 'link'); os.mkfifo('pipe'); os.mkdir('empty')\n"
+        "open(b'\\xff', 'w'); open('a\\nb', 'w')\n"
     )
     done = workspace.run(State(), Run(program))
     assert done.result.outcome == "passed" and dict(done.state.files) == {"small": b"s"}
