@@ -2,8 +2,8 @@
 
 A server that samples under a grammar cannot answer in another form; of any other server the same
 form is only asked, checked, and asked again. They bind the form alone: that the function has the
-same name everywhere, and that the examples are literals, is checked for every server. Lines are short,
-as a small model may fill an endless one with a single digit.
+same name everywhere, and that the examples are literals, is checked for every server. Lines are
+short, as a small model may fill an endless one with a single digit.
 """
 
 PROBLEM = r"""root ::= task example example example
