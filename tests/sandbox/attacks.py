@@ -539,7 +539,7 @@ OUTPUT = [
                 except OSError:
                     pass
         raise SystemExit(7)
-        """), None, ("failed", "crashed", "timed-out"), SOON),
+        """), None, ("failed", "crashed", "timed-out", "output-cut"), SOON),
     Attack("report its own end", text(r"""
         import os
         for pid in 1, 2, os.getppid():

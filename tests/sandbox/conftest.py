@@ -1,6 +1,8 @@
-"""The two backends under the same tests; those on Docker are marked `real`."""
+"""The backends under the same tests, bubblewrap for two users. Those on Docker are `real`."""
 
+import os
 import shutil
+import tempfile
 import textwrap
 from contextlib import ExitStack
 from pathlib import Path
@@ -8,6 +10,7 @@ from pathlib import Path
 import numpy
 import pytest
 from needs import unavailable
+from ordinary_user import ordinary_user
 
 from aiev.core.errors import UserError
 from aiev.sandbox.api import Limits, Request, open_sandbox
@@ -30,23 +33,46 @@ def docker():
         yield opened
 
 
-@pytest.fixture(
-    scope="session", params=["bubblewrap", pytest.param("docker", marks=pytest.mark.real)]
-)
+@pytest.fixture(scope="session")
+def open_folder():
+    """A folder that every user may enter: other sessions of pytest close its own to all others."""
+    with tempfile.TemporaryDirectory(prefix="sandbox-test-") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+@pytest.fixture
+def tmp_path(open_folder):
+    """pytest's own, but in a folder that every user may enter."""
+    folder = Path(tempfile.mkdtemp(dir=open_folder))
+    folder.chmod(0o755)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def user(open_folder):
+    """The bubblewrap backend of an ordinary user."""
+    (own := open_folder / "user").mkdir()
+    with ordinary_user(own) as opened:
+        yield opened
+
+
+USERS = ["bubblewrap", "user"] if os.geteuid() == 0 else ["bubblewrap"]
+
+
+@pytest.fixture(scope="session", params=[*USERS, pytest.param("docker", marks=pytest.mark.real)])
 def sandbox(request):
-    """Each backend in turn."""
+    """Each backend in turn, bubblewrap under root and under an ordinary user."""
     return request.getfixturevalue(request.param)
 
 
 @pytest.fixture(scope="session")
-def numpy_layer(tmp_path_factory):
+def numpy_layer(open_folder):
     """A layer that holds NumPy and nothing else."""
-    layer = tmp_path_factory.mktemp("layer")
+    (layer := open_folder / "layer").mkdir()
     for name in ("numpy", "numpy.libs"):
         if (folder := Path(numpy.__file__).parents[1] / name).is_dir():
             shutil.copytree(folder, layer / name, ignore=shutil.ignore_patterns("tests"))
-    for folder in (layer, *list(layer.parents)[:2]):
-        folder.chmod(0o755)  # pytest's folders are closed to others
     return layer
 
 

@@ -141,6 +141,51 @@ def test_numpy_multiplies_in_threads_within_its_memory(play, numpy_layer):
     assert result.outcome == "passed", result
 
 
+def test_shared_memory_of_python_is_shared_and_limited(play):
+    code = """
+    import mmap, os
+    shared = [mmap.mmap(-1, 4096), mmap.mmap(-1, 4096, mmap.MAP_SHARED | mmap.MAP_ANONYMOUS)]
+    shared.append(mmap.mmap(-1, 4096, access=mmap.ACCESS_WRITE))
+    own = mmap.mmap(-1, 4096, mmap.MAP_PRIVATE), mmap.mmap(-1, 4096, access=mmap.ACCESS_COPY)
+    if not os.fork():
+        for memory in (*shared, *own):
+            memory[0] = 7
+        os._exit(0)
+    os.wait()
+    print([memory[0] for memory in shared], [memory[0] for memory in own], type(own[0]))
+    print(isinstance(own[0], mmap.mmap), len(own[0]))
+    """
+    assert play(code).stdout == "[7, 7, 7] [0, 0] <class 'mmap.mmap'>\nTrue 4096\n"
+    result = play("import mmap; mmap.mmap(-1, 300 << 20)", disk_mib=16)
+    assert result.outcome == "out-of-memory"
+
+
+def test_processes_share_values_of_multiprocessing(play):
+    code = """
+    import multiprocessing
+    def add(value):
+        with value.get_lock():
+            value.value += 1
+    if __name__ == "__main__":
+        value = multiprocessing.Value("i", 0)
+        workers = [multiprocessing.Process(target=add, args=(value,)) for _ in range(3)]
+        [w.start() for w in workers]
+        [w.join() for w in workers]
+        with multiprocessing.Pool(2) as pool:
+            print(value.value, pool.map(abs, [-1, -2]))
+    """
+    assert play(code).stdout == "3 [1, 2]\n"
+
+
+def test_the_devices_answer(play):
+    code = """
+    import os
+    print(open("/dev/zero", "rb").read(3), len(open("/dev/urandom", "rb").read(3)))
+    os.write(os.open("/dev/null", os.O_RDWR), b"x")
+    """
+    assert play(code).stdout == "b'\\x00\\x00\\x00' 3\n"
+
+
 # Its processes end with it
 
 

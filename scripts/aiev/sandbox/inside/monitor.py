@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 TICK = 0.025  # seconds between two checks; in that time a box may go past a summed limit
 START_SECONDS = 60.0  # for the box to be made, on a machine that is busy with other things
-PAGE = os.sysconf("SC_PAGESIZE")
 MIB = 1 << 20
 SHARED_MIB = 16  # /dev/shm, where multiprocessing keeps its semaphores
 SPARE_PROCESSES = 8
+MAX_MAPPED = 8  # times the memory and disk of a box, as the sum of what its processes have mapped
 INODES_PER_MIB = 256  # of disk: an empty file costs the kernel memory that no size limit counts
 ALLOCATION_RAISED = re.compile(r"(?:\w+\.)*_?(?:Array)?MemoryError(?::|$)|OSError: \[Errno 12\]")
 ALLOCATION_FAILED = re.compile(
@@ -48,6 +48,7 @@ class Box:
     limits:       what the program may use.
     ignored_pids: processes of that /proc that are ours and do not count.
     builder_died: whether the process that builds the box is gone, so that it can never start.
+    begin:        called once, when the program has started.
     exit_fd:      a descriptor that becomes readable when the program has ended, if there is one.
     started:      monotonic time of the program's start, None before it.
     seconds:      wall time from the program's start to its end.
@@ -60,6 +61,7 @@ class Box:
     limits: "Limits"
     ignored_pids: frozenset[str] = frozenset()
     builder_died: Callable[[], bool] = lambda: False
+    begin: Callable[[], None] = lambda: None
     exit_fd: int | None = None
     started: float | None = None
     seconds: float = 0.0
@@ -160,6 +162,7 @@ class _Loop:
         if box.started is None:
             box.started = time.monotonic()
             self.deadline = box.started + box.limits.wall_seconds
+            box.begin()
         if box.status.count(b"\n") > 1:
             if not box.seconds:
                 box.note_end()
@@ -185,13 +188,7 @@ def check_limits(box: Box) -> None:
         full = full or _full(f"{box.root}/dev/shm", SHARED_MIB)
     except OSError:  # the box is gone
         return
-    processes = [f"{proc}/{pid}" for pid in pids]
-    limit = box.limits.memory_mib * MIB
-    # Forked processes share pages, which the first sum counts for each: cheap, but only a hint.
-    # The slack keeps one process under RLIMIT_DATA alone, which gives it a MemoryError.
-    if sum(map(_resident, processes)) > limit and sum(map(_memory, processes)) > limit + 32 * MIB:
-        box.kill("out-of-memory")
-    if full:
+    if full or _over_memory([f"{proc}/{pid}" for pid in pids], box.limits):
         box.kill("out-of-memory")
     # The kernel's own limit refuses a fork long before; this one is for where it does not hold.
     if len(pids) > box.limits.processes + SPARE_PROCESSES:
@@ -204,15 +201,41 @@ def _full(folder: str, mib: int) -> bool:
     return about.f_files - about.f_ffree > mib * INODES_PER_MIB
 
 
-def _resident(process: str) -> int:
-    """Bytes of all pages in memory, of files too."""
-    fields = _read(f"{process}/statm").split()
-    return int(fields[1]) * PAGE if fields else 0
+def _over_memory(processes: list[str], limits: "Limits") -> bool:
+    """Whether so many processes have more memory together than they may. processes: their folders
+    in /proc.
+
+    The first sum counts pages that processes share for each of them: cheap, but only a hint. The
+    kernel walks over all pages for the second one, so that a program which maps the same pages many
+    times could keep this busy: it is stopped as well.
+    """
+    limit, disk = limits.memory_mib * MIB, limits.disk_mib * MIB
+    usage = [_resident(process) for process in processes]
+    mapped, tables = sum(pages for pages, _ in usage), sum(tables for _, tables in usage)
+    if mapped + tables <= limit:
+        return False
+    if mapped > MAX_MAPPED * (limit + 2 * disk):
+        return True
+    # The slack keeps one process under RLIMIT_DATA alone, which gives it a MemoryError.
+    rest = limit + 32 * MIB - tables
+    for process in processes:
+        if rest < 0:
+            break
+        rest -= _memory(process)
+    return rest < 0
+
+
+def _resident(process: str) -> tuple[int, int]:
+    """Bytes of all pages in memory, of files too, and of the tables that lead to them."""
+    found = dict(re.findall(r"^(VmRSS|VmSwap|VmPTE):\s+(\d+) kB", _read(f"{process}/status"), re.M))
+    sizes = {name: int(size) * 1024 for name, size in found.items()}
+    return sizes.get("VmRSS", 0) + sizes.get("VmSwap", 0), sizes.get("VmPTE", 0)
 
 
 def _memory(process: str) -> int:
     """Bytes of private and shared memory, a shared page divided among those who share it."""
-    found = re.findall(r"^Pss_(?:Anon|Shmem): +(\d+) kB", _read(f"{process}/smaps_rollup"), re.M)
+    rollup = _read(f"{process}/smaps_rollup")
+    found = re.findall(r"^(?:Pss_Anon|Pss_Shmem|SwapPss): +(\d+) kB", rollup, re.M)
     return sum(map(int, found)) * 1024
 
 
