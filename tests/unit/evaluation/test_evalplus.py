@@ -84,6 +84,33 @@ if not posix.fork():
 """
 
 
+NOSY = """
+import _io, ctypes, posix, sys
+reached = []
+for name in "mem", "environ", "maps", "fd/0":
+    try:
+        _io.open(f"/proc/{posix.getppid()}/{name}", "rb")
+        reached.append(name)
+    except OSError:
+        pass
+if ctypes.CDLL(None).kill(posix.getppid(), 0) == 0:
+    reached.append("signal")
+frame = sys._getframe()
+while frame:
+    queue = frame.f_locals.get("result_queue")
+    if queue is not None:
+        reached.append("seen")
+        try:
+            posix.fstat(queue._writer.fileno())
+        except OSError:
+            reached.remove("seen")
+    frame = frame.f_back
+def double(x):
+    return reached or [x, x]
+"""
+"""Right if it reaches nothing of EvalPlus's other processes."""
+
+
 def judged(sandbox, solutions, problems=None):
     problems = problems or [problem(n) for n in range(len(solutions))]
     by_task = {p["task_id"]: s for p, s in zip(problems, solutions, strict=True)}
@@ -107,6 +134,31 @@ def test_hostile_solutions_fail_alone(sandbox):
     last = len(HOSTILE) + 1
     assert base_passed(verdicts) == ["HumanEval/0", f"HumanEval/{last}"]
     assert "crashed" in {verdict.outcome for verdict in verdicts.values()}
+
+
+def test_a_solution_reaches_nothing_of_another_task(sandbox):
+    verdicts = judged(sandbox, [NOSY, RIGHT])
+    assert base_passed(verdicts) == ["HumanEval/0", "HumanEval/1"], verdicts["HumanEval/0"]
+
+
+@pytest.mark.parametrize(
+    "results",
+    [
+        b"[" * 200_000,
+        b'{"eval": ' + b"[" * 200_000,
+        b'{"eval": {"HumanEval/0": [{"solution": "x"}]}}',
+        b'{"eval": {"HumanEval/0": 3}}',
+        b"",
+    ],
+    ids=["deep", "deeper", "without a verdict", "a number", "empty"],
+)
+def test_a_result_that_is_none_is_an_evaluator_s_error(results):
+    class Lying:
+        def run(self, request):
+            return Result(0, "passed", "", "", {"results.json": results}, 0.1)
+
+    with pytest.raises(EvaluatorCrashed):
+        HUMANEVAL.judge([problem()], {"HumanEval/0": "x"}, Lying(), LIMITS)
 
 
 def test_a_daemon_of_a_solution_cannot_reach_the_result(sandbox):
@@ -182,11 +234,11 @@ class FullAfterSandbox(BrokenSandbox):
 
 def test_an_evaluator_that_breaks_in_mid_scoring_is_an_error(sandbox):
     with pytest.raises(EvaluatorCrashed):
-        judged(FullAfterSandbox(sandbox, 2), [RIGHT, HOSTILE["kills-everything"], RIGHT])
+        judged(FullAfterSandbox(sandbox, 2), [RIGHT, HOSTILE["floods"], RIGHT])
 
 
 def test_a_solution_that_alone_crashes_the_evaluator_has_failed(sandbox):
-    verdicts = judged(sandbox, [HOSTILE["kills-everything"]])
+    verdicts = judged(sandbox, [HOSTILE["floods"]])
     assert verdicts["HumanEval/0"].outcome == "crashed"
     assert verdicts["HumanEval/0"].row["base_status"] == "fail"
 

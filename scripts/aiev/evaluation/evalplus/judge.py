@@ -1,9 +1,11 @@
 """EvalPlus's own evaluation of samples, inside the sandbox.
 
 What a hostile solution cannot do: reach the host, another run, or EvalPlus's cache; leave a result
-file that we take for EvalPlus's; spoil the verdicts of other tasks (a run that it ends is repeated
-in halves until it stands alone, and then it has failed). What it can do: EvalPlus compares values
-in the solution's own process, so code written against EvalPlus can call itself correct.
+file that we take for EvalPlus's; spoil the verdicts of other tasks: it has no descriptor of
+EvalPlus's queues, cannot look into other processes nor, from Linux 6.12 on, signal them, and a run
+that it ends is repeated in halves until it stands alone, and then it has failed. What it can do:
+EvalPlus compares values in the solution's own process, so code written against EvalPlus can call
+itself correct.
 """
 
 import importlib.util
@@ -135,7 +137,10 @@ def _rows(data: bytes, problems: Sequence[Task], solutions: Mapping[str, str]) -
     try:
         rows = json.loads(data)["eval"]
         judged = {task: [row["solution"] for row in found] for task, found in rows.items()}
-    except (ValueError, KeyError, TypeError, AttributeError):
+        complete = all({"base_status", "plus_status"} <= {*row} for f in rows.values() for row in f)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+    if not complete:
         return None
     return rows if judged == {p["task_id"]: [solutions[p["task_id"]]] for p in problems} else None
 

@@ -5,15 +5,21 @@ EvalPlus is unchanged but for where its result goes: solutions run as the same u
 so that a result file of its own might be one that a solution wrote.
 """
 
+import contextlib
 import ctypes
+import fcntl
 import json
 import os
 import resource
+import stat
+import struct
 import sys
 import traceback
 import types
 
-PR_SET_CHILD_SUBREAPER = 36
+PR_SET_DUMPABLE, PR_SET_CHILD_SUBREAPER = 4, 36
+LANDLOCK_CREATE_RULESET, LANDLOCK_RESTRICT_SELF = 444, 446  # on every architecture
+LIBC = ctypes.CDLL(None)
 
 
 def without_datasets():
@@ -30,7 +36,7 @@ def evaluate(settings):
 
     # EvalPlus calls this in the solution's process, just before it runs the solution. Its own limit
     # would be one of addresses, which breaks NumPy, and raise the sandbox's limit of the stack.
-    checks.query_maximum_memory_bytes = lambda: limit_memory(settings["memory_mib"] << 20)
+    checks.query_maximum_memory_bytes = lambda: before_solution(settings["memory_mib"] << 20)
     written = []
     evalplus.json = types.SimpleNamespace(dump=lambda result, file: written.append(result))
     evalplus.evaluate(
@@ -45,9 +51,42 @@ def evaluate(settings):
     return written[0]
 
 
+def before_solution(memory):
+    """Separate this process from EvalPlus's others, and limit its memory. Returns None, upon which
+    EvalPlus sets no limit of its own."""
+    LIBC.prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)  # a solution may look at itself
+    close_queues()
+    # Signals and looks into other processes end at the domain's border (Linux 6.12; scopes 1 and 2
+    # are abstract sockets and signals).
+    scopes = struct.pack("@QQQ", 0, 0, 3)
+    domain = LIBC.syscall(LANDLOCK_CREATE_RULESET, scopes, len(scopes), 0)
+    if domain >= 0:
+        LIBC.syscall(LANDLOCK_RESTRICT_SELF, domain, 0)
+        os.close(domain)
+    limit_memory(memory)
+
+
+def close_queues():
+    """Close the pipes to EvalPlus's other processes, over which results of other tasks come.
+
+    Of this process's descriptors one must stay: the end of a pipe, held by nobody else, by which
+    EvalPlus sees that it has ended. Of a queue both ends are here.
+    """
+    found = {}
+    for name in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError):  # the folder itself, closed by now
+            fd = int(name)
+            found[fd] = os.fstat(fd), fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE
+    read = {about.st_ino for about, mode in found.values() if mode == os.O_RDONLY}
+    for fd, (about, mode) in found.items():
+        one_way = stat.S_ISFIFO(about.st_mode) and mode == os.O_WRONLY and about.st_ino not in read
+        if fd > 2 and not one_way:
+            os.close(fd)
+
+
 def limit_memory(limit):
     """Limit this process to `limit` bytes above its size at the fork: more is a MemoryError, which
-    the evaluation survives. Returns None, upon which EvalPlus sets no limit of its own."""
+    the evaluation survives."""
     with open("/proc/self/statm", encoding="ascii") as file:
         forked_with = int(file.read().split()[5]) * resource.getpagesize()
     hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
@@ -67,7 +106,8 @@ def end_descendants():
 
 def main():
     # Orphans become children of this process, and so can be found.
-    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    LIBC.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)  # no solution may read or write this process's memory
     with open("settings.json", encoding="utf-8") as file:
         settings = json.load(file)
     without_datasets()
