@@ -2,11 +2,12 @@
 
 markdown-it-py parses the answer by CommonMark (https://spec.commonmark.org/0.31.2/, 4.5), with the
 rules that can hold a fence: lists and quotations. Models write Markdown less strictly than the
-standard reads it, so four things differ, each as a person would read it:
+standard reads it, so five things differ, each as a person would read it:
 
 - a fence may stand behind words on the same line, as in "Add six: ```python";
 - a fence may be indented by any amount;
 - a block in a list goes on over lines that are not indented, if a closing fence follows;
+- of a block that is itself Markdown, the blocks within it count;
 - every line of text stands alone, and HTML is text.
 """
 
@@ -26,6 +27,7 @@ _BEHIND_WORDS = re.compile(r".*?[^`](`{3,})([ \t]*[^\s`]*(?:[ \t]+[^\s`=]+=[^`]*
 _CLOSING = re.compile(r"(`{3,}|~{3,})[ \t]*$")
 _WORD = re.compile(r"[\w+#-]+")
 _FILE_NAME = re.compile(r"\S*\w\.([A-Za-z]\w*)")
+_MARKDOWN = ("markdown", "md")
 _DIRECTIVES = ("code", "code-block", "code-cell")
 
 
@@ -53,11 +55,20 @@ def fenced(answer: str) -> list[Block]:
     source = unix(answer)
     if "```" not in source and "~~~" not in source:
         return []
-    return [
+    blocks = [
         Block(language_of(token.info), token.content, *token.meta["span"])
         for token in _parser().parse(source)
         if token.type == "fence"
     ]
+    return [inner for block in blocks for inner in _within(block, source) or [block]]
+
+
+def _within(block: Block, source: str) -> list[Block]:
+    """The blocks in a block of Markdown; none in another, or where its text is indented."""
+    first = source.find("\n", block.start) + 1
+    if block.language not in _MARKDOWN or not source.startswith(block.text, first):
+        return []
+    return [b._replace(start=first + b.start, end=first + b.end) for b in fenced(block.text)]
 
 
 def language_of(info: str) -> str:

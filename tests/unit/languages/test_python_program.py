@@ -54,6 +54,14 @@ TESTS = "assert once_a(1) == 7\nassert once_a(2) == 8"
 WHOLE = f"{FUNCTION}\n\n\n{TESTS}\nprint('ok')"
 DOCSTRING = '    """Add six.\n\n    ```python\n    >>> once_a(1)\n    7\n    ```\n    """'
 DOCUMENTED = WHOLE.replace("    return", f"{DOCSTRING}\n    return")
+UNITTEST = """import unittest
+
+class TestOnce(unittest.TestCase):
+    def test_one(self):
+        self.assertEqual(once_a(1), 7)
+
+unittest.main()"""
+PROMPT = "\n".join(f">>> once_a({n})\n{n + 6}" for n in range(20))
 LEFT_MARGIN = f"'''Use:\n```\nonce_a(1)\n```\n'''\n{WHOLE}"
 
 
@@ -83,6 +91,31 @@ def block(code: str, fence: str = "```", info: str = "python", indent: str = "")
         (f"```python\n{WHOLE}\nx = '```'\n```", f"{WHOLE}\nx = '```'"),
         # By CommonMark the fences at the left margin of the docstring end the block.
         (f"{block(LEFT_MARGIN)}\nThat is all.", LEFT_MARGIN),
+        # A closing fence with words behind it, or an opening one in its place.
+        (f"```python\n{WHOLE}\n``` That is all.", WHOLE),
+        (f"```python\n{WHOLE}\n```text\nok\n```", WHOLE),
+        (f"```python\n{WHOLE}\n```python", WHOLE),
+        # An answer that is a document.
+        (f"```markdown\nAdd six:\n\n```python\n{WHOLE}\n```\n```", WHOLE),
+        (f"````md\nAdd six:\n\n```python\n{WHOLE}\n```\n````", WHOLE),
+        # More info strings, and places where a fence stands.
+        (block(WHOLE, info="Python 3"), WHOLE),
+        (block(WHOLE, info="python # main.py"), WHOLE),
+        (block(WHOLE, info='python filename="a b.py" {1,3}'), WHOLE),
+        (block(WHOLE, info="{python echo=FALSE}"), WHOLE),
+        (block(WHOLE, info='{.python .numberLines startFrom="1"}'), WHOLE),
+        (block(WHOLE, info="jupyter"), WHOLE),
+        (f"~~~ `python`\n{WHOLE}\n~~~", WHOLE),
+        (f"```python\n{WHOLE}\n`````", WHOLE),
+        (f"<details>\n{block(WHOLE)}\n</details>", WHOLE),
+        ("\n".join(f"> {line}" for line in block(WHOLE).split("\n")), WHOLE),
+        (f"1. a\n   - b\n\n{block(WHOLE, indent='     ')}", WHOLE),
+        (f"1. a\n\n{block(WHOLE, indent=chr(9))}", WHOLE),
+        (f"**Solution:**{block(WHOLE)}", WHOLE),
+        (f"\ufeff{block(WHOLE)}", WHOLE),
+        # What was typed at a prompt, or printed.
+        (f"{block(WHOLE)}\n\n{block(PROMPT)}", WHOLE),
+        (f"{block(PROMPT, info='pycon')}\n\n{block(WHOLE)}\n\n{block('ok', info='text')}", WHOLE),
     ],
 )
 def test_a_program_in_any_kind_of_fence(answer, code):
@@ -100,6 +133,11 @@ def test_a_program_in_any_kind_of_fence(answer, code):
         ([FUNCTION, "print(once_a(1))", TESTS], [FUNCTION, TESTS]),
         (["import math", "def f(r):\n    return math.pi", "assert f(0)"],
          ["import math", "def f(r):\n    return math.pi", "assert f(0)"]),
+        ([FUNCTION, f"from solution import once_a\n\n{TESTS}"], [FUNCTION, f"\n\n{TESTS}"]),
+        ([FUNCTION, f"from .main import (\n    once_a,\n)\n{TESTS}"], [FUNCTION, f"\n\n\n{TESTS}"]),
+        ([FUNCTION, UNITTEST], [FUNCTION, UNITTEST]),
+        # The tests belong to the version that was shown last.
+        (["def once_a(x):\n    return 6 + x", FUNCTION, TESTS], [FUNCTION, TESTS]),
         # A whole program and another version of it, or an example.
         ([FUNCTION, WHOLE], [WHOLE]),
         ([WHOLE, FUNCTION], [WHOLE]),
@@ -111,15 +149,31 @@ def test_a_program_in_any_kind_of_fence(answer, code):
     ],
 )  # fmt: skip
 def test_blocks_that_are_one_program_together(blocks, code):
+    """Case 25."""
     answer = "\n\nThen:\n\n".join(map(block, blocks))
     assert code_block(answer) == "\n\n\n".join(code)
 
 
 def test_commands_of_a_notebook_are_no_python():
     code = program_of(block(f"!pip install a\n%pip install b\nimport a\n{WHOLE}"))
-    assert code.shell == "!pip install a\n%pip install b"
+    assert code.shell == "pip install a\npip install b"
     assert code.text == f"\n\nimport a\n{WHOLE}"
     assert program_of(block("x = '''\n!pip\n'''")).shell == ""
+
+
+@pytest.mark.parametrize(
+    ("lines", "shell"),
+    [
+        ("%matplotlib inline", ""),
+        ("%%time", ""),
+        ("%load_ext autoreload\n%autoreload 2", ""),
+        ("%%capture\n!pip install -q a", "pip install -q a"),
+        ("!ls -l\n%cd sub", "ls -l\ncd sub"),
+    ],
+)
+def test_the_magics_of_a_notebook_are_no_python_either(lines, shell):
+    code = program_of(block(f"{lines}\n{WHOLE}"))
+    assert (code.text.strip("\n"), code.shell) == (WHOLE, shell)
 
 
 KNOWN = '''import math

@@ -303,7 +303,8 @@ MAGICODER = {
 
 def test_the_example_of_the_magicoder_sets_is_a_part_of_a_config():
     example = yaml.safe_load(EXAMPLE.read_text("utf-8"))
-    config = check_config({"name": "magicoder", **example}, EXAMPLE.parents[1])
+    config = {"name": "magicoder", **example}
+    check_config(config, EXAMPLE.parents[1])
     assert len({source["revision"] for source in config["seeds"]["sources"]}) == 2
 
 

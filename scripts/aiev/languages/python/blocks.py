@@ -4,19 +4,20 @@ import ast
 import builtins
 import re
 import symtable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aiev.languages.base import Code
-from aiev.languages.markdown import Block, fenced, unix
+from aiev.languages.markdown import Block, fenced, language_of, unix
 from aiev.languages.python.functions import BROKEN, free_names, parse
 
-FENCES = ("python", "py", "python3", "py3", "ipython")
+FENCES = ("python", "py", "python3", "py3", "ipython", "ipython3", "jupyter")
 """Languages of the fenced blocks that are Python."""
 
 _BARE_FENCE = re.compile(r"^(?:`{3,}|~{3,})[ \t]*$", re.MULTILINE)
-# An opening fence for Python at the left margin, or a closing one behind code.
-_INNER_FENCE = re.compile(r"^`{3,}(?P<info>[Pp]y\w*)[ \t]*$|(?<=[^\s`])`{3,}[ \t]*$", re.MULTILINE)
-_INSTALLERS = ("%pip", "%uv")
+# A fence at the left margin, which words may follow, or a closing one behind code.
+_INNER_FENCE = re.compile(r"^`{3,}(?P<info>[^`\n]*)$|(?<=[^\s`])`{3,}[ \t]*$", re.MULTILINE)
+# A notebook's commands and magics, and those of them that mean something to a shell.
+_MAGICS, _SHELL = ("!", "%"), ("!", "%pip ", "%uv ", "%cd ")
 
 
 def python_blocks(answer: str) -> list[Block]:
@@ -27,7 +28,9 @@ def python_blocks(answer: str) -> list[Block]:
     """
     blocks = [block for block in fenced(answer) if block.text.strip()]
     named = [block for block in blocks if block.language in FENCES]
-    return _repaired(named or [b for b in blocks if not b.language], unix(answer))
+    blocks = _repaired(named or [b for b in blocks if not b.language], unix(answer))
+    # What was typed at Python's prompt shows how a program is used, and is none itself.
+    return [b for b in blocks if not b.text.lstrip().startswith(">>>")] or blocks
 
 
 def program_of(answer: str) -> Code | None:
@@ -36,9 +39,10 @@ def program_of(answer: str) -> Code | None:
     It is the longest block, with what belongs to it: blocks that define what it uses, and where
     it has no tests, the blocks that test what it defines.
     """
-    parts = [_part(block) for block in python_blocks(answer)]
+    parts = [_part(block, block.text.strip("\n")) for block in python_blocks(answer)]
     if not parts:
         return None
+    parts = [_with_others(part, parts) for part in parts]
     main = max(parts, key=lambda part: len(part.text))
     chosen = _joined(main, parts)
     text = "\n\n\n".join(part.text for part in chosen)
@@ -68,8 +72,8 @@ class _Part:
     tests: bool = False
 
 
-def _part(block: Block) -> _Part:
-    text, shell = _without_commands(block.text.strip("\n"))
+def _part(block: Block, source: str) -> _Part:
+    text, shell = _without_commands(source)
     try:
         tree = parse(text)
         table = symtable.symtable(text, "block", "exec")
@@ -85,6 +89,22 @@ def _part(block: Block) -> _Part:
         *map(frozenset, (defines, binds | defines, needs)),
         _has_tests(tree),
     )
+
+
+def _with_others(part: _Part, parts: list[_Part]) -> _Part:
+    """The part without imports of what other parts define, as from `solution.py`: together they
+    are one file. The lines stay, empty."""
+    if not part.parses or len(parts) == 1:
+        return part
+    others = frozenset().union(*(other.defines for other in parts if other is not part))
+    lines = part.text.split("\n")
+    for node in parse(part.text).body:
+        if isinstance(node, ast.ImportFrom) and all(
+            name.name in others and not name.asname for name in node.names
+        ):
+            lines[node.lineno - 1 : node.end_lineno] = [""] * (node.end_lineno - node.lineno + 1)
+    text = "\n".join(lines)
+    return part if text == part.text else replace(_part(part.block, text), shell=part.shell)
 
 
 def _has_tests(tree: ast.Module) -> bool:
@@ -126,20 +146,17 @@ def _needs(parts: list[_Part]) -> frozenset[str]:
 
 
 def _without_commands(text: str) -> tuple[str, str]:
-    """A program without the lines that are a notebook's shell commands, and these.
+    """A program without the lines that are a notebook's commands and magics, and the former as a
+    shell reads them; other magics concern the notebook alone.
 
     The lines stay, empty, so that line numbers do not change.
     """
     lines = text.split("\n")
-    found = [line for line in lines if _is_command(line)]
+    found = [line for line in lines if line.startswith(_MAGICS)]
     if not found or _parses(text):
         return text, ""
-    kept = ["" if _is_command(line) else line for line in lines]
-    return "\n".join(kept), "\n".join(found)
-
-
-def _is_command(line: str) -> bool:
-    return line.startswith("!") or line.startswith(_INSTALLERS)
+    kept = ["" if line.startswith(_MAGICS) else line for line in lines]
+    return "\n".join(kept), "\n".join(line[1:] for line in found if line.startswith(_SHELL))
 
 
 def _parses(text: str) -> bool:
@@ -179,11 +196,11 @@ def _longer(block: Block, source: str, first: int) -> list[Block]:
 
 def _shorter(block: Block, source: str, first: int) -> list[Block]:
     """The block up to the first fence within it, if that makes it a program, and the one that
-    this fence opens, if it opens one; none without such a fence."""
+    this fence opens, if it opens one for Python; none without such a fence."""
     fence = _INNER_FENCE.search(block.text)
     if not fence or not _parses(text := block.text[: fence.start()]):
         return []
-    if not fence["info"]:
+    if language_of(fence["info"] or "") not in FENCES:
         return [Block(block.language, text, block.start, first + fence.end())]
     opened = Block(block.language, block.text[fence.end() + 1 :], first + fence.start(), block.end)
     return [Block(block.language, text, block.start, opened.start), opened]
