@@ -52,16 +52,31 @@ def commands_of(block: str) -> str:
     """The commands of a shell block. In a transcript, where commands stand behind a prompt, the
     other lines are what they printed; the magic of a notebook loses its `%`."""
     lines = block.split("\n")
-    if any(line.lstrip().startswith(("$ ", "% ")) for line in lines):
+    if any(_behind_prompt(line) is not None for line in lines):
         commands, goes_on = [], False
         for line in lines:
-            behind_prompt = line.lstrip().startswith(("$ ", "% "))
-            if behind_prompt or goes_on:
-                line = line.lstrip()[2:] if behind_prompt else line.removeprefix("> ")
-                commands.append(line)
-                goes_on = line.endswith("\\")
+            command = _behind_prompt(line)
+            if command is None and goes_on:
+                command = line.removeprefix("> ")
+            if command is not None:
+                commands.append(command)
+                goes_on = command.endswith("\\")
         lines = commands
     return "\n".join(map(_without_magic, lines)).strip("\n")
+
+
+def _behind_prompt(line: str) -> str | None:
+    """The command behind a prompt such as `$`, `(venv) $` or `me@host:~/code$`; None without one.
+
+    A prompt with words before its sign names an environment, or a user and a host.
+    """
+    before, sign, command = line.lstrip().partition("$ ")
+    words = before.split()
+    environment = words[:1] and words[0][0] == "(" and words[0][-1] == ")"
+    rest = words[1:] if environment else words
+    if sign and (not rest or (len(rest) == 1 and "@" in rest[0])):
+        return command
+    return line.lstrip()[2:] if line.lstrip().startswith("% ") else None
 
 
 def _without_magic(line: str) -> str:

@@ -68,7 +68,7 @@ def test_a_program_between_tokens_ends_the_answer_and_commands_before_it_do_not(
         ("<API_RUN_START>```py\nx\n```", Run("x")),
         ("<API_RUN_START>print(1)<API_RUN_STOP>", Run("print(1)")),
         (tagged("ls", "sh"), Run("", "ls")),
-        (tagged("!pip install a\nimport a"), Run("\nimport a", "!pip install a")),
+        (tagged("!pip install a\nimport a"), Run("\nimport a", "pip install a")),
         ("<API_RUN_START> <API_RUN_STOP>", None),
         (fence("x = 1"), None),
     ],

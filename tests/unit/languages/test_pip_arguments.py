@@ -56,6 +56,14 @@ def test_what_one_call_asks_for(command, asked):
         (["a", "b"], ["uninstall -y a"], ["b"]),
         (["a"], ["uninstall -y A", "install a==1"], ["a==1"]),
         ([], ["uninstall -y a"], []),
+        (["a==1", "b"], ["uninstall -y a b", "install b"], ["b"]),
+        (["a==1"], ["install --force-reinstall a"], ["a"]),
+        (["a==1"], ["install a==2 --no-deps"], ["a==2"]),
+        (["a==1.0"], ["install a~=1.0", "install a!=1.0"], ["a!=1.0"]),
+        (["a[x]==1"], ["install a==2"], ["a==2"]),
+        (["zope.interface==1"], ["install Zope-Interface==2"], ["Zope-Interface==2"]),
+        # The tools themselves are there already.
+        (["a"], ["install --upgrade pip", "install pip==23.0 uv"], ["a"]),
     ],
 )
 def test_later_calls_replace_and_remove(installed, commands, left):

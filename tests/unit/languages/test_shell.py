@@ -80,7 +80,25 @@ def play(interpreter, text: str, installed=()):
         "! pip install demo",
         "$ pip install demo\nCollecting demo\nSuccessfully installed demo-9",
         "$ pip install \\\n>   demo\nCollecting demo",
+        "(venv) $ pip install demo\nCollecting demo",
+        "me@host:~/code$ pip install demo\nCollecting demo",
+        "(base) me@host:~$ pip install demo",
         "sudo -H pip install demo",
+        # What answers do first.
+        "python -m pip install --upgrade pip\npip install demo",
+        "pip install -U pip uv && pip install demo",
+        "set -euo pipefail\npip install demo",
+        "export PIP_ROOT_USER_ACTION=ignore; pip install 'demo'",
+        "(cd /tmp && pip install demo)",
+        "pushd /tmp > /dev/null\npip install demo\npopd > /dev/null",
+        "pip install \\\n  demo",
+        "pip install demo || pip3 install demo",
+        "bash -c 'pip install demo'",
+        "pip install -r /dev/stdin <<< demo",
+        'PACKAGES=(demo)\npip install "${PACKAGES[@]}"',
+        'install() { pip install "$1"; }\ninstall demo',
+        "pip install demo & wait",
+        "echo demo | xargs pip install",
         "PIP_NO_CACHE_DIR=1 pip install demo",
         "pip install demo > log.txt 2>&1 && rm log.txt",
         "pip install demo | tail -n 1",
@@ -94,6 +112,11 @@ def play(interpreter, text: str, installed=()):
         "cd /tmp\npython -m venv env\nsource env/bin/activate\npip install demo\nwhich pip",
         "python3 -m venv /tmp/env\n/tmp/env/bin/pip install demo",
         "cd /tmp; virtualenv env; env/bin/python -m pip install demo",
+        "mkdir -p /tmp/a/b && cd $_ && python -m venv .venv && . .venv/bin/activate\n"
+        "pip install demo\ndeactivate",
+        "cd /tmp && uv venv && . .venv/bin/activate && uv pip install demo",
+        "export HOME=/tmp; cd; python3 -m venv --system-site-packages e; e/bin/pip3 install demo",
+        "cd /tmp; pip install --target lib demo",
     ],
 )
 def test_bash_reads_what_is_to_be_installed(command, interpreter):
@@ -106,7 +129,17 @@ def test_bash_reads_what_is_to_be_installed(command, interpreter):
 
 @pytest.mark.parametrize(
     "command",
-    ["echo 'pip install demo'", "cat > f <<'END'\npip install demo\nEND", "# pip install"],
+    [
+        "echo 'pip install demo'",
+        "cat > f <<'END'\npip install demo\nEND",
+        "# pip install",
+        "false && pip install demo || true",
+        "if false; then pip install demo; fi",
+        "pip --version; pip list; pip check; pip cache purge",
+        "pip install --upgrade pip",
+        "pip install demo && pip uninstall -y demo",
+        "alias p='pip install demo'",
+    ],
 )
 def test_text_about_pip_installs_nothing(command, interpreter):
     requirements, result = play(interpreter, answer(command, "print(1)"))
@@ -166,6 +199,9 @@ def test_a_prepared_script_needs_one_run_more_and_no_other(interpreter):
 def test_a_transcript_holds_commands_and_what_they_printed():
     assert commands_of("$ echo hi\nhi\n$ ls \\\n> -l\ntotal 0") == "echo hi\nls \\\n-l"
     assert commands_of("echo hi\n# $ no\n") == "echo hi\n# $ no"
+    assert commands_of("(a) me@b:~$ ls\nx\n(a) $ pwd") == "ls\npwd"
+    for text in ("echo $ x", "test a = $ ", "grep 'a$ ' f", "cost=5$ ", "(cd x; echo $ y)"):
+        assert commands_of(text) == text
 
 
 TOY = '''

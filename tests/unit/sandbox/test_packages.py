@@ -403,7 +403,7 @@ def test_what_no_index_has_is_a_failed_install_though_one_refuses(
         make().layer(["alpha"])
 
 
-@pytest.mark.parametrize("status", [429, 500])
+@pytest.mark.parametrize("status", [407, 429, 500])
 def test_an_index_that_cannot_answer_now_ends_the_run(make, index, refusing, monkeypatch, status):
     monkeypatch.setattr(Refusing, "status", status)
     with pytest.raises(UserError, match="packages cannot be fetched"):

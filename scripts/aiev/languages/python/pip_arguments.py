@@ -11,6 +11,8 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion
 
+ALWAYS_HERE = ("pip", "uv")
+"""Tools whose stand-ins are in the box: many blocks begin with upgrading them."""
 MAX_CALLS = 100
 """Calls of pip that are read; a shell block has a few."""
 # Options that name another source, by all their spellings.
@@ -57,6 +59,7 @@ def requirements_after(installed: Sequence[str], calls: Iterable[Sequence[str]])
             gone = {_name(word) for word in words}
             found = [text for text in found if _name(text) not in gone]
         elif command == "install":
+            words = [word for word in words if _name(word) not in ALWAYS_HERE]
             words = [word for word in words if upgrade or not _fulfilled(word, found)]
             names = {_name(word) for word in words}
             found = [text for text in found if _name(text) not in names]
@@ -79,7 +82,7 @@ def _parsed(call: Sequence[str]) -> tuple[str, list[str], list[str], bool]:
         elif word in _VALUES:
             next(rest, None)
         elif word.startswith("-"):
-            upgrade = upgrade or word in ("-U", "--upgrade")
+            upgrade = upgrade or word in ("-U", "--upgrade", "--force-reinstall")
         elif word:
             words.append(word)
     return words[0] if words else "", words[1:], sources, upgrade

@@ -41,8 +41,8 @@ PASSED_ON = (
 )
 # A failure that says nothing about the packages: the network, the index, the disk or pip itself.
 # An index that answers with a client error (4xx: some say 403 for what they lack) has answered;
-# 408, 425 and 429 ask to come back later.
-_REFUSED = r"4(?!08|25|29)\d\d"
+# 408, 425 and 429 ask to come back later, and 407 comes from a proxy of this machine.
+_REFUSED = r"4(?!07|08|25|29)\d\d"
 UNREACHABLE = re.compile(
     rf"^.*(?:Could not fetch URL(?!.*\b{_REFUSED} )|HTTP error (?!{_REFUSED})"
     r"|Max retries exceeded|ReadTimeoutError|\[Errno 28\]|No module named pip).*$",
