@@ -1,7 +1,7 @@
 # The commands of this project. `make run` and `make test` set up all that they need.
 .DEFAULT_GOAL := help
 .PHONY: help run test test-all check plan clean bench verify why gc costs ledger-pack ledger-unpack
-.PHONY: sandbox-image audit chat serve web
+.PHONY: sandbox-image audit toolchains chat serve web
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3.11
@@ -89,6 +89,10 @@ bench: .venv  ## benchmarks, one JSON object a line; ONLY=name for one
 
 sandbox-image: .venv  ## the image of the docker sandbox, in the engine that DOCKER_HOST names
 	@$(AIEV) sandbox-image
+
+toolchains: .venv  ## compilers and interpreters for MultiPL-E, from Debian's packages (asks for root)
+	@packages="$$($(BIN)/python -m aiev.languages.toolchains)" && \
+	  $$([ "$$(id -u)" = 0 ] || echo sudo) apt-get install --yes --no-install-recommends $$packages
 
 # The stamp is the last thing written, so that an interrupted set-up is made again.
 .venv: .venv/ready

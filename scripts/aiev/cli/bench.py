@@ -19,9 +19,9 @@ def bench(names: NamesArgument = None) -> None:
     """Run benchmarks; print one JSON object a line.
 
     Each has a name, a value with its unit, the peer that it was measured against in the same run
-    with the peer's value, and their ratio, above 1 where it is better than the peer. Four need a
-    Slurm cluster or gigabytes of disk, and run only by name: slurm_job, dag_186000,
-    ledger_million, store_million.
+    with the peer's value, and their ratio, above 1 where it is better than the peer. Five need a
+    Slurm cluster, gigabytes of disk or EvalPlus's files, and run only by name: slurm_job,
+    dag_186000, ledger_million, store_million, evalplus.
 
     \b
       aiev bench
@@ -43,6 +43,7 @@ def _benches() -> tuple[tuple, tuple]:
     sys.path.insert(0, str(Path(__file__).parents[2]))  # scripts/, where they lie
     from benches.cluster import slurm_job
     from benches.dialogues import dialogue_saturation
+    from benches.evaluation import evalplus
     from benches.interpreter import interpreter
     from benches.ledger import ledger_read, ledger_write
     from benches.sandbox import sandbox_bubblewrap, sandbox_docker, sandbox_layer
@@ -51,4 +52,4 @@ def _benches() -> tuple[tuple, tuple]:
 
     always = (dialogue_saturation, sandbox_bubblewrap, sandbox_docker, sandbox_layer)
     always += (noop, dag_10000, ledger_read, ledger_write, interpreter)
-    return always, (slurm_job, dag_186000, ledger_million, store_million)
+    return always, (slurm_job, dag_186000, ledger_million, store_million, evalplus)

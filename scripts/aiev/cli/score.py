@@ -1,64 +1,198 @@
 """`aiev score`: judge anybody's samples, without a run."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from aiev.cli.options import DEFAULT_CONFIG, ConfigOption
+from aiev.core.errors import UserError
 
-SamplesArgument = Annotated[Path, typer.Argument(metavar="SAMPLES", show_default=False)]
-TasksOption = Annotated[
-    Path,
-    typer.Option("--tasks", help="The benchmark's file, e.g. HumanEvalPlus.jsonl.gz.", metavar="F"),
+if TYPE_CHECKING:
+    from aiev.evaluation.benchmarks.base import Benchmark, ScoringLimits, Task, Verdict
+    from aiev.sandbox.request import Sandbox
+
+VALIDATIONS = Path(".aiev/validated")
+"""Where it is kept that a benchmark's own solutions pass here, by all that this rests on."""
+
+SamplesOption = Annotated[
+    Path, typer.Option("--samples", help="The sample file.", metavar="F", show_default=False)
 ]
-KindOption = Annotated[str, typer.Option("--kind", help="Kind of benchmark, or a .py file.")]
+BenchmarkOption = Annotated[
+    str, typer.Option("--benchmark", help="Its name, such as humaneval+ or mbpp.", metavar="NAME")
+]
+TasksOption = Annotated[
+    Path | None,
+    typer.Option("--tasks", help="The benchmark's file, in place of a name.", metavar="F"),
+]
+KindOption = Annotated[
+    str, typer.Option("--kind", help="Kind of benchmark of --tasks, or a .py file.")
+]
 KnownOption = Annotated[
     list[str] | None,
     typer.Option("--known-exception", help="A task whose own solution may fail.", metavar="TASK"),
 ]
+NumberOption = Annotated[int, typer.Option("--n", min=1, help="Samples a task.", metavar="N")]
+OnlyOption = Annotated[
+    bool,
+    typer.Option("--known-tasks-only", help="Leave out samples for tasks it does not contain."),
+]
 OutOption = Annotated[
-    Path | None, typer.Option("--out", help="Directory for score.json and eval_results.json.")
+    Path | None,
+    typer.Option("--out", help="Directory for verdicts.jsonl, score.json, eval_results.json."),
 ]
 
 
 def score(
-    samples: SamplesArgument,
-    tasks: TasksOption,
+    samples: SamplesOption,
+    benchmark: BenchmarkOption = "",
+    tasks: TasksOption = None,
     kind: KindOption = "evalplus",
     known_exception: KnownOption = None,
+    n: NumberOption = 1,
+    known_tasks_only: OnlyOption = False,
     out: OutOption = None,
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
-    """Score a sample file on a benchmark, in the sandbox, and print one line of JSON.
+    """Score a sample file on a benchmark, in the sandbox; the last line printed is JSON.
 
-    Samples are in EvalPlus's format: JSON Lines, gzipped or not, with task_id and solution (or
-    completion), one for each task. The benchmark's own solutions are judged first. The config gives
-    the sandbox and the limits.
+    Samples are JSON Lines, gzipped or not, with task_id and solution (or completion, or program).
+    The benchmark's own solutions are judged first, once on a machine. The config gives the sandbox
+    and the limits.
 
     \b
-      aiev score samples.jsonl --tasks HumanEvalPlus.jsonl.gz --known-exception HumanEval/32
+      aiev score --samples samples.jsonl --benchmark humaneval+ --out scored
+      aiev score --samples samples.jsonl --tasks HumanEvalPlus.jsonl.gz
     """
     from aiev.config.load import read_config
-    from aiev.core.files import check_file, write_json
-    from aiev.evaluation.benchmarks.base import ScoringLimits, open_benchmark
-    from aiev.evaluation.scoring import results, score_file
+    from aiev.evaluation.benchmarks.base import ScoringLimits
+    from aiev.evaluation.samples import read_samples, samples_of
+    from aiev.evaluation.scoring import score_samples
     from aiev.sandbox.api import open_sandbox, with_containers
 
     read = read_config(config)
-    hint = "name the benchmark's file, such as HumanEvalPlus.jsonl.gz, with --tasks"
-    check_file(tasks, "no such file of tasks", hint)
+    chosen, source, known = _benchmark(read, benchmark, tasks, kind)
+    rows, digest = read_samples(samples), _digest(samples)
     scoring, box = ScoringLimits.of(read["evaluation"]["scoring"]), read["sandbox"]
     own = {"backend": box["backend"]}
     own |= {"docker": box["docker"]} if box["backend"] == "docker" else {}
-    benchmark = open_benchmark(tasks.name.partition(".")[0], kind, {})
     with open_sandbox(**with_containers(own, read["execution"])) as sandbox:
-        prepared = benchmark.prepare(tasks, sandbox, scoring.limits)
-        known = known_exception or []
-        found, verdicts = score_file(benchmark, prepared, samples, sandbox, scoring, known)
+        prepared = chosen.prepare(source, sandbox, scoring.limits)
+        rows, dropped = _known_rows(rows, prepared) if known_tasks_only else (rows, 0)
+        given = samples_of(rows, prepared, str(samples), n)
+        known = [*known, *(known_exception or [])]
+        validation = _validated(chosen, prepared, sandbox, scoring, known, own)
+        found, rounds = score_samples(chosen, prepared, given, sandbox, scoring, validation, digest)
+    found["dropped"] = dropped
     if out:
-        write_json(out / "score.json", found)
-        write_json(out / "eval_results.json", results(benchmark, prepared, verdicts))
-    shown = ("benchmark", "tasks", "exceptions", "base", "plus", "evaluator")
-    print(json.dumps({key: found[key] for key in shown}))
+        _write(out, found, chosen, prepared, rounds)
+    shown = ("benchmark", "tasks", "dropped", "exceptions", "base", "plus", "pass_at_k")
+    print(json.dumps({key: found[key] for key in (*shown, "evaluator") if key in found}))
+
+
+def _benchmark(
+    config: Mapping[str, Any], name: str, tasks: Path | None, kind: str
+) -> tuple["Benchmark", Path, list[str]]:
+    """The benchmark of a name, or of a file; its file; its known exceptions."""
+    from aiev.core.files import check_file
+    from aiev.evaluation.benchmarks.base import open_benchmark, published_benchmarks
+
+    if bool(name) == bool(tasks):
+        raise UserError(
+            "name a benchmark with --benchmark, or give its file with --tasks",
+            hint=f"the names are {', '.join(published_benchmarks())}",
+        )
+    if tasks:
+        hint = "name the benchmark's file, such as HumanEvalPlus.jsonl.gz, with --tasks"
+        check_file(tasks, "no such file of tasks", hint)
+        return open_benchmark(tasks.name.partition(".")[0], kind, {}), tasks, []
+    names = published_benchmarks()
+    if name not in names:
+        raise UserError(f"no benchmark is called {name!r}", hint=f"use one of {', '.join(names)}")
+    kind, published = names[name]
+    source = _fetched(published.resource, config["resources"])
+    opened = open_benchmark(name, kind, published.config)
+    return opened, source, list(published.known_exceptions)
+
+
+def _fetched(name: str, declarations: Mapping[str, Any]) -> Path:
+    """The declared file, fetched unless it is there; its bytes are checked either way."""
+    from aiev.core.hashing import of_file
+    from aiev.resources.declare import declared
+    from aiev.resources.fetch import fetch
+
+    resource = declared(declarations[name], f"config/resources.yaml: {name}")
+    path = Path("resources") / name / resource.file
+    if not path.is_file() or of_file(path) != resource.sha256:
+        fetch(resource, path, Path(".aiev/scratch/score"))
+    return path
+
+
+def _digest(samples: Path) -> str:
+    from aiev.core.hashing import of_bytes
+
+    return of_bytes(samples.read_bytes())
+
+
+def _known_rows(rows: list[Any], tasks: list["Task"]) -> tuple[list[Any], int]:
+    """The rows of tasks that the benchmark contains, and how many others there are."""
+    known = {task["task_id"] for task in tasks}
+    kept = [row for row in rows if not isinstance(row, dict) or row.get("task_id") in known]
+    return kept, len(rows) - len(kept)
+
+
+def _validated(
+    benchmark: "Benchmark",
+    tasks: list["Task"],
+    sandbox: "Sandbox",
+    limits: "ScoringLimits",
+    known: list[str],
+    box: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The validation of the benchmark on this machine as it is, made unless it is kept.
+
+    It rests on the tasks, the limits, the sandbox, the machine's facts and the project's code.
+    """
+    from dataclasses import asdict
+
+    from aiev.core.files import SCRIPTS, read_json, write_json
+    from aiev.core.hashing import of_file, of_json, of_text
+    from aiev.evaluation.scoring import host_facts, validate_canonical
+
+    code = {str(p.relative_to(SCRIPTS)): of_file(p) for p in sorted(SCRIPTS.rglob("aiev/**/*.py"))}
+    facts = host_facts(benchmark, of_json(code))
+    rests_on = [of_text(benchmark.dump(tasks)), asdict(limits), dict(box), sorted(known), facts]
+    path = VALIDATIONS / f"{of_json(rests_on)}.json"
+    if not path.is_file():
+        write_json(path, validate_canonical(benchmark, tasks, sandbox, limits, known))
+    return read_json(path)
+
+
+def _write(
+    out: Path,
+    found: Mapping[str, Any],
+    benchmark: "Benchmark",
+    tasks: list["Task"],
+    rounds: list[dict[str, "Verdict"]],
+) -> None:
+    from aiev.core.files import write_json, write_jsonl
+    from aiev.evaluation.scoring import results
+
+    write_jsonl(
+        out / "verdicts.jsonl",
+        (
+            {
+                "task_id": task["task_id"],
+                "base": verdict.base,
+                "plus": verdict.plus,
+                "outcome": verdict.outcome,
+                "seconds": round(verdict.seconds, 3),
+            }
+            for task in tasks
+            for verdict in (each[task["task_id"]] for each in rounds)
+        ),
+    )
+    write_json(out / "eval_results.json", results(benchmark, tasks, rounds[0]))
+    write_json(out / "score.json", found)

@@ -1,6 +1,7 @@
 """Sample files in the format of EvalPlus and most other harnesses: JSON Lines, gzipped or not.
 
-A row has `task_id`, and `solution` (a program) or `completion` (what follows the prompt).
+A row has `task_id`, and `solution` (a program; MultiPL-E calls it `program`) or `completion` (what
+follows the prompt).
 """
 
 import gzip
@@ -36,35 +37,53 @@ def read_samples(path: Path) -> list[Any]:
 
 
 def solutions_of(rows: Sequence[Any], tasks: Sequence[Task], where: str) -> dict[str, str]:
-    """The one solution for each task, by task id.
+    """The one solution for each task, by task id; see `samples_of`."""
+    return {task: solutions[0] for task, solutions in samples_of(rows, tasks, where).items()}
+
+
+def samples_of(
+    rows: Sequence[Any], tasks: Sequence[Task], where: str, each: int = 1
+) -> dict[str, list[str]]:
+    """The `each` solutions for each task, by task id, in the file's order.
 
     A completion is put behind the task's `prompt`, as EvalPlus does. Raises UserError for a task
-    that is missing, unknown or answered twice, and for a row that is no sample.
+    that is unknown or has more or fewer samples, and for a row that is no sample.
     """
     known = {task["task_id"]: task for task in tasks}
-    found: dict[str, str] = {}
+    found: dict[str, list[str]] = {task_id: [] for task_id in known}
     for number, row in enumerate(rows, 1):
         place = f"{where}, line {number}"
-        task_id = row.get("task_id") if isinstance(row, dict) else None
-        if not isinstance(task_id, str):
-            raise UserError("a sample without task_id", where=place, hint=FORMAT)
+        task_id = task_id_of(row, place)
         if task_id not in known:
             raise UserError(
                 f"a sample for {task_id}, which the benchmark does not contain",
                 where=place,
-                hint=f"its tasks are {_named(sorted(known))}",
+                hint=f"its tasks are {_named(sorted(known))}; --known-tasks-only leaves out others",
             )
-        if task_id in found:
-            hint = "greedy pass@1 is scored from one sample a task"
-            raise UserError(f"a second sample for {task_id}", where=place, hint=hint)
-        found[task_id] = _solution(row, known[task_id], place)
-    if missing := sorted(known.keys() - found.keys()):
+        if len(found[task_id]) == each:
+            hint = "greedy pass@1 is scored from one sample a task; --n gives another number"
+            count = "a second sample" if each == 1 else f"more than {each} samples"
+            raise UserError(f"{count} for {task_id}", where=place, hint=hint)
+        found[task_id].append(_solution(row, known[task_id], place))
+    if missing := sorted(task for task, solutions in found.items() if not solutions):
         raise UserError(f"no sample for {_named(missing)}", where=where)
+    if short := sorted(task for task, solutions in found.items() if len(solutions) < each):
+        raise UserError(f"fewer than {each} samples for {_named(short)}", where=where)
     return found
+
+
+def task_id_of(row: Any, place: str) -> str:
+    """The task of a row. Raises UserError for a row without one."""
+    task_id = row.get("task_id") if isinstance(row, dict) else None
+    if not isinstance(task_id, str):
+        raise UserError("a sample without task_id", where=place, hint=FORMAT)
+    return task_id
 
 
 def _solution(row: Mapping[str, Any], task: Task, place: str) -> str:
     solution, completion = row.get("solution"), row.get("completion")
+    # A complete program, as MultiPL-E's results hold it, is one whatever the benchmark.
+    solution = row.get("program") if solution is None else solution
     if isinstance(solution, str):
         return solution
     if solution is None and isinstance(completion, str):

@@ -5,6 +5,7 @@ import json
 import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 from aiev.core.errors import UserError
@@ -12,8 +13,8 @@ from aiev.core.files import write_text
 from aiev.core.hashing import of_bytes, of_text
 from aiev.core.log import log
 from aiev.evaluation.benchmarks.base import Benchmark, ScoringLimits, Task, Verdict
-from aiev.evaluation.samples import read_samples, solutions_of
-from aiev.evaluation.stats import share
+from aiev.evaluation.samples import read_samples, samples_of
+from aiev.evaluation.stats import pass_at_k, share
 from aiev.sandbox.request import Sandbox
 
 
@@ -40,12 +41,14 @@ def validate_canonical(
 ) -> dict[str, Any]:
     """Judge the canonical solutions as if a model had written them, and build <name>.proof.json.
 
-    All must pass, but for `known_exceptions`. -> {"tasks", "passed", "exceptions": [task id],
-    "problems": digest of the tasks, "evaluator"}. Raises UserError naming the others: scores would
-    mean nothing on this machine; EvaluatorCrashed when nothing could be judged.
+    All must pass, but for `known_exceptions`; a benchmark without any looks after its toolchain.
+    -> {"tasks", "passed", "exceptions": [task id], "problems": digest of the tasks, "evaluator"}.
+    Raises UserError naming the others: scores would mean nothing on this machine; EvaluatorCrashed
+    when nothing could be judged.
     """
-    solutions = {task["task_id"]: benchmark.canonical(task) for task in tasks}
-    verdicts = benchmark.judge(tasks, solutions, sandbox, limits)
+    judged = tasks if benchmark.has_canonical else []
+    solutions = {task["task_id"]: benchmark.canonical(task) for task in judged}
+    verdicts = benchmark.judge(judged, solutions, sandbox, limits)
     failed = [t for t, verdict in verdicts.items() if not passed(verdict, benchmark, tasks)]
     if wrong := sorted(set(failed) - set(known_exceptions)):
         outcomes = ", ".join(f"{task} ({verdicts[task].outcome})" for task in wrong)
@@ -57,7 +60,7 @@ def validate_canonical(
         )
     return {
         "tasks": len(tasks),
-        "passed": len(tasks) - len(failed),
+        "passed": len(judged) - len(failed),
         "exceptions": sorted(failed),
         "problems": of_text(benchmark.dump(tasks)),
         "evaluator": benchmark.evaluator,
@@ -163,6 +166,53 @@ def score(
     }
 
 
+def score_samples(
+    benchmark: Benchmark,
+    tasks: Sequence[Task],
+    samples: Mapping[str, Sequence[str]],
+    sandbox: Sandbox,
+    limits: ScoringLimits,
+    validation: Mapping[str, Any],
+    samples_sha256: str,
+) -> tuple[dict[str, Any], list[dict[str, Verdict]]]:
+    """score.json of samples, equally many for each task, and the verdicts of each round of them.
+
+    With more than one a task, `base` and `plus` count the first of each, and `pass_at_k` has the
+    unbiased estimate for 1, 10 and 100, as far as there are so many.
+    """
+    number = len(next(iter(samples.values())))
+    rounds = []
+    for place in range(number):
+        solutions = {task: each[place] for task, each in samples.items()}
+        rounds.append(benchmark.judge(tasks, solutions, sandbox, limits))
+    found = score(benchmark, tasks, rounds[0], validation, samples_sha256)
+    if number > 1:
+        found["pass_at_k"] = _pass_at_k(benchmark, tasks, rounds, validation["exceptions"])
+    return found, rounds
+
+
+def _pass_at_k(
+    benchmark: Benchmark,
+    tasks: Sequence[Task],
+    rounds: Sequence[Mapping[str, Verdict]],
+    exceptions: Sequence[str],
+) -> dict[str, dict[str, float]]:
+    tests = {"base": lambda verdict: verdict.base}
+    tests |= {"plus": _passed_plus} if benchmark.has_plus(tasks) else {}
+    found: dict[str, dict[str, float]] = {}
+    for name, right in tests.items():
+        correct = [
+            0 if t["task_id"] in exceptions else sum(right(r[t["task_id"]]) for r in rounds)
+            for t in tasks
+        ]
+        found[name] = {
+            f"pass@{k}": round(mean(pass_at_k(len(rounds), each, k) for each in correct), 6)
+            for k in (1, 10, 100)
+            if k <= len(rounds)
+        }
+    return found
+
+
 def score_file(
     benchmark: Benchmark,
     tasks: Sequence[Task],
@@ -176,8 +226,10 @@ def score_file(
     The canonical solutions are judged first. Raises UserError for a file that does not fit the
     tasks, before anything is run.
     """
-    solutions = solutions_of(read_samples(samples), tasks, str(samples))
+    solutions = samples_of(read_samples(samples), tasks, str(samples))
     validation = validate_canonical(benchmark, tasks, sandbox, limits, known_exceptions)
-    verdicts = benchmark.judge(tasks, solutions, sandbox, limits)
     digest = of_bytes(Path(samples).read_bytes())
-    return score(benchmark, tasks, verdicts, validation, digest), verdicts
+    found, (verdicts,) = score_samples(
+        benchmark, tasks, solutions, sandbox, limits, validation, digest
+    )
+    return found, verdicts

@@ -113,6 +113,17 @@ def _correlation(counts: Paired) -> float:
     return numerator / sqrt(margins)
 
 
+def pass_at_k(samples: int, correct: int, k: int) -> float:
+    """Unbiased estimate of the chance that one of k samples is right, from `correct` of `samples`.
+
+    M. Chen et al., "Evaluating large language models trained on code", arXiv 2107.03374, section
+    2.1. Raises ValueError unless 0 <= correct <= samples and 1 <= k <= samples.
+    """
+    if not (0 <= correct <= samples and 1 <= k <= samples):
+        raise ValueError(f"pass@{k} of {correct} in {samples}")
+    return 1 - comb(samples - correct, k) / comb(samples, k)
+
+
 def share(successes: int, total: int) -> dict[str, float | int | list[float]]:
     """A proportion as artifacts hold it: `correct`, `total`, `pass@1`, `interval` (Wilson, 95%).
 

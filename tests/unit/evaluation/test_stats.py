@@ -13,6 +13,7 @@ from aiev.evaluation.stats import (
     mcnemar_p,
     mean_interval,
     paired_interval,
+    pass_at_k,
     share,
     wilson_interval,
 )
@@ -196,3 +197,16 @@ def test_the_interval_of_a_mean_is_never_a_point():
     assert mean_interval([0.1 + 0.2 + 0.7] * 10)[1] == 1
     with pytest.raises(ValueError, match="no values"):
         mean_interval([])
+
+
+def test_pass_at_k_is_the_chance_that_one_of_k_drawn_samples_is_right():
+    from itertools import combinations
+
+    for samples in range(1, 7):
+        for correct in range(samples + 1):
+            for k in range(1, samples + 1):
+                draws = list(combinations([True] * correct + [False] * (samples - correct), k))
+                share_of_draws = sum(any(draw) for draw in draws) / len(draws)
+                assert pass_at_k(samples, correct, k) == pytest.approx(share_of_draws)
+    with pytest.raises(ValueError):
+        pass_at_k(3, 1, 4)

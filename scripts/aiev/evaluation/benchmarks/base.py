@@ -49,13 +49,14 @@ class Verdict:
 
     base: it passed the benchmark's own tests. plus: the further ones too; None without any.
     outcome: passed, failed, or a more telling word, such as timed-out or compile-error.
-    row: further keys of its row in eval_results.json.
+    row: further keys of its row in eval_results.json. seconds: CPU time that it took.
     """
 
     base: bool
     plus: bool | None = None
     outcome: str = "failed"
     row: Mapping[str, Any] = field(default_factory=dict)
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,19 @@ class Description:
     paper: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Published:
+    """A benchmark as users name it: `humaneval+`, `mbpp`.
+
+    resource: declared file. config: the kind's keys. known_exceptions: tasks whose canonical
+    solution fails, with the reason.
+    """
+
+    resource: str
+    config: Mapping[str, Any] = field(default_factory=dict)
+    known_exceptions: Mapping[str, str] = field(default_factory=dict)
+
+
 class EvaluatorCrashed(UserError):
     """The evaluator did not reach its end, so that nothing is known about the solutions."""
 
@@ -79,10 +93,14 @@ class Benchmark(ABC):
     """A kind of benchmark, with the config of one benchmark of that kind.
 
     Config: config keys of the kind, beside those that all kinds have (BenchmarkSettings).
+    published: benchmarks of this kind by the names that users know them by.
+    has_canonical: whether there are canonical solutions to check a machine with.
     name: the benchmark's name in the config, which is that of its files.
     """
 
     Config: ClassVar[type[Section]] = Section
+    published: ClassVar[Mapping[str, Published]] = {}
+    has_canonical: ClassVar[bool] = True
 
     def __init__(self, name: str, config: Section):
         self.name, self.config = name, config
@@ -155,6 +173,15 @@ def open_benchmark(name: str, kind: str, config: Mapping[str, Any]) -> Benchmark
     found = BENCHMARKS.get(kind)
     where = f"config: evaluation.benchmarks.{name}"
     return found(name, checked(found.Config, dict(config), where))
+
+
+def published_benchmarks() -> dict[str, tuple[str, Published]]:
+    """Kind and benchmark by the name that users know it by, of all built-in kinds."""
+    return {
+        name: (kind, each)
+        for kind in BENCHMARKS.names()
+        for name, each in BENCHMARKS.get(kind).published.items()
+    }
 
 
 def benchmark_of(params: Mapping[str, Any]) -> Benchmark:

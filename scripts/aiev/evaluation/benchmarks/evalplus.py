@@ -1,20 +1,34 @@
-"""HumanEval, HumanEval+, MBPP and MBPP+, judged by EvalPlus.
+"""HumanEval, HumanEval+, MBPP and MBPP+, judged by EvalPlus's rules.
 
 A problem file is EvalPlus's own, or OpenAI's HumanEval, which is brought into EvalPlus's format.
+The rules of what is right are EvalPlus's; evaluation/evalplus/judge.py runs the solutions.
 """
 
 import ast
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import ClassVar
 
 from pydantic import Field
 
 from aiev.core.settings import Section
 from aiev.evaluation.benchmarks import base
-from aiev.evaluation.benchmarks.base import Description, ScoringLimits, Task, Verdict
+from aiev.evaluation.benchmarks.base import (
+    Description,
+    Published,
+    ScoringLimits,
+    Task,
+    Verdict,
+)
 from aiev.evaluation.evalplus import chat
-from aiev.evaluation.evalplus.problems import canonical_of, dataset_of, has_plus, read_problems
+from aiev.evaluation.evalplus.problems import (
+    UNPASSABLE,
+    canonical_of,
+    dataset_of,
+    has_plus,
+    read_problems,
+)
 from aiev.languages.python.functions import BROKEN, parse
 from aiev.sandbox.request import Limits, Sandbox
 
@@ -25,12 +39,21 @@ class Config(Section):
     max_inputs: int = Field(
         200, ge=1, description="Maximum number of inputs recorded from a problem's own tests."
     )
+    plus: bool = Field(
+        True, description="Judge by EvalPlus's further inputs too, where the file has any."
+    )
 
 
 class Benchmark(base.Benchmark):
     """A problem file that EvalPlus knows; see the module."""
 
     Config = Config
+    published: ClassVar = {
+        "humaneval": Published("humaneval-plus", {"plus": False}, UNPASSABLE),
+        "humaneval+": Published("humaneval-plus", {}, UNPASSABLE),
+        "mbpp": Published("mbpp-plus", {"plus": False}),
+        "mbpp+": Published("mbpp-plus"),
+    }
 
     @property
     def evaluator(self) -> str:
@@ -58,7 +81,7 @@ class Benchmark(base.Benchmark):
         return canonical_of(task)
 
     def has_plus(self, tasks: Sequence[Task]) -> bool:
-        return has_plus(tasks)
+        return self.config.plus and has_plus(tasks)
 
     def judge(
         self,
@@ -69,7 +92,8 @@ class Benchmark(base.Benchmark):
     ) -> dict[str, Verdict]:
         from aiev.evaluation.evalplus.judge import judge
 
-        return judge(tasks, solutions, sandbox, limits)
+        phases = ("base", "plus") if self.config.plus else ("base",)
+        return judge(tasks, solutions, sandbox, limits, phases)
 
     def texts(self, task: Task) -> Iterable[tuple[str, str]]:
         """The prompt, the solution, both together, and the docstring and text of the function."""

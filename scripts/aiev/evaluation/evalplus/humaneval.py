@@ -3,6 +3,7 @@ recorded by running them in the sandbox.
 """
 
 import ast
+import inspect
 import json
 from typing import Any
 
@@ -10,7 +11,6 @@ from aiev.core.errors import UserError
 from aiev.core.log import log
 from aiev.evaluation.benchmarks.base import Task
 from aiev.evaluation.evalplus.inside import record_inputs
-from aiev.evaluation.evalplus.judge import inside_source
 from aiev.evaluation.evalplus.problems import HUMANEVAL_KEYS, is_evalplus
 from aiev.sandbox.request import Limits, Request, Sandbox
 
@@ -55,7 +55,7 @@ def _record(
 ) -> dict[str, dict[str, Any]]:
     request = Request(
         files={
-            "record_inputs.py": inside_source(record_inputs),
+            "record_inputs.py": inspect.getsource(record_inputs),
             "tasks.json": json.dumps({"tasks": problems, "max_inputs": max_inputs}),
         },
         command=("python", "record_inputs.py"),

@@ -1,44 +1,24 @@
-"""EvalPlus's own evaluation of samples, inside the sandbox.
+"""Verdicts by EvalPlus's rules, with the comparison out of the solution's reach.
 
-What a hostile solution cannot do: reach the host, another run, or EvalPlus's cache; leave a result
-file that we take for EvalPlus's; spoil the verdicts of other tasks: it has no descriptor of
-EvalPlus's queues, cannot look into other processes nor, from Linux 6.12 on, signal them, and a run
-that it ends is repeated in halves until it stands alone, and then it has failed. What it can do:
-EvalPlus compares values in the solution's own process, so code written against EvalPlus can call
-itself correct.
+Each solution runs in a sandbox of its own, on the inputs alone (`execution.py`). What it returned
+is compared outside with the oracle's outputs (`compare.py`, `oracle.py`). So a solution cannot
+patch the comparison, read what is expected, or reach another task; one that ends early has answered
+too few inputs. Limits count CPU time.
 """
 
-import importlib.util
-import inspect
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
 from math import isfinite
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-from aiev.core.errors import UserError
-from aiev.core.files import dump_line
-from aiev.evaluation.benchmarks.base import (
-    EvaluatorCrashed,
-    ScoringLimits,
-    Task,
-    Verdict,
-    dump_tasks,
-)
-from aiev.evaluation.evalplus.inside import run_evalplus
-from aiev.evaluation.evalplus.problems import canonical_of, dataset_of, has_plus
-from aiev.evaluation.halves import judge_in_halves
-from aiev.sandbox.request import Request, Sandbox
-
-PACKAGES = "/opt/evalplus"
-"""Where the sandbox sees the packages of this environment."""
-
-CRASH_HINT = (
-    "the samples are not at fault: the benchmark's own solution ends in the same way. Raise "
-    "evaluation.scoring.limits (memory_mib, file_mib, disk_mib), free memory and disk, or repair "
-    "the environment (make .venv), then run again"
-)
+from aiev.evaluation.benchmarks.base import EvaluatorCrashed, ScoringLimits, Task, Verdict
+from aiev.evaluation.evalplus import execution
+from aiev.evaluation.evalplus.compare import first_wrong
+from aiev.evaluation.evalplus.oracle import CRASH_HINT, PHASES, Oracle, oracles, returns_of
+from aiev.evaluation.evalplus.problems import UNPASSABLE, canonical_of, dataset_of
+from aiev.sandbox.request import Result, Sandbox
 
 
 def judge(
@@ -46,124 +26,135 @@ def judge(
     solutions: Mapping[str, str],
     sandbox: Sandbox,
     limits: ScoringLimits,
+    phases: Sequence[str] = PHASES,
 ) -> dict[str, Verdict]:
-    """EvalPlus's verdicts on one solution for each problem, in the problems' order.
+    """Verdicts on one solution for each problem, in the problems' order.
 
-    A solution that ends EvalPlus itself has failed. Raises EvaluatorCrashed when EvalPlus does not
-    get through the canonical solution either.
+    phases: of the inputs that count, `base` alone or `plus` too.
+    A solution that ends its own observer has failed. Raises EvaluatorCrashed when the canonical
+    solution does not get through either: then nothing is known about the solutions.
     """
+    dataset_of(problems)
+    with ThreadPoolExecutor(limits.parallel) as pool:
 
-    def run(some: Sequence[Task], theirs: Mapping[str, str]) -> dict[str, Verdict]:
-        return _run(some, theirs, sandbox, limits)
+        def parallel(function: Callable[[Task], Any], tasks: Iterable[Task]) -> list[Any]:
+            futures = [pool.submit(function, task) for task in tasks]
+            try:
+                return [future.result() for future in futures]
+            finally:
+                for future in futures:
+                    future.cancel()
 
-    return judge_in_halves(problems, solutions, run, canonical_of, _crashed)
+        found = oracles(problems, sandbox, parallel)
+
+        def one(problem: Task) -> Verdict:
+            task_id = problem["task_id"]
+            oracle = found[task_id]
+            own = {name: _phase(name, oracle, limits) for name in phases if name in oracle.inputs}
+            return _judge(problem, solutions[task_id], oracle, own, sandbox, limits)
+
+        verdicts = parallel(one, problems)
+    return {p["task_id"]: verdict for p, verdict in zip(problems, verdicts, strict=True)}
 
 
-def inside_source(program: ModuleType) -> str:
-    """Source of a program that runs in the sandbox."""
-    return inspect.getsource(program)
-
-
-def _run(
-    problems: Sequence[Task],
-    solutions: Mapping[str, str],
+def _judge(
+    problem: Task,
+    solution: str,
+    oracle: Oracle,
+    phases: Mapping[str, execution.Phase],
     sandbox: Sandbox,
     limits: ScoringLimits,
-) -> dict[str, Verdict]:
-    """Verdicts of one run. Raises EvaluatorCrashed when it did not end well."""
-    result = sandbox.run(_request(problems, solutions, limits))
-    rows = _rows(result.files.get("results.json", b""), problems, solutions)
-    if result.outcome != "passed" or rows is None:
-        stderr = result.stderr.strip()[-1000:] or "no results.json, and nothing on stderr"
-        raise EvaluatorCrashed(
-            f"EvalPlus did not finish: {result.outcome}: {stderr}",
-            where=", ".join(problem["task_id"] for problem in problems[:3]),
-            hint=CRASH_HINT,
-        )
-    # EvalPlus's own order is that in which the tasks happened to end.
-    return {p["task_id"]: _verdict(_finite(rows[p["task_id"]][0])) for p in problems}
-
-
-def _verdict(row: dict[str, Any]) -> Verdict:
-    base, plus = row["base_status"] == "pass", row["plus_status"]
-    passed_plus = None if plus is None else base and plus == "pass"
-    statuses = [row["base_status"], *([] if plus is None else [plus])]
-    outcome = next((status for status in statuses if status != "pass"), "passed")
-    names = {"fail": "failed", "timeout": "timed-out"}
-    return Verdict(base, passed_plus, names.get(outcome, outcome), row)
-
-
-def _request(
-    problems: Sequence[Task], solutions: Mapping[str, str], limits: ScoringLimits
-) -> Request:
-    dataset = dataset_of(problems).name
-    settings = {
-        "dataset": dataset,
-        "base_only": not has_plus(problems),
-        "parallel": limits.parallel,
-        "min_time_limit": limits.min_time_limit_seconds,
-        "gt_time_limit_factor": limits.reference_factor,
-        "memory_mib": limits.solution_memory_mib,
-    }
-    rows = [{"task_id": p["task_id"], "solution": solutions[p["task_id"]]} for p in problems]
-    return Request(
-        files={
-            "run_evalplus.py": inside_source(run_evalplus),
-            "settings.json": json.dumps(settings),
-            "problems.jsonl": dump_tasks(problems),
-            "samples.jsonl": "".join(dump_line(row) + "\n" for row in rows),
-        },
-        command=("python", "run_evalplus.py"),
-        limits=limits.limits,
-        environment={
-            "PYTHONPATH": PACKAGES,
-            f"{dataset.upper()}_OVERRIDE_PATH": "/box/problems.jsonl",
-        },
-        mounts={PACKAGES: _packages()},
-        collect=("results.json",),
+) -> Verdict:
+    run = partial(
+        execution.run,
+        entry_point=problem["entry_point"],
+        returns=returns_of(problem),
+        phases=phases,
+        sandbox=sandbox,
+        memory_mib=limits.solution_memory_mib,
     )
+    seen, result = run(solution)
+    if seen is None or any(each.outcome == "crashed" for each in seen.values()):
+        control, its = run(canonical_of(problem))
+        if control is None or any(each.outcome == "crashed" for each in control.values()):
+            raise _crashed(problem, its)
+    if seen is None:
+        named = ("timed-out", "out-of-memory", "output-cut")
+        outcome = result.outcome if result.outcome in named else "crashed"
+        seen = {name: execution.Seen(outcome, 0.0, (), ()) for name in phases}
 
+    def whole(name: str, number: int) -> tuple[str, str]:
+        """A long value of the solution and of the canonical one, each run once more for it."""
+        asked = {name: replace(phases[name], whole=number)}
+        own, _ = run(solution, phases=asked)
+        right, _ = run(canonical_of(problem), phases=asked)
+        return own[name].lines[number], right[name].lines[number]
 
-def _packages() -> Path:
-    """The directory of packages that EvalPlus is installed in, found without importing it."""
-    package = importlib.util.find_spec("evalplus")
-    if package is None or not package.origin:
-        raise UserError("EvalPlus is not installed", hint="make .venv")
-    return Path(package.origin).parents[1]
-
-
-def _rows(data: bytes, problems: Sequence[Task], solutions: Mapping[str, str]) -> Any:
-    """Rows by task, if they are of exactly these tasks and solutions; else None."""
-    try:
-        rows = json.loads(data)["eval"]
-        judged = {task: [row["solution"] for row in found] for task, found in rows.items()}
-        complete = all({"base_status", "plus_status"} <= {*row} for f in rows.values() for row in f)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return None
-    if not complete:
-        return None
-    return rows if judged == {p["task_id"]: [solutions[p["task_id"]]] for p in problems} else None
-
-
-def _crashed(problem: Task, solution: str) -> Verdict:
-    """EvalPlus's row for a solution that ended its own evaluation."""
-    plus = "fail" if problem["plus_input"] else None
-    row = {
-        "task_id": problem["task_id"],
-        "solution": solution,
-        "base_status": "fail",
-        "plus_status": plus,
-        "base_fail_tests": [],
-        "plus_fail_tests": [],
+    outcomes = {
+        name: _outcome(problem, name, oracle, each, partial(whole, name))
+        for name, each in seen.items()
     }
-    return Verdict(False, None if plus is None else False, "crashed", row)
+    return _verdict(problem, solution, outcomes, sum(each.seconds for each in seen.values()))
+
+
+def _phase(name: str, oracle: Oracle, limits: ScoringLimits) -> execution.Phase:
+    least, factor = limits.min_time_limit_seconds, limits.reference_factor
+    times = [max(least, factor * seconds) for seconds in oracle.seconds[name]]
+    return execution.phase(oracle.inputs[name], times)
+
+
+def _outcome(
+    problem: Task,
+    phase: str,
+    oracle: Oracle,
+    seen: execution.Seen,
+    whole: Callable[[int], tuple[str, str]],
+) -> tuple[str, int | None]:
+    """(outcome, number of the input that failed) of a phase."""
+    expected = oracle.expected[phase]
+    wrong = first_wrong(
+        problem["entry_point"], oracle.inputs[phase], seen.lines, expected, problem["atol"], whole
+    )
+    if wrong is not None:
+        return "failed", wrong
+    if len(seen.lines) != len(expected):
+        return ("failed" if seen.outcome == "passed" else seen.outcome), len(seen.lines)
+    return ("passed", None) if seen.outcome == "passed" else (seen.outcome, None)
+
+
+def _verdict(
+    problem: Task, solution: str, outcomes: Mapping[str, tuple[str, int | None]], seconds: float
+) -> Verdict:
+    if problem["task_id"] in UNPASSABLE:
+        outcomes = dict.fromkeys(outcomes, ("unpassable", None))
+    passed = {name: outcome == "passed" for name, (outcome, _) in outcomes.items()}
+    base = passed.get("base", True)
+    plus = base and passed["plus"] if "plus" in passed else None
+    first = next((outcome for outcome, _ in outcomes.values() if outcome != "passed"), "passed")
+    row: dict[str, Any] = {"solution": solution}
+    for name in ("base", "plus"):
+        _, number = outcomes.get(name, ("", None))
+        failed = [] if number is None else problem[f"{name}_input"][number : number + 1]
+        row[f"{name}_fail_tests"] = _finite(failed)
+    # EvalPlus's row says of `plus` whether the further inputs alone passed.
+    row["plus_status"] = {True: "pass", False: "fail", None: None}[passed.get("plus")]
+    return Verdict(base, plus, first, row, seconds)
+
+
+def _crashed(problem: Task, result: Result) -> EvaluatorCrashed:
+    said = result.stderr.strip()[-1000:] or "nothing on stderr"
+    return EvaluatorCrashed(
+        f"the judge did not finish: {result.outcome}: {said}",
+        where=problem["task_id"],
+        hint=CRASH_HINT,
+    )
 
 
 def _finite(value: Any) -> Any:
     """The same value with NaN and infinities as text: JSON has none."""
     if isinstance(value, float) and not isfinite(value):
         return repr(value)
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [_finite(item) for item in value]
     if isinstance(value, dict):
         return {key: _finite(item) for key, item in value.items()}

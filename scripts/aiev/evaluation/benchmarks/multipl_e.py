@@ -1,0 +1,167 @@
+"""MultiPL-E's HumanEval in C++, Java, JavaScript, PHP, Rust and TypeScript.
+
+Each solution is compiled and run in a sandbox of its own by Debian's toolchain of the language
+(aiev.languages.toolchains). There are no canonical solutions: before anything is judged, the
+toolchain has to compile and run a program of ours.
+"""
+
+import json
+import secrets
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from aiev.core.errors import UserError
+from aiev.core.files import read_jsonl
+from aiev.core.settings import Section
+from aiev.core.templates import render
+from aiev.evaluation.benchmarks import base
+from aiev.evaluation.benchmarks.base import (
+    Description,
+    EvaluatorCrashed,
+    Published,
+    ScoringLimits,
+    Task,
+    Verdict,
+)
+from aiev.evaluation.multipl_e import programs
+from aiev.languages.toolchains import TOOLCHAINS
+from aiev.languages.toolchains.base import Ran, Steps, Toolchain
+from aiev.sandbox.request import Limits, Sandbox
+
+KEYS = ("name", "language", "prompt", "tests", "stop_tokens")
+FENCES = {
+    "cpp": ("cpp", "c++", "c"),
+    "java": ("java",),
+    "js": ("javascript", "js"),
+    "php": ("php",),
+    "rs": ("rust", "rs"),
+    "ts": ("typescript", "ts"),
+}
+SIZES = {"cpp": 161, "java": 158, "js": 161, "php": 161, "rs": 156, "ts": 159}
+PAPER = {"cpp": 68.9, "java": 61.4, "rs": 60.8}
+"""AutoCoder 33B, greedy pass@1 in percent, arXiv 2405.14906; its other languages are not these."""
+
+
+class Config(Section):
+    """A benchmark of MultiPL-E."""
+
+    language: Literal["cpp", "java", "js", "php", "rs", "ts"] = Field(
+        "cpp", description="Language of the problems."
+    )
+    compile_seconds: int = Field(60, ge=1, description="CPU time of a compilation, in seconds.")
+    run_seconds: int = Field(15, ge=1, description="CPU time of a program, in seconds.")
+
+
+class Benchmark(base.Benchmark):
+    """The problems of one language; see the module."""
+
+    Config = Config
+    published: ClassVar = {
+        f"multipl-e-{language}": Published(f"multipl-e-{language}", {"language": language})
+        for language in SIZES
+    }
+
+    has_canonical = False
+
+    @property
+    def evaluator(self) -> str:
+        return f"MultiPL-E ({self._toolchain.title})"
+
+    @property
+    def _toolchain(self) -> Toolchain:
+        return TOOLCHAINS.get(self.config.language)()
+
+    def load(self, path: Path) -> list[Task]:
+        tasks = [{**task, "task_id": task.get("name")} for task in _rows(path)]
+        for number, task in enumerate(tasks, 1):
+            where = f"{path}, line {number}"
+            if missing := [key for key in KEYS if key not in task]:
+                message = f"not a problem of MultiPL-E: no {', '.join(missing)}"
+                raise UserError(message, where=where, hint="give a file of nuprl/MultiPL-E")
+            if task["language"] != self.config.language:
+                raise UserError(
+                    f"a problem in {task['language']}, not in {self.config.language}",
+                    where=where,
+                    hint="set `language` of the benchmark, or give the file of its language",
+                )
+        if len({task["task_id"] for task in tasks}) != len(tasks) or not tasks:
+            raise UserError("no problems, or one of them twice", where=str(path))
+        return tasks
+
+    def prepare(self, source: Path, sandbox: Sandbox, limits: Limits) -> list[Task]:
+        """Load, after a look whether the toolchain is there: before any answer is paid for."""
+        self._toolchain.check(sandbox)
+        return self.load(source)
+
+    def describe(self, tasks: Sequence[Task]) -> Description:
+        language = self.config.language
+        figures = {"AutoCoder 33B (paper)": [PAPER[language]]} if language in PAPER else {}
+        title = f"MultiPL-E {self._toolchain.title}"
+        return Description(title, SIZES[language], figures)
+
+    def prompt(self, task: Task) -> str:
+        return render(
+            programs.__file__,
+            "complete",
+            language=self._toolchain.title,
+            fence=FENCES[self.config.language][0],
+            prompt=task["prompt"].rstrip(),
+        )
+
+    def extract(self, answer: str, task: Task) -> str:
+        return programs.solution_of(answer, task, FENCES[self.config.language])
+
+    def canonical(self, task: Task) -> str:
+        """MultiPL-E has none."""
+        return ""
+
+    def judge(
+        self,
+        tasks: Sequence[Task],
+        solutions: Mapping[str, str],
+        sandbox: Sandbox,
+        limits: ScoringLimits,
+    ) -> dict[str, Verdict]:
+        toolchain, config = self._toolchain, self.config
+        toolchain.check(sandbox)
+        steps = Steps(config.compile_seconds, config.run_seconds, limits.solution_memory_mib)
+
+        def one(task: Task) -> Verdict:
+            mark = secrets.token_hex(16)
+            program = programs.program_of(task, solutions[task["task_id"]], mark)
+            ran = toolchain.execute(program, sandbox, steps)
+            if ran.outcome not in ("passed", "failed", "compile-error", "timed-out"):
+                self._check_again(toolchain, task, ran, sandbox)
+            right = ran.outcome == "passed" and programs.printed(ran.stdout, mark)
+            outcome = "failed" if ran.outcome == "passed" and not right else ran.outcome
+            return Verdict(right, None, outcome, seconds=ran.seconds)
+
+        with ThreadPoolExecutor(limits.parallel) as pool:
+            verdicts = pool.map(one, tasks)
+            return {t["task_id"]: v for t, v in zip(tasks, verdicts, strict=True)}
+
+    @staticmethod
+    def _check_again(toolchain: Toolchain, task: Task, ran: Ran, sandbox: Sandbox) -> None:
+        """After a crash: whether a program of ours still runs; otherwise there is no verdict."""
+        try:
+            toolchain.check(sandbox)
+        except UserError as error:
+            raise EvaluatorCrashed(
+                f"{ran.outcome}: {ran.said}", where=task["task_id"], hint=str(error)
+            ) from error
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    import gzip
+
+    data = Path(path).read_bytes()
+    if data[:2] != b"\x1f\x8b":
+        return read_jsonl(path)
+    try:
+        return [json.loads(line) for line in gzip.decompress(data).decode().splitlines()]
+    except (OSError, EOFError, ValueError) as error:
+        raise UserError(f"not a readable benchmark: {error}", where=str(path)) from error

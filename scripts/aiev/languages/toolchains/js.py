@@ -1,0 +1,14 @@
+"""JavaScript, by Node.js."""
+
+from aiev.languages.toolchains import base
+
+
+class Toolchain(base.Toolchain):
+    """See `base.Toolchain`."""
+
+    title = "JavaScript"
+    packages = ("nodejs",)
+    programs = ("node",)
+    source = "main.js"
+    run = "exec node main.js"
+    control = 'console.log("ready");\n'

@@ -1,0 +1,14 @@
+"""PHP, by its command line."""
+
+from aiev.languages.toolchains import base
+
+
+class Toolchain(base.Toolchain):
+    """See `base.Toolchain`."""
+
+    title = "PHP"
+    packages = ("php-cli",)
+    programs = ("php",)
+    source = "main.php"
+    run = "exec php main.php"
+    control = '<?php echo "ready"; ?>\n'

@@ -1,0 +1,16 @@
+"""Rust, by rustc without optimisation, so that an overflow is a panic."""
+
+from aiev.languages.toolchains import base
+
+
+class Toolchain(base.Toolchain):
+    """See `base.Toolchain`."""
+
+    title = "Rust"
+    packages = ("rustc",)
+    programs = ("rustc",)
+    source = "main.rs"
+    compile = "/usr/bin/rustc main.rs -o main"
+    products = "main"
+    run = "exec ./main"
+    control = 'fn main() { println!("ready"); }\n'

@@ -1,0 +1,17 @@
+"""TypeScript, by tsc and Node.js."""
+
+from aiev.languages.toolchains import base
+
+
+class Toolchain(base.Toolchain):
+    """See `base.Toolchain`."""
+
+    title = "TypeScript"
+    packages = ("nodejs", "node-typescript")
+    programs = ("tsc", "node")
+    source = "main.ts"
+    compile = "tsc main.ts"
+    products = "main.js"
+    run = "exec node main.js"
+    mounts = ("/usr/share/nodejs",)
+    control = 'const word: string = "ready";\nconsole.log(word);\n'

@@ -1,0 +1,87 @@
+"""Each language's own compiler in the sandbox: the right passes, the rest is told apart."""
+
+import shutil
+
+import pytest
+from needs import unavailable
+
+from aiev.evaluation.benchmarks.base import ScoringLimits, open_benchmark
+from aiev.languages.toolchains import TOOLCHAINS
+from aiev.sandbox.api import open_sandbox
+
+pytestmark = pytest.mark.real
+
+TASKS = {
+    "cpp": (
+        "#include <bits/stdc++.h>\nlong twice(long x) {\n",
+        "}\nint main() {\n    assert(twice(2) == (4));\n}\n",
+    ),
+    "java": (
+        "class Problem {\n    public static long twice(long x) {\n",
+        "    }\n    public static void main(String[] args) {\n    assert(twice(2) == 4);\n    }\n\n"
+        "}\n",
+    ),
+    "js": (
+        "function twice(x){\n",
+        "const assert = require('node:assert');\nassert.deepEqual(twice(2),4);",
+    ),
+    "php": (
+        "<?php\nfunction twice($x) {\n",
+        'if (twice(2) !== 4) { throw new Exception("no"); }',
+    ),
+    "rs": (
+        "fn twice(x: isize) -> isize {\n",
+        "}\n\nfn main() {\n    assert_eq!(twice(2), 4);\n}\n",
+    ),
+    "ts": (
+        "function twice(x: number): number {\n",
+        "declare var require: any;\nconst assert = require('node:assert');\n"
+        "assert.deepEqual(twice(2),4);",
+    ),
+}
+CLOSED = {"js", "php", "ts"}
+"""Languages whose solution closes its function itself."""
+
+BODIES = {
+    "passed": dict.fromkeys(["cpp", "java", "js", "rs", "ts"], "return 2 * x;")
+    | {"php": "return 2 * $x;"},
+    "failed": dict.fromkeys(["cpp", "java", "js", "rs", "ts"], "return x + 1;")
+    | {"php": "return 3;"},
+    "leaves": {
+        "cpp": "exit(0);",
+        "java": "System.exit(0); return 0;",
+        "js": "process.exit(0);",
+        "php": "exit(0);",
+        "rs": "std::process::exit(0);",
+        "ts": "require('node:process').exit(0); return 0;",
+    },
+    "timed-out": dict.fromkeys(["cpp", "js", "php", "ts"], "while (true) {}")
+    | {"java": "while (x > 0) {} return 0;", "rs": "loop {}"},
+    "compile-error": dict.fromkeys(["cpp", "java", "rs"], "return nothing(;"),
+}
+
+
+@pytest.fixture(scope="module")
+def sandbox():
+    with open_sandbox("bubblewrap") as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("language", sorted(TASKS))
+def test_outcomes_are_told_apart(language, sandbox):
+    toolchain = TOOLCHAINS.get(language)()
+    if not all(shutil.which(program, path="/usr/bin") for program in toolchain.programs):
+        unavailable(f"no {' '.join(toolchain.packages)}: make toolchains")
+    prompt, tests = TASKS[language]
+    config = {"language": language, "run_seconds": 2}
+    benchmark = open_benchmark(language, "multipl-e", config)
+    wanted = {name: bodies[language] for name, bodies in BODIES.items() if language in bodies}
+    tasks = [
+        {"task_id": name, "language": language, "prompt": prompt, "tests": tests} for name in wanted
+    ]
+    end = "\n}\n" if language in CLOSED else "\n"
+    solutions = {name: prompt + body + end for name, body in wanted.items()}
+    verdicts = benchmark.judge(tasks, solutions, sandbox, ScoringLimits.of({}))
+    outcomes = {name: verdict.outcome for name, verdict in verdicts.items()}
+    assert outcomes == {name: {"leaves": "failed"}.get(name, name) for name in wanted}
+    assert [name for name, verdict in verdicts.items() if verdict.base] == ["passed"]

@@ -1,0 +1,134 @@
+"""MultiPL-E: programs are put together, marked at their end, and read from answers; files that do
+not fit are refused. tests/real/test_toolchains.py runs the compilers."""
+
+import json
+
+import pytest
+
+from aiev.core.errors import UserError
+from aiev.evaluation.benchmarks.base import ScoringLimits, open_benchmark, published_benchmarks
+from aiev.evaluation.multipl_e.programs import printed, program_of, solution_of
+from aiev.evaluation.scoring import validate_canonical
+from aiev.sandbox.api import Result
+
+TASKS = {
+    "cpp": {
+        "prompt": "#include <bits/stdc++.h>\n// Twice.\nlong twice(long x) {\n",
+        "tests": "}\nint main() {\n    assert(twice(2) == 4);\n}\n",
+        "stop_tokens": ["\n}"],
+    },
+    "java": {
+        "prompt": "class Problem {\n    public static long twice(long x) {\n",
+        "tests": "    }\n    public static void main(String[] args) {\n    assert(twice(2) == 4);\n"
+        "    }\n\n}\n",
+        "stop_tokens": ["\n    }\n"],
+    },
+    "php": {
+        "prompt": "<?php\nfunction twice($x) {\n",
+        "tests": "function test() {\n    if (twice(2) !== 4) { throw new Exception(); }\n}\n\n"
+        "test();",
+        "stop_tokens": ["\nfunction", "\n?>"],
+    },
+}
+
+
+def task(language):
+    return {"task_id": "T_1", "name": "T_1", "language": language, **TASKS[language]}
+
+
+def test_the_mark_is_printed_behind_the_last_test_and_inside_of_main():
+    cpp = program_of(task("cpp"), task("cpp")["prompt"] + "    return 2 * x;\n", "M")
+    assert cpp.endswith('== 4);\n\nstd::cout << "\\nM" << std::endl;\n}\n')
+    java = program_of(task("java"), "", "M")
+    assert java.index("assert") < java.index('println("\\nM")') < java.rindex("}\n\n}")
+
+
+@pytest.mark.parametrize("language", sorted(TASKS))
+def test_a_complete_program_has_its_tests_once(language):
+    own = task(language)
+    whole = own["prompt"] + "\n" + own["tests"]
+    closed = whole + "?>" if language == "php" else whole
+    program = program_of(own, closed, "M")
+    assert program.count("twice(2)") == 1 and "?>" not in program
+    assert program_of(own, own["prompt"], "M").count("twice(2)") == 1
+
+
+def test_tests_that_a_solution_only_quotes_are_added_all_the_same():
+    own = task("cpp")
+    quoted = own["prompt"] + "/*" + own["tests"] + "*/ return 1;\n"
+    assert program_of(own, quoted, "M").count("twice(2)") == 2
+
+
+@pytest.mark.parametrize(
+    ("stdout", "right"),
+    [("M\n", True), ("a\nM\n", True), ("a M\n", False), ("M\nb\n", False), ("", False)],
+)
+def test_only_the_last_line_is_the_mark(stdout, right):
+    assert printed(stdout, "M") is right
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "Sure:\n```cpp\nlong twice(long x) {\n    return 2 * x;\n}\nint main() {}\n```\n",
+        "```\n    return 2 * x;\n```",
+        "```text\nno\n```\n```c++\nlong twice(long x) {\n    return 2 * x;\n}\n```",
+    ],
+)
+def test_a_completion_is_taken_out_of_an_answer(answer):
+    own = task("cpp")
+    assert solution_of(answer, own, ("cpp", "c++")).rstrip() == own["prompt"] + "    return 2 * x;"
+
+
+def test_an_answer_without_code_holds_none():
+    assert solution_of("I cannot.", task("cpp"), ("cpp",)) == ""
+
+
+def test_a_model_is_asked_for_a_function_in_the_language():
+    opened = open_benchmark("m", "multipl-e", {"language": "java"})
+    assert "Complete this Java function" in opened.prompt(task("java"))
+    assert "```java\nclass Problem {" in opened.prompt(task("java"))
+
+
+@pytest.mark.parametrize(
+    ("rows", "word"),
+    [
+        ([task("java")], "a problem in java, not in cpp"),
+        ([{"task_id": "HumanEval/0", "prompt": ""}], "not a problem of MultiPL-E: no"),
+        ([task("cpp")] * 2, "twice"),
+        ([], "no problems"),
+    ],
+)
+def test_files_that_do_not_fit_are_refused(tmp_path, rows, word):
+    path = tmp_path / "problems.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(UserError, match=word):
+        open_benchmark("m", "multipl-e", {"language": "cpp"}).load(path)
+
+
+class Bare:
+    """A sandbox without any toolchain."""
+
+    def run(self, request):
+        return Result(127, "failed", "", "g++: not found", {}, 0.1)
+
+
+def test_a_missing_toolchain_is_named_with_the_packages_before_anything_is_asked(tmp_path):
+    opened = open_benchmark("m", "multipl-e", {"language": "cpp"})
+    path = tmp_path / "problems.jsonl"
+    path.write_text(opened.dump([task("cpp")]))
+    limits = ScoringLimits.of({})
+    for early in (
+        lambda: opened.prepare(path, Bare(), limits.limits),
+        lambda: validate_canonical(opened, [task("cpp")], Bare(), limits, []),
+        lambda: opened.judge([task("cpp")], {"T_1": ""}, Bare(), limits),
+    ):
+        with pytest.raises(UserError, match=r"no toolchain for C\+\+") as raised:
+            early()
+        assert "make toolchains" in raised.value.hint and "g++" in raised.value.hint
+
+
+def test_users_find_each_language_by_its_name():
+    assert {f"multipl-e-{language}" for language in ("cpp", "java", "js", "php", "rs", "ts")} < set(
+        published_benchmarks()
+    )
