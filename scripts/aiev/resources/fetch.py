@@ -197,9 +197,13 @@ def _reading(chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _read_packed(path: Path) -> Iterator[bytes]:
-    with gzip.open(path) as source:
-        while chunk := source.read(CHUNK):
-            yield chunk
+    """The content of a gzipped file. Raises MirrorError for a damaged one."""
+    try:
+        with gzip.open(path) as source:
+            while chunk := source.read(CHUNK):
+                yield chunk
+    except (EOFError, zlib.error) as error:
+        raise MirrorError(f"not a whole gzip file: {error}") from error
 
 
 def _read(path: Path) -> Iterator[bytes]:

@@ -1,6 +1,7 @@
 """External files: every byte checked, mirrors in order, nothing half-written."""
 
 import errno
+import gzip
 import hashlib
 import http.client
 import io
@@ -186,6 +187,17 @@ def test_the_mirror_directory_comes_first_and_is_checked_too(server, tmp_path, m
     assert get(thing, tmp_path) == DATA and len(server.asked) == 2  # wrong in the directory
     (local / "model.bin").write_bytes(DATA)
     assert get(thing, tmp_path) == DATA and len(server.asked) == 2
+
+
+def test_the_local_directory_may_hold_a_file_gzipped(server, tmp_path, monkeypatch):
+    local = tmp_path / "local"
+    local.mkdir()
+    monkeypatch.setenv("AUTOCODER_MIRROR", str(local))
+    thing = declare(url(server.url + "/a"))
+    (local / "model.bin.gz").write_bytes(gzip.compress(DATA)[:-9])
+    assert get(thing, tmp_path) == DATA and len(server.asked) == 1  # damaged in the directory
+    (local / "model.bin.gz").write_bytes(gzip.compress(DATA))
+    assert get(thing, tmp_path) == DATA and len(server.asked) == 1
 
 
 def test_the_hub_is_a_mirror_at_the_endpoint_of_the_environment(server, tmp_path, monkeypatch):
