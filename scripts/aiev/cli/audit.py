@@ -42,14 +42,15 @@ def audit(
     """
     check_checkout(config)
     from aiev.config.load import read_config
+    from aiev.evaluation.evalplus.hidden import passable
     from aiev.evaluation.stats import wilson_interval
     from aiev.recipes.verification.audit import choose, read_tasks, rows
     from aiev.recipes.verification.settings import Policy
 
     read = read_config(config)
     folder = Path(os.environ.get("AUTOCODER_MIRROR") or "resources/audit")
-    problems = choose(read_tasks(folder, benchmark), n, examples)
-    audited = _audited(read, problems, ledger)
+    tasks = passable(read_tasks(folder, benchmark))
+    audited = _audited(read, tasks, choose(tasks, n, examples), ledger)
     if record:
         record.write_text("".join(each.record() + "\n" for each in audited), "utf-8")
     # A benchmark's problems state as many examples as they do.
@@ -61,17 +62,19 @@ def audit(
         print(json.dumps({**row, **known, **bounds}, sort_keys=True))
 
 
-def _audited(config: dict[str, Any], problems: list, ledger: Path) -> list:
+def _audited(config: dict[str, Any], tasks: list, problems: list, ledger: Path) -> list:
     """The problems through the loop of AIEV-Instruct, as many at once as dialogues are."""
     import asyncio
 
     from aiev.core.log import Progress
+    from aiev.evaluation.benchmarks.base import ScoringLimits
+    from aiev.evaluation.evalplus.hidden import hidden_tests
     from aiev.languages.interpreter import open_interpreter
     from aiev.llm.client import open_client
     from aiev.llm.endpoints import serve, with_server
     from aiev.recipes.aiev_instruct.audited import audit_one
     from aiev.recipes.aiev_instruct.dialogue import Settings
-    from aiev.sandbox.api import with_containers
+    from aiev.sandbox.api import open_sandbox, with_containers
 
     execution = {**config["execution"], "ledger": {**config["execution"]["ledger"]}}
     execution["ledger"]["path"] = str(ledger)
@@ -84,14 +87,14 @@ def _audited(config: dict[str, Any], problems: list, ledger: Path) -> list:
     log = Path("logs") / config["name"] / "audit.log"
     log.parent.mkdir(parents=True, exist_ok=True)
 
-    async def write(chat, interpreter) -> list:
+    async def write(chat, interpreter, is_right) -> list:
         places: asyncio.Queue[int] = asyncio.Queue()
         for number in range(in_flight):
             places.put_nowait(number)
 
         async def one(problem):
             place = await places.get()
-            found = await audit_one(chat, interpreter, settings, problem, place)
+            found = await audit_one(chat, interpreter, settings, problem, place, is_right)
             places.put_nowait(place)
             progress.step("")
             return found
@@ -101,11 +104,19 @@ def _audited(config: dict[str, Any], problems: list, ledger: Path) -> list:
 
     with (
         Progress("audit", len(problems), "problem") as progress,
+        open_sandbox(**_judging(sandbox)) as judging,
         open_interpreter(sandbox, execution["ledger"], Path(".aiev/layers")) as interpreter,
         serve(teacher, _weights(config), scratch, log, 2 * in_flight) as endpoint,
     ):
         chat = open_client(endpoint, execution, "audit", teacher["timeout_seconds"])
-        return asyncio.run(write(chat, interpreter))
+        limits = ScoringLimits.of(config["evaluation"]["scoring"])
+        is_right = hidden_tests(tasks, judging, limits)
+        return asyncio.run(write(chat, interpreter, is_right))
+
+
+def _judging(sandbox: dict[str, Any]) -> dict[str, Any]:
+    """The part of the config's sandbox that opens one."""
+    return {key: sandbox[key] for key in ("backend", "docker") if key in sandbox}
 
 
 def _weights(config: dict[str, Any]) -> Path | None:

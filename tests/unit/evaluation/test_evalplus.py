@@ -8,6 +8,7 @@ import pytest
 
 from aiev.core.errors import UserError
 from aiev.evaluation.benchmarks.base import EvaluatorCrashed, ScoringLimits, open_benchmark
+from aiev.evaluation.evalplus.hidden import hidden_tests, passable
 from aiev.evaluation.evalplus.problems import UNPASSABLE
 from aiev.sandbox.api import Limits, Result, open_sandbox
 
@@ -316,6 +317,33 @@ def test_expected_outputs_are_made_once(sandbox):
     before = len(counted.runs)
     judged(counted, [RIGHT], own)
     assert (before, len(counted.runs)) == (3, 4)
+
+
+@pytest.mark.parametrize(
+    ("solution", "right"),
+    [
+        (RIGHT, True),
+        ("def double(x):\n    return [x, x] if x != 7 else 0", False),
+        ("from unittest.mock import ANY\ndef double(x):\n    return ANY", False),
+        ("", False),
+    ],
+)
+def test_the_hidden_tests_of_an_audit_are_all_of_a_task_s(solution, right, sandbox):
+    tasks = [problem(plus_input=[[7]])]
+    assert hidden_tests(tasks, sandbox, LIMITS)("HumanEval/0", solution) is right
+
+
+def test_an_audit_asks_for_no_task_that_nobody_can_pass():
+    assert passable([problem(32), problem(33)]) == [problem(33)]
+
+
+def test_mbpp_s_inputs_have_python_s_types_in_an_audit_too(sandbox):
+    """EvalPlus turns text into complex numbers, which JSON does not have."""
+    own = problem(0, task_id="Mbpp/252", base_input=[["(2.2+1j)"]], entry_point="convert")
+    own["prompt"], own["canonical_solution"] = "", "import cmath\ndef convert(z):\n    return "
+    own["canonical_solution"] += "cmath.polar(z)\n"
+    is_right = hidden_tests([own], sandbox, LIMITS)
+    assert is_right("Mbpp/252", own["canonical_solution"])
 
 
 def test_a_benchmark_that_evalplus_does_not_know():

@@ -14,7 +14,7 @@ from aiev.llm.ledger import Ledger
 from aiev.recipes.aiev_instruct.audited import audit_one
 from aiev.recipes.aiev_instruct.dialogue import Settings
 from aiev.recipes.aiev_instruct.roles import Sampling
-from aiev.recipes.verification.audit import audit_problem, choose, is_right, read_tasks, rows
+from aiev.recipes.verification.audit import audit_problem, choose, read_tasks, rows
 from aiev.recipes.verification.settings import Policy
 from aiev.sandbox.api import open_sandbox
 from aiev.sandbox.request import Limits
@@ -65,21 +65,6 @@ def test_a_task_as_a_problem():
     assert audit_problem(helped) is None
 
 
-@pytest.mark.parametrize(
-    ("solution", "right"),
-    [
-        ("def once_a(x):\n    return x + 6", True),
-        ("def once_a(x):\n    return 6 + x if x >= 0 else 0", False),
-        ("from unittest.mock import ANY\ndef once_a(x):\n    return ANY", False),
-        ("def once_a(x):\n    raise SystemExit(0)", False),
-        ("def once_a(x):\n    while True: pass", False),
-        ("", False),
-    ],
-)
-def test_hidden_tests_judge_a_solution(solution, right, interpreter):
-    assert is_right(interpreter, solution, audit_problem(task("once_a"))) is right
-
-
 def test_an_audit_by_a_scripted_teacher(scripted, endpoint_of, interpreter, tmp_path):
     """Its second problem is solved wrongly by all answers, which agree with each other."""
 
@@ -88,11 +73,18 @@ def test_an_audit_by_a_scripted_teacher(scripted, endpoint_of, interpreter, tmp_
         return said.replace("x + 7", "abs(x) + 7") if "once_bb(" in str(body["messages"]) else said
 
     scripted.script = script
-    problems = choose([task(n) for n in ("once_a", "once_bb", "mended_c", "never_d")], 4, True)
+    names = ("once_a", "once_bb", "mended_c", "never_d")
+    problems = choose([task(n) for n in names], 4, True)
+
+    def is_right(task_id, solution):
+        """Hidden inputs of which the canonical solution tells the answers."""
+        name, space = task_id.partition("/")[2], {}
+        exec(solution or f"def {name}(x): pass", space)
+        return all(space[name](x) == x + len(name) for x in (1, 2, -5, 100, 0.5))
 
     async def write():
         async with ChatClient(endpoint_of(scripted), Ledger(tmp_path), timeout=20) as chat:
-            return [await audit_one(chat, interpreter, SETTINGS, p, 0) for p in problems]
+            return [await audit_one(chat, interpreter, SETTINGS, p, 0, is_right) for p in problems]
 
     audited = asyncio.run(write())
     (row,) = rows(audited, Policy(), ["consensus"])

@@ -190,6 +190,7 @@ def test_the_mirror_directory_comes_first_and_is_checked_too(server, tmp_path, m
 
 
 def test_the_local_directory_may_hold_a_file_gzipped(server, tmp_path, monkeypatch):
+    server.files["/a"] = DATA
     local = tmp_path / "local"
     local.mkdir()
     monkeypatch.setenv("AUTOCODER_MIRROR", str(local))

@@ -6,7 +6,7 @@ from aiev.languages.interpreter import Interpreter
 from aiev.llm.client import ChatClient
 from aiev.recipes.aiev_instruct.compose import solution_of
 from aiev.recipes.aiev_instruct.dialogue import Settings, Talk, finish
-from aiev.recipes.verification.audit import Audited, AuditProblem, is_right
+from aiev.recipes.verification.audit import Audited, AuditProblem, IsRight
 
 
 async def audit_one(
@@ -15,10 +15,12 @@ async def audit_one(
     settings: Settings,
     problem: AuditProblem,
     place: int,
+    is_right: IsRight,
 ) -> Audited:
     """Write the dialogue of a known problem, and try its solutions on the hidden tests.
 
-    place: of its conversations in the server's memory. Raises EndpointError.
+    place: of its conversations in the server's memory. is_right: runs the hidden tests. Raises
+    EndpointError.
     """
     seed = {"id": problem.id, "text": ""}
     talk = Talk(seed, chat, interpreter, settings, f"audit-{problem.id}", place)
@@ -27,9 +29,7 @@ async def audit_one(
     first = next((m["content"] for m in talk.messages if m["kind"] == "solution"), "")
     solution = solution_of(first, problem.contract.entry_point) or ""
     last = talk.parts.solution or solution
-    first_right = await asyncio.to_thread(is_right, interpreter, solution, problem)
+    first_right = await asyncio.to_thread(is_right, problem.id, solution)
     changed = last != solution
-    right = (
-        await asyncio.to_thread(is_right, interpreter, last, problem) if changed else first_right
-    )
+    right = await asyncio.to_thread(is_right, problem.id, last) if changed else first_right
     return Audited(problem.id, talk.record(stopped), right, first_right, changed)
