@@ -18,7 +18,7 @@ WORDS = [[name] for name, *_ in COMMANDS] + [["ledger", name] for name, *_ in LE
 WITH_CONFIG = [
     *(["plan"], ["summary"], ["costs"], ["why", "results/x"], ["verify"], ["run"]),
     *(["ledger", "pack", "x.gz"], ["ledger", "unpack", "x.gz"], ["ledger", "show", "ab"]),
-    *(["score", "x.jsonl", "--tasks", "y.jsonl"], ["chat"], ["serve"], ["web"]),
+    *(["score", "--samples", "x.jsonl", "--tasks", "y.jsonl"], ["chat"], ["serve"], ["web"]),
 ]
 IN_A_CHECKOUT = [["run"], ["plan"], ["why", "x"], ["verify"], ["configs"], ["lint"], ["schema"]]
 IN_A_CHECKOUT += [["gc", "5GiB"], ["chat"], ["serve"], ["web"]]
@@ -74,7 +74,10 @@ def test_another_directory_than_a_checkout(words, tmp_path):
         (["run", "--configf", "x.yaml"], "hint: name the run's config with --config FILE"),
         (["plan", "--config", "config"], "this is a directory, and a file is needed"),
         (["costs", "--config", "config"], "this is a directory, and a file is needed"),
-        (["score", "x.jsonl", "--tasks", "none"], "no such file of tasks\n  where: none\n  hint: "),
+        (
+            ["score", "--samples", "x", "--tasks", "none"],
+            "no such file of tasks\n  where: none\n  hint: ",
+        ),
         (["verify", "--manifest", "none"], "hint: finish the run first (aiev run)"),
     ],
 )
