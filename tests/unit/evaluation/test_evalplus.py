@@ -242,6 +242,29 @@ def test_where_a_run_breaks_the_canonical_solution_tells_whose_fault_it_is(sandb
     assert solutions == [WRONG["wrong"].encode(), RIGHT.encode()]
 
 
+@pytest.mark.parametrize(
+    "ends",
+    [
+        b"[" * 200_000,
+        b'{"base": ' + b"[" * 200_000,
+        b'{"base": {"outcome": "passed"}}',
+        b'{"base": 3}',
+        b"[]",
+        b"",
+    ],
+    ids=["deep", "deeper", "without a time", "a number", "a list", "empty"],
+)
+def test_what_no_observer_writes_is_an_evaluator_s_error(ends, sandbox):
+    judged(sandbox, [RIGHT])
+
+    class Lying:
+        def run(self, request):
+            return Result(0, "passed", "", "", {"ends.json": ends}, 0.1)
+
+    with pytest.raises(EvaluatorCrashed):
+        judged(Lying(), [RIGHT])
+
+
 class FullAfterSandbox(BrokenSandbox):
     """Breaks after some runs, as a disk does that fills up in mid-scoring."""
 
