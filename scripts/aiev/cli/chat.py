@@ -29,6 +29,9 @@ TriggerOption = Annotated[
 RunsOption = Annotated[int, typer.Option("--max-runs", min=0, help="Runs for one question.")]
 LengthOption = Annotated[int, typer.Option("--max-tokens", min=1, help="Tokens of one answer.")]
 TemperatureOption = Annotated[float, typer.Option("--temperature", min=0, help="0 is greedy.")]
+VariablesOption = Annotated[
+    bool, typer.Option("--variables", help="Variables stay for the next run, as in a notebook.")
+]
 OnceOption = Annotated[bool, typer.Option("--once", help="One question, then leave.")]
 YesOption = Annotated[bool, typer.Option("--yes", help="Run and install without asking.")]
 
@@ -41,6 +44,7 @@ def chat(
     max_runs: RunsOption = 8,
     max_tokens: LengthOption = 1024,
     temperature: TemperatureOption = 0.0,
+    variables: VariablesOption = False,
     once: OnceOption = False,
     yes: YesOption = False,
 ) -> None:
@@ -67,7 +71,8 @@ def chat(
     read = read_config(config)
     piped = not sys.stdin.isatty()
     console = Console(highlight=False, markup=False)
-    with opened(read, model, name, trigger, max_tokens, temperature) as (client, how, workspace):
+    options = (model, name, trigger, max_tokens, temperature, variables)
+    with opened(read, *options) as (client, how, workspace):
         session = Session(client, workspace, how, max_runs=max_runs)
         session.result_chars = read["tags"]["result_chars"]
         source = Piped(sys.stdin) if piped else Lines(Path(".aiev/chat-history"))
@@ -103,6 +108,7 @@ def opened(
     trigger: str,
     max_tokens: int,
     temperature: float,
+    variables: bool,
     conversations: int = 1,
 ) -> Iterator[tuple["StreamingClient", "Trigger", "Workspace"]]:
     """The model that the options name, how it is driven, and the sandbox, for a block."""
@@ -127,6 +133,6 @@ def opened(
     sampling = Sampling(temperature=temperature, max_tokens=max_tokens)
     with (
         open_interpreter(sandbox, ledger, Path(".aiev/layers")) as interpreter,
-        open_model(chosen, config, trigger, sampling, log, conversations) as (client, how),
+        open_model(chosen, config, trigger, sampling, log, conversations, variables) as driven,
     ):
-        yield client, how, Workspace(interpreter)
+        yield *driven, Workspace(interpreter, variables)

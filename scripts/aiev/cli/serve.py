@@ -12,6 +12,7 @@ from aiev.cli.chat import (
     RunsOption,
     TemperatureOption,
     TriggerOption,
+    VariablesOption,
     opened,
 )
 from aiev.cli.options import DEFAULT_CONFIG, ConfigOption, check_checkout
@@ -34,6 +35,7 @@ def serve(
     max_runs: RunsOption = 8,
     max_tokens: LengthOption = 1024,
     temperature: TemperatureOption = 0.0,
+    variables: VariablesOption = False,
     host: HostOption = "127.0.0.1",
     port: PortOption = 8000,
     max_busy: BusyOption = 4,
@@ -57,7 +59,7 @@ def serve(
 
     read = read_config(config)
     start_log(Path("logs") / read["name"] / "serve.log")
-    options = (model, name, trigger, max_tokens, temperature, max_busy)
+    options = (model, name, trigger, max_tokens, temperature, variables, max_busy)
     with opened(read, *options) as (client, how, workspace):
         client.start()
 

@@ -9,6 +9,7 @@ from aiev.cli.chat import (
     RunsOption,
     TemperatureOption,
     TriggerOption,
+    VariablesOption,
     opened,
 )
 from aiev.cli.options import DEFAULT_CONFIG, ConfigOption, check_checkout
@@ -23,6 +24,7 @@ def web(
     max_runs: RunsOption = 8,
     max_tokens: LengthOption = 1024,
     temperature: TemperatureOption = 0.0,
+    variables: VariablesOption = False,
     host: HostOption = "127.0.0.1",
     port: PortOption = 7860,
     max_busy: BusyOption = 4,
@@ -44,7 +46,7 @@ def web(
 
     read = read_config(config)
     start_log(Path("logs") / read["name"] / "web.log")
-    options = (model, name, trigger, max_tokens, temperature, max_busy)
+    options = (model, name, trigger, max_tokens, temperature, variables, max_busy)
     with opened(read, *options) as (client, how, workspace):
         client.start()
 

@@ -62,7 +62,7 @@ class Kept:
         steps = [step for turn in self.turns for step in turn.steps]
         said = sum(len(turn.asked) + len(turn.answer or "") for turn in self.turns)
         said += sum(len(step.said) + len(step.result) for step in steps)
-        return said + sum(map(len, self.state.files.values()))
+        return said + len(self.state.variables) + sum(map(len, self.state.files.values()))
 
 
 @dataclass

@@ -78,8 +78,10 @@ def open_model(
     sampling: Sampling,
     log: Path | None,
     conversations: int = 1,
+    variables: bool = False,
 ) -> Iterator[tuple[StreamingClient, Trigger]]:
-    """The model, served for the length of the block, and how it is driven."""
+    """The model, served for the length of the block, and how it is driven. conversations: that may
+    be under way at once. variables: whether they stay from run to run."""
     execution, model = config["execution"], dict(chosen.model)
     if trigger == "auto":
         trigger = "tokens" if chosen.knows_tokens else "fences"
@@ -113,7 +115,7 @@ def open_model(
             chosen.end_of_turn,
         )
         try:
-            yield client, trigger_of(trigger, layout)
+            yield client, trigger_of(trigger, layout, variables)
         finally:
             budget.close()
 

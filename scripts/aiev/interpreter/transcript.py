@@ -37,7 +37,8 @@ def load(session: Session, path: Path) -> None:
         value = json.loads(path.read_text("utf-8"))
         turns = [_turn(each) for each in value["turns"]]
         files = {relative(n): base64.b64decode(c) for n, c in value["files"].items()}
-        state = State(files, tuple(map(str, value["requirements"])))
+        variables = base64.b64decode(value.get("variables", ""))
+        state = State(files, tuple(map(str, value["requirements"])), variables)
     except OSError as error:
         raise UserError(f"cannot read: {error.strerror}", where=str(path)) from None
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
@@ -61,6 +62,8 @@ def as_json(session: Session) -> str:
     files = {n: base64.b64encode(c).decode() for n, c in sorted(session.state.files.items())}
     requirements = list(session.state.requirements)
     value = {"format": FORMAT, "turns": turns, "files": files, "requirements": requirements}
+    if session.state.variables:
+        value["variables"] = base64.b64encode(session.state.variables).decode()
     return json.dumps(value, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
 
 

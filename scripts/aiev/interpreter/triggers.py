@@ -72,10 +72,14 @@ class Tokens:
 
 class Fences:
     """Runs the Python program of an answer, with the shell commands before it, once the answer has
-    ended."""
+    ended. variables: whether they stay for the next program, which the model is told."""
+
+    def __init__(self, variables: bool = False):
+        stay = "and so do its variables" if variables else "variables do not"
+        self.system = template(__file__, "system", variables=stay)
 
     def messages(self, turns: Sequence[Turn], system: str = "") -> list[Message]:
-        told = "\n\n".join(part for part in (template(__file__, "system"), system) if part)
+        told = "\n\n".join(part for part in (self.system, system) if part)
         messages: list[Message] = [{"role": "system", "content": told}]
         for turn in turns:
             messages.append({"role": "user", "content": turn.asked})
@@ -102,9 +106,9 @@ class Fences:
         return said
 
 
-def trigger_of(name: str, layout: Layout) -> Trigger:
+def trigger_of(name: str, layout: Layout, variables: bool = False) -> Trigger:
     """The trigger of that name: tokens or fences."""
-    return Tokens(layout) if name == "tokens" else Fences()
+    return Tokens(layout) if name == "tokens" else Fences(variables)
 
 
 def has_tokens(text: str) -> bool:

@@ -25,7 +25,9 @@ from aiev.sandbox.validation import relative
 FOLDER = ".keep"
 PACKED = f"{FOLDER}/files"
 MIB = 1 << 20
+VARIABLES = f"{FOLDER}/variables"
 KEEP = module_path("aiev.interpreter.inside_keep").read_text("utf-8")
+WITH_VARIABLES = module_path("aiev.interpreter.inside_variables").read_text("utf-8")
 MAX_FILES = 1000
 REFUSED = "The user did not allow the installation."
 
@@ -33,10 +35,12 @@ REFUSED = "The user did not allow the installation."
 @dataclass(frozen=True)
 class State:
     """What a run leaves for the next one. files: content by name relative to /box.
-    requirements: packages that are installed, as `pip install` takes them."""
+    requirements: packages that are installed, as `pip install` takes them. variables: what the
+    next program finds defined; bytes that are read in a box and nowhere else."""
 
     files: Mapping[str, bytes] = field(default_factory=dict)
     requirements: tuple[str, ...] = ()
+    variables: bytes = b""
 
 
 class Run(NamedTuple):
@@ -75,13 +79,13 @@ class Done(NamedTuple):
 class Workspace:
     """Runs code in the sandbox; safe for many threads.
 
-    max_mib: of the files that are kept from one run to the next. Those that do not fit are lost.
+    keep_variables: whether a program finds defined what the one before it defined. max_bytes: of
+    the files that are kept from one run to the next; those that do not fit are lost.
     """
 
-    def __init__(self, interpreter: Interpreter, max_mib: int | None = None):
-        limits = interpreter.limits
-        self.interpreter = interpreter
-        self.max_bytes = min(max_mib or limits.file_mib, limits.file_mib) * MIB // 2
+    def __init__(self, interpreter: Interpreter, keep_variables: bool = False):
+        self.interpreter, self.keep_variables = interpreter, keep_variables
+        self.max_bytes = interpreter.limits.file_mib * MIB // 2
 
     def run(
         self, state: State, run: Run, allow: Callable[[tuple[str, ...]], bool] = lambda _: True
@@ -101,7 +105,8 @@ class Workspace:
         files = None if packed is None else unpacked(packed)
         if files is None:
             return Done(result, replace(state, requirements=script.requirements), False)
-        return Done(result, State(files, script.requirements), True)
+        variables = result.files.get(VARIABLES, state.variables)
+        return Done(result, State(files, script.requirements, variables), True)
 
     def _prepared(self, state: State, script: Script, allow) -> Script:
         """The script with the requirements that its shell commands ask for, once allowed. The
@@ -123,21 +128,23 @@ class Workspace:
 
     def _request(self, script: Script) -> Request:
         request = self.interpreter.request(script)
+        if self.keep_variables and script.code:
+            request = replace(request, command=("python", f"{FOLDER}/variables.py"))
         return with_shell(request, script.shell) if script.shell else request
 
     def _with_files(self, request: Request, state: State) -> Request:
         """The request with the state's files, which hands back those that are there at its end."""
         own = [*request.files, "main.py", "interpreter.py"]
         settings = {"own": own, "max_bytes": self.max_bytes, "max_files": MAX_FILES}
+        files = {f"{FOLDER}/keep.py": KEEP, f"{FOLDER}/settings": json.dumps(settings)}
+        if self.keep_variables:
+            files[f"{FOLDER}/variables.py"] = WITH_VARIABLES
+            files |= {VARIABLES: state.variables} if state.variables else {}
         request = replace(
             request,
             command=("python", f"{FOLDER}/keep.py", *request.command),
-            files={
-                **request.files,
-                f"{FOLDER}/keep.py": KEEP,
-                f"{FOLDER}/settings": json.dumps(settings),
-            },
-            collect=(PACKED,),
+            files={**request.files, **files},
+            collect=(PACKED, VARIABLES) if self.keep_variables else (PACKED,),
         )
         return _with(request, state)
 

@@ -129,6 +129,61 @@ def test_a_program_cannot_leave_a_file_that_takes_part_in_the_next_run(workspace
     assert done.text == "ours\n" and dict(done.state.files) == {}
 
 
+def spoken(workspace, *programs, state=None):
+    """What each program of a conversation prints, whose variables stay."""
+    keeping = Workspace(workspace.interpreter, keep_variables=True)
+    state, said = state or State(), []
+    for program in programs:
+        done = keeping.run(state, Run(program))
+        state = done.state
+        said.append(done.text)
+    return said
+
+
+def test_variables_stay_by_option_and_not_by_default(workspace):
+    said = spoken(workspace, "x = [1]\ny = x", "y.append(2); print(x)", "print(len(x))")
+    assert said == ["", "[1, 2]\n", "2\n"]
+    done = workspace.run(State(), Run("x = 1"))
+    assert "NameError" in workspace.run(done.state, Run("print(x)")).text
+
+
+def test_imports_functions_and_classes_stay_with_what_they_need(workspace):
+    first = "import os.path\nfrom math import sqrt as root, pi\nN = 3\nprint('once')\n"
+    first += "def f(x=N):\n    return root(x * x)\nclass A:\n    def __init__(self): self.v = f()\n"
+    said = spoken(workspace, f"{first}a = A()", "print(f(), a.v, A().v, os.path.sep, int(pi))")
+    assert said == ["once\n", "3.0 3.0 3.0 / 3\n"]
+    said = spoken(workspace, "def f(): return 1", "def f(): return 2", "print(f())", "del f", "f()")
+    assert said[2] == "2\n" and "NameError" in said[4]
+
+
+def test_what_cannot_stay_is_gone_and_the_rest_stays(workspace):
+    first = "import threading\nx, lock, g = 1, threading.Lock(), (n for n in 'a')\nh = lambda: 1\n"
+    said = spoken(workspace, first, "print(x, 'lock' in globals(), 'g' in globals())")
+    assert said[1] == "1 False False\n"
+
+
+def test_variables_of_a_program_that_failed_stay_and_tracebacks_are_pythons_own(workspace):
+    said = spoken(workspace, "x = 1\nassert x == 2", "print(x)", "raise SystemExit(0)", "print(x)")
+    assert said[0].startswith('Traceback (most recent call last):\n  File "main.py", line 2')
+    assert said[0].endswith("x is 1") and said[1] == "1\n" and said[3] == "1\n"
+
+
+def test_variables_stay_over_shell_commands(workspace):
+    keeping = Workspace(workspace.interpreter, keep_variables=True)
+    state = keeping.run(State(), Run("x = 1", "echo a > a")).state
+    state = keeping.run(state, Run("", "echo b > b")).state
+    assert keeping.run(state, Run("print(x, open('b').read())", "cat a")).text == "a\n1 b\n\n"
+
+
+def test_variables_that_are_garbage_harm_the_box_alone(workspace):
+    """A program may write there what it likes; no other place than a box reads it."""
+    keeping = Workspace(workspace.interpreter, keep_variables=True)
+    program = "import atexit\natexit.register(lambda: open('.keep/variables', 'w').write('x'))"
+    done = keeping.run(State(), Run(program))
+    assert done.state.variables == b"x"
+    assert keeping.run(done.state, Run("print(1)")).text == "1\n"
+
+
 HOSTILE = [
     b"", b"[]", b"x\n", b"{}\n", b"[[1, 2]]\nab", b'[["a", 3]]\nab', b'[["a", -1]]\n',
     b'[["../a", 0]]\n', b'[["/a", 0]]\n', b'[["a", 0], ["a/b", 0]]\n', b'[["a\\u0000", 0]]\n',

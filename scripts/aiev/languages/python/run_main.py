@@ -76,12 +76,13 @@ def compiled(source: str) -> tuple[types.CodeType, dict[tuple, ast.expr]]:
     return compile(source, NAME, "exec"), {}
 
 
-def run(path: str) -> int:
-    """Run the program; its exit status as the interpreter's would be."""
+def run(path: str, module: types.ModuleType | None = None) -> int:
+    """Run the program; its exit status as the interpreter's would be. module: what it runs as, with
+    the names that are there already."""
     with open(path, encoding="utf-8", errors="replace") as file:
         source = file.read()
     # unittest, doctest, pickle and others look for the program here.
-    module = sys.modules["__main__"] = types.ModuleType("__main__")
+    module = sys.modules["__main__"] = module or types.ModuleType("__main__")
     module.__file__, module.__builtins__ = NAME, builtins
     kept = {}
     try:
