@@ -8,7 +8,7 @@ makes: nothing
 from importlib.metadata import version
 
 from aiev.engine.slurm import patch_executor
-from aiev.llm.endpoints import KINDS, gpus_of
+from aiev.llm.endpoints import KINDS, gpus_of, needs_weights
 
 ENDPOINTS = sorted({KINDS.source(each["kind"]) for each in config["models"].values()})
 

@@ -78,6 +78,7 @@ rule generate_samples:
     input:
         problems="results/{run}/eval/{benchmark}.jsonl",
         weights=evaluated,
+        checked=ancient(CHECKED),
     output:
         "results/{run}/eval/{model}/{benchmark}/samples.jsonl",
     log:

@@ -15,10 +15,6 @@ localrules:
     decide_gate,
 
 
-# The code that a job uses follows from the config's choices, so that no other choice counts.
-RECIPE = RECIPES.source(config["dialogues"]["recipe"])
-
-
 rule write_dialogues:
     input:
         seeds="results/{run}/seeds/{shard}.jsonl",
@@ -26,6 +22,7 @@ rule write_dialogues:
         # Of the two models the job reads the one that the gate has named.
         student=lambda w: before(w.round, "student"),
         next=lambda w: before(w.round, "next.json"),
+        checked=ancient(CHECKED),
     output:
         "results/{run}/rounds/{round}/dialogues/{shard}.jsonl",
     log:
@@ -139,6 +136,7 @@ rule run_duel:
         weights=weights_of(TEACHER),
         student="results/{run}/rounds/{round}/student",
         digest="results/{run}/rounds/{round}/student.sha256",
+        checked=ancient(CHECKED),
     output:
         "results/{run}/rounds/{round}/duel.json",
     log:

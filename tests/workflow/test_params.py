@@ -32,6 +32,7 @@ EXECUTION = {
     "ledger": {"path": "elsewhere", "mode": "replay"},
     "prices": {"scripted": {"prompt_usd_per_million": 1}},
     "budget": {"usd": 5, "tokens": 1000},
+    "preflight": True,
     "in_flight": 9,
     "max_wait_seconds": 5,
     "max_unknown_failures": 0.5,
@@ -113,4 +114,4 @@ def handed(project, *targets: str) -> list[str]:
     assert code == 0, said
     found = re.findall(r"--params ('\{.*?\}')", said)
     assert found
-    return found
+    return sorted(found)  # in whatever order the jobs would run

@@ -66,6 +66,11 @@ class Execution(Section):
         description="Share of questions at which a model server may fail for an unknown reason, "
         "which rejects the item; above it the run stops. Up to five are allowed in any case.",
     )
+    preflight: bool = Field(
+        True,
+        description="Before the first dialogue, ask each model that is served elsewhere one short "
+        "question, and check that the student's tokenizer and chat template are fit for training.",
+    )
     in_flight: int = Field(
         4,
         ge=1,

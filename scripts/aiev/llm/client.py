@@ -22,6 +22,7 @@ from aiev.llm.failures import (
     Refused,
     RequestFailed,
     Unanswerable,
+    Unreachable,
 )
 from aiev.llm.ledger import Answer, Ledger, key_of
 from aiev.llm.requests import Question, request_of
@@ -206,11 +207,9 @@ class ChatClient:
         one that any server can answer. Without this, one question that makes a server fail would
         end each run at the same place.
         """
-        if (
-            error.unreachable
-            or self.endpoint.state()
-            or not (answers or await self._probe(question))
-        ):
+        if error.unreachable:
+            return self._sender.error(str(error), kind=Unreachable)
+        if self.endpoint.state() or not (answers or await self._probe(question)):
             return self._sender.error(str(error))
         self.failed += 1
         total = self.asked + self.failed

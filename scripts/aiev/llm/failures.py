@@ -8,6 +8,7 @@ from typing import Any
 
 import openai
 
+from aiev.core.errors import EndpointError
 from aiev.llm.error_table import RULES, Meaning
 from aiev.llm.waiting import retry_after_seconds
 
@@ -37,6 +38,10 @@ class RequestFailed(Unanswerable):
     """The server fails at this question, and answers others."""
 
     reason = "request-failed"
+
+
+class Unreachable(EndpointError):
+    """No connection to the server was made, after retries."""
 
 
 UNANSWERABLE = {kind.reason: kind for kind in (Refused, ContextFull, RequestFailed)}

@@ -283,12 +283,14 @@ class Sender:
             self._noticed[kind] = now
         log.log(logging.WARNING if first else logging.DEBUG, "%s", text)
 
-    def error(self, problem: str, hint: str = "") -> EndpointError:
+    def error(
+        self, problem: str, hint: str = "", kind: type[EndpointError] = EndpointError
+    ) -> EndpointError:
         """An error that ends the run: what the server said, where it is, what to do."""
         endpoint = self.endpoint
         place = endpoint.base_url or "the vendor's default address"
         reason = endpoint.state() or self.redact(problem)
-        return EndpointError(
+        return kind(
             f"the model {endpoint.model} does not answer: {reason}",
             where=f"{place}, log {endpoint.log_path}" if endpoint.log_path else place,
             hint=hint or "fix the server, then run the same command: every answer so far is kept",

@@ -25,6 +25,15 @@ class Recipe:
 
         self.settings = Settings.of(params)
 
+    @staticmethod
+    def parameters(dialogues: Mapping[str, Any]) -> dict[str, Any]:
+        """Sampling parameters of its questions, as `ChatClient.complete` takes them, with the
+        longest of its answers: for the question before the run. dialogues: the config's section."""
+        sampling = dialogues["sampling"]
+        lengths = [value for key, value in sampling.items() if key.endswith("_tokens")]
+        temperature, top_p = sampling["questioner_temperature"], sampling["top_p"]
+        return {"temperature": temperature, "top_p": top_p, "max_tokens": max(lengths)}
+
     async def write(
         self, chat: "ChatClient", interpreter: "Interpreter", seed: "Seed", place: "Place"
     ) -> "Dialogue":
