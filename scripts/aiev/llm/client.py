@@ -234,7 +234,8 @@ class ChatClient:
 
 
 def _check_filtered(answer: Answer) -> None:
-    if answer.finish_reason.lower() in FILTERED:
+    # Google adds its own word: "content_filter: PROHIBITED_CONTENT".
+    if answer.finish_reason.lower().startswith(FILTERED):
         raise Refused(f"the vendor's filter ended the answer: {answer.finish_reason}")
 
 

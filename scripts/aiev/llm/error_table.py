@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-Meaning = Literal["refused", "context-full", "busy", "configuration", "unknown"]
+Meaning = Literal["refused", "context-full", "cut-off", "busy", "configuration", "unknown"]
 """
 refused         the vendor will not answer this prompt: that item is rejected, the others go on
 context-full    the prompt is too long for the model: likewise
+cut-off         the limit of tokens ended the answer before its first word: an empty answer, cut off
 busy            the server is overloaded or limits the rate: wait and try again
 configuration   key, model, parameter or account are wrong: stop at once, nothing else will help
 unknown         anything else: try again a few times. Where it is this item alone that fails, it is
@@ -55,11 +56,20 @@ _MORE = (
 )
 
 RULES = (
+    # One request above the limit of a minute is never sent, however long one waits.
+    Rule("context-full", (429,), words=(r"request too large",)),
+    # Google's words for a rate limit are those of an account without money elsewhere.
+    Rule("busy", (429,), codes=("resource_exhausted",), words=(r"retry in \d",)),
+    # OpenRouter: other calls under way have reserved the rest of the money.
+    Rule("busy", (402,), codes=("openrouter_in_flight_budget", "in_flight_budget_exhausted")),
     # Waiting does not fill an account, though most vendors say 429.
     Rule(
         "configuration",
         (400, 402, 403, 429),
-        codes=("insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "1113"),
+        codes=(
+            *("insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "1113"),
+            *("credit_balance_exhausted", "enforced_spend_limit_reached"),
+        ),
         words=(
             r"insufficient (account )?(balance|funds|quota|credits)",
             r"exceeded your current quota, please check your plan",
@@ -68,6 +78,8 @@ RULES = (
             r"(out of|requires more|never purchased) credits",
         ),
     ),
+    # OpenAI's reasoning models, whose thoughts took all tokens.
+    Rule("cut-off", (400,), words=(r"max_tokens or model output limit was reached",)),
     # A wrong parameter, whatever else its message mentions ("... not supported in this context").
     Rule(
         "configuration",
@@ -141,6 +153,8 @@ RULES = (
             r"inputs?`? (tokens|length).{0,60}(must|should) be",
             r"must have less than \d+ tokens",
             r"string too long",
+            # vLLM, where the prompt leaves no room: "max_tokens must be at least 1, got -186".
+            r"max_\w*tokens must be at least \d+, got -",
             r"context (is )?(full|shift|overflow)",
             r"上下文|超过.{0,20}(长度|限制)",
         ),

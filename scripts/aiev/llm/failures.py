@@ -115,7 +115,7 @@ class ServerError:
         return found
 
 
-_CODE_FIELDS = ("code", "type", "status", "error_type", "reason")
+_CODE_FIELDS = ("code", "type", "status", "error_type", "reason", "limit_source")
 
 
 def _text_of(response: Any) -> str:

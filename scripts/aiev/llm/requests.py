@@ -9,17 +9,17 @@
   headers: {X-Team: TEAM_TOKEN}          adds an HTTP header with an environment variable's value
 
 Everything that is sent and decides the answer is in the ledger's key; what equals the API's default
-is in the key, and is not sent: some servers refuse top_p of 1.0.
+is in the key, and is not sent: some servers refuse top_p of 1.0. A seed that is left out is in the
+key under another name: two samples of one prompt are two questions, and not one answer read twice.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from aiev.llm.endpoints.base import Endpoint
+from aiev.llm.endpoints.base import PARAMETERS, UNSENT_SEED, Endpoint
 from aiev.llm.responses import valid
 
-PARAMETERS = ("temperature", "top_p", "max_tokens", "seed")
 _NOT_SENT = ("headers", "extra_body")
 
 
@@ -48,6 +48,8 @@ def request_of(endpoint: Endpoint, question: Question) -> dict[str, Any]:
         renamed = changes.get(name, name)
         if value is not None and renamed is not None:
             parameters[renamed] = _number(name, value)
+    if changes.get("seed", "seed") is None and question.seed is not None:
+        parameters[UNSENT_SEED] = question.seed
     added = {k: v for k, v in changes.items() if k not in PARAMETERS and k not in _NOT_SENT}
     return {
         **endpoint.identity(),
@@ -63,7 +65,7 @@ def request_of(endpoint: Endpoint, question: Question) -> dict[str, Any]:
 
 def body_of(endpoint: Endpoint, request: Mapping[str, Any]) -> dict[str, Any]:
     """The request as it is sent: without what identifies the model here, and without defaults."""
-    ours = endpoint.identity().keys() - {"model"}
+    ours = (endpoint.identity().keys() - {"model"}) | {UNSENT_SEED}
     default = endpoint.api_defaults
     return {
         name: value

@@ -101,9 +101,12 @@ def answer_of(completion: Any) -> Answer:
         text = None
     if text is None:
         raise ValueError(f"not a chat completion: {str(completion)[:200]}")
+    reason = str(getattr(choice, "finish_reason", None) or "unknown")
+    # OpenAI puts a refusal into a field of its own, and leaves the content empty.
+    refused = not text and isinstance(getattr(choice.message, "refusal", None), str)
     return Answer(
         text=valid(text),
-        finish_reason=str(getattr(choice, "finish_reason", None) or "unknown"),
+        finish_reason="refusal" if refused and choice.message.refusal else reason,
         prompt_tokens=_count(completion, "prompt_tokens"),
         completion_tokens=_count(completion, "completion_tokens"),
     )

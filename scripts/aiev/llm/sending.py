@@ -185,7 +185,11 @@ class Sender:
             try:
                 completion = await create(**known, extra_body=body)
             except openai.APIStatusError as error:
-                raise self._meant(ServerError.of(error), history) from None
+                found = ServerError.of(error)
+                if found.meaning == "cut-off":
+                    bill.tokens = limits
+                    return Answer("", "length", 0, 0)
+                raise self._meant(found, history) from None
             except (openai.APIError, ValueError) as error:
                 bill.tokens = limits if may_be_billed(error) else None
                 raise self._failed(error, history) from None

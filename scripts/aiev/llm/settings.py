@@ -1,5 +1,7 @@
 """Config keys of models: which model is asked, and how it is served and paid for."""
 
+import math
+import re
 from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
@@ -7,7 +9,16 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 from aiev.core.errors import UserError
 from aiev.core.settings import Chosen, Section, invalid
 from aiev.llm.endpoints import KINDS
-from aiev.llm.endpoints.base import check_address
+from aiev.llm.endpoints.base import PARAMETERS, UNSENT_SEED, check_address
+
+PIPELINE_OWN = ("model", "messages", "stream", "n", "kind", "digest", UNSENT_SEED)
+"""What a request, or its key in the ledger, holds under these names is not for a config to say."""
+
+MAX_INTEGER = 2**63 - 1
+"""Servers read integers in 64 bits."""
+
+_NAME = re.compile(r"[A-Za-z_][\w.-]*", re.ASCII)
+_HEADER = re.compile(r"[!#$%&'*+.^`|~\w-]+", re.ASCII)
 
 
 class Request(Section):
@@ -41,16 +52,76 @@ class Request(Section):
         "the environment variable with its value, which is a secret and written nowhere.",
     )
 
+    @field_validator(*PARAMETERS, mode="before")
+    @classmethod
+    def _check_name(cls, value: Any, info: Any) -> Any:
+        """A name, and not a value: `temperature: 0.2` is what a user writes who wants 0.2."""
+        if value is None or (isinstance(value, str) and _NAME.fullmatch(value)):
+            return value
+        raise invalid(
+            f"{_shown(value)} is no name under which {info.field_name} could be sent",
+            "null leaves the parameter out; its value is set where the questions are described: "
+            "dialogues.sampling, duel, evaluation",
+        )
+
+    @field_validator("headers")
+    @classmethod
+    def _check_headers(cls, headers: dict[str, str]) -> dict[str, str]:
+        for name, variable in headers.items():
+            if not _HEADER.fullmatch(name) or not _NAME.fullmatch(variable):
+                raise invalid(
+                    f"{name!r}: {variable!r} is not an HTTP header and an environment variable",
+                    "write it as `X-Team: TEAM_TOKEN`, and export TEAM_TOKEN with the value",
+                )
+        return headers
+
     @model_validator(mode="after")
     def _check_added(self) -> "Request":
-        for name, value in (self.model_extra or {}).items():
-            if value is None or name in ("model", "messages", "stream", "n"):
+        sent = [name for name in (getattr(self, each) for each in PARAMETERS) if name]
+        for name in sent:
+            if name in PIPELINE_OWN or sent.count(name) > 1:
                 raise invalid(
-                    f"{name}: {value!r} cannot be added to a request",
-                    "null leaves out temperature, top_p, max_tokens or seed; model, messages, "
-                    "stream and n are the pipeline's own",
+                    f"a parameter cannot be sent as {name!r}",
+                    "give each of temperature, top_p, max_tokens and seed a name of its own",
+                )
+        added = {**(self.model_extra or {}), **self.extra_body}
+        for name, value in added.items():
+            if value is None or name in PIPELINE_OWN or name in sent:
+                raise invalid(
+                    f"{name}: {_shown(value)} cannot be added to a request",
+                    "null leaves out temperature, top_p, max_tokens or seed; what is sent under "
+                    "one of their names is set by the questions; model, messages, stream and n "
+                    "are the pipeline's own",
+                )
+            if wrong := _not_json(value):
+                raise invalid(
+                    f"{name} holds {wrong}, which cannot be sent as JSON",
+                    "use text, finite numbers of at most 64 bits, true, false, lists and mappings",
                 )
         return self
+
+
+def _not_json(value: Any) -> str:
+    """What in a value no server could read, in words; "" for nothing."""
+    if isinstance(value, dict):
+        names = [f"the key {_shown(key)}" for key in value if not isinstance(key, str)]
+        return next(filter(None, [*names, *map(_not_json, value.values())]), "")
+    if isinstance(value, list):
+        return next(filter(None, map(_not_json, value)), "")
+    if isinstance(value, int) and abs(value) > MAX_INTEGER:
+        return "an integer of more than 64 bits"
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"the number {value}"
+    known = value is None or isinstance(value, str | bool | int | float)
+    return "" if known else f"{_shown(value)}, of type {type(value).__name__}"
+
+
+def _shown(value: Any) -> str:
+    """The value, cut where it is long."""
+    if isinstance(value, int) and abs(value) > MAX_INTEGER:
+        return "an integer of more than 64 bits"  # Python refuses to print one of 5,000 digits
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:60]}..."
 
 
 class Model(Section):

@@ -14,6 +14,12 @@ from aiev.core.settings import Section
 
 API_KEY = "OPENAI_API_KEY"
 BASE_URL = "OPENAI_BASE_URL"
+PARAMETERS = ("temperature", "top_p", "max_tokens", "seed")
+"""Parameters of a question that `models.<role>.request` may leave out or rename."""
+
+UNSENT_SEED = "unsent_seed"
+"""Name in a ledger key of a seed that is not sent."""
+
 NO_KEY = "none"
 """Sent to a server that wants no key."""
 
