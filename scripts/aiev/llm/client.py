@@ -192,7 +192,7 @@ class ChatClient:
         try:
             answer = await self._sender.send(key, request, limits, conversation)
         except Failed as error:
-            raise await self._blame(error, question, self.asked > answered) from None
+            raise await self._blame(error, request, question, self.asked > answered) from None
         # A server of ours ends an answer where its context is full, as if that were the limit of
         # tokens; on record, the half would be the answer in a larger context too.
         short = answer.cut_off and answer.completion_tokens < question.max_tokens
@@ -200,19 +200,25 @@ class ChatClient:
             raise ContextFull(f"the context was full after {answer.completion_tokens} tokens")
         return answer
 
-    async def _blame(self, error: Failed, question: Question, answers: bool) -> Exception:
+    async def _blame(
+        self, error: Failed, request: dict[str, Any], question: Question, answers: bool
+    ) -> Exception:
         """Whether a question or the server is at fault when all attempts at it have failed.
 
         answers: whether the server has answered another question meanwhile. If not, it is asked
         one that any server can answer. Without this, one question that makes a server fail would
-        end each run at the same place.
+        end each run at the same place. For the same reason a question that failed in an earlier run
+        too is in no share, and what is recalled counts as answered.
         """
         if error.unreachable:
             return self._sender.error(str(error), kind=Unreachable)
         if self.endpoint.state() or not (answers or await self._probe(question)):
             return self._sender.error(str(error))
+        before = self.ledger.find(request)
+        if before and before.finish_reason == RequestFailed.reason:
+            return RequestFailed(str(error))
         self.failed += 1
-        total = self.asked + self.failed
+        total = self.asked + self.recalled + self.failed
         if self.failed > max(MIN_UNKNOWN_FAILURES, self._max_failures * total):
             return self._sender.error(
                 f"{self.failed} of {total} questions failed, the last one with: {error}",

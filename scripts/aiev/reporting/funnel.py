@@ -19,7 +19,9 @@ def funnel(
     tagged: Mapping[str, Any],
     training: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """{"stages": [{"stage", "in", "kept", "lost": {reason: count}}]} in the pipeline's order.
+    """{"stages": [{"stage", "in", "kept", "lost": {reason: count}}]} in the pipeline's order, and
+    {"answers": {"asked", "resampled", "cut-off", "refused", ...}} of the models that wrote them: an
+    answer that could not be used was asked for again, and is no loss of a stage.
 
     The arguments are the reports of mining, of each round, of decontamination, tagging, training.
     Raises ValueError when a stage's figures do not add up or do not follow from the one before.
@@ -32,11 +34,15 @@ def funnel(
     stages.append(("tagged", tagged["dialogues"], kept, tagged["dropped"]))
     stages.append(("trained", training["dialogues"], training["examples"], training["dropped"]))
     _check(stages)
+    answers: Counter[str] = Counter()
+    for report in rounds:
+        answers.update(report.get("answers", {}))
     return {
+        "answers": dict(sorted(answers.items())),
         "stages": [
             {"stage": name, "in": into, "kept": kept, "lost": dict(sorted(lost.items()))}
             for name, into, kept, lost in stages
-        ]
+        ],
     }
 
 

@@ -60,7 +60,16 @@ def split_round(
     train = [d for d in verified if d["id"] not in chosen]
     counts = {"dialogues": len(dialogues), "verified": len(verified), "rejected": dict(reasons)}
     counts["stage"] = dialogues[0]["stage"]
+    counts["answers"] = _answers(dialogues)
     return Split(train, test, {**counts, "train": len(train), "test": len(test)})
+
+
+def _answers(dialogues: Iterable[Dialogue]) -> dict[str, int]:
+    """Answers of the round's models: asked, and of these resampled, cut off, refused, ..."""
+    total: Counter[str] = Counter()
+    for dialogue in dialogues:
+        total.update(dialogue.get("evidence", {}).get("answers", {}))
+    return dict(sorted(total.items()))
 
 
 def _check_yield(dialogues: list[Dialogue], floor: float) -> None:

@@ -384,7 +384,36 @@ def test_questions_that_fail_end_the_run_above_a_share(scripted, endpoint_of, le
             return [type(one).__name__ for one in asked]
 
     assert asyncio.run(all_of_them(0.5))[1::2] == ["RequestFailed"] * 6
-    assert asyncio.run(all_of_them(0.25))[1::2] == ["RequestFailed"] * 5 + ["EndpointError"]
+    # Known from that run, they are in no share: the same command can finish.
+    assert asyncio.run(all_of_them(0.25))[1::2] == ["RequestFailed"] * 6
+
+
+def test_a_run_that_too_many_failures_ended_can_finish(scripted, endpoint_of, ledger):
+    scripted.script = lambda body: (
+        500 if body["messages"][0]["content"].startswith("bad") else "Good day"
+    )
+
+    async def once() -> list[str]:
+        async with ChatClient(endpoint_of(scripted), ledger) as chat:
+            asked = []
+            for number in range(12):
+                question = f"{'bad' if number % 2 else 'good'} {number}"
+                messages = [{"role": "user", "content": question}]
+                asked += await asyncio.gather(chat.complete(messages), return_exceptions=True)
+            return [type(one).__name__ for one in asked]
+
+    assert asyncio.run(once())[1::2] == ["RequestFailed"] * 5 + ["EndpointError"]
+    assert asyncio.run(once())[1::2] == ["RequestFailed"] * 6
+
+
+def test_a_seed_that_is_not_sent_tells_samples_apart(scripted, endpoint_of, ledger):
+    """Or four votes on a test would be one answer, read four times."""
+    replies = iter(("one", "two", "three"))
+    scripted.script = lambda body: next(replies)
+    endpoint = endpoint_of(scripted, request={"seed": None})
+    found = [ask(endpoint, ledger, seed=seed)[0].text for seed in (1, 2, 1)]
+    assert found == ["one", "two", "one"]
+    assert all("seed" not in str(sorted(body)) for body in scripted.bodies)
 
 
 def test_the_same_question_twice_at_once_is_asked_once(scripted, endpoint_of, ledger):

@@ -145,6 +145,8 @@ def test_a_repaired_dialogue_in_full(write):
     assert evidence["examples"] == {"found": 2, "held": 2, "agreed": 3, "flaw": ""}
     assert [t["agreed"] for t in evidence["tests"]] == [3] * 4
     assert evidence["mutants"]["killed"] == evidence["mutants"]["of"] > 0
+    # A problem, a solution, tests, three votes, an error in words, a revision.
+    assert evidence["answers"] == {"asked": 8}
 
 
 def test_a_test_that_no_independent_solution_confirms_is_left_out(write):

@@ -23,7 +23,7 @@ REPORTS = {
     },
     "rounds": [
         {"dialogues": 12, "verified": 5, "rejected": {"vacuous": 3, "unsolved-failed": 4}}
-        | {"train": 4, "test": 1},
+        | {"train": 4, "test": 1, "answers": {"asked": 60, "resampled": 4, "refused": 1}},
         {"dialogues": 12, "verified": 6, "rejected": {"unsolved-failed": 6}, "train": 6, "test": 0},
     ],
     "contamination": {
@@ -141,6 +141,7 @@ def test_the_funnel_names_every_loss():
         ("tagged", 8, 7),
         ("trained", 7, 5),
     ]
+    assert funnel(**REPORTS)["answers"] == {"asked": 60, "refused": 1, "resampled": 4}
     assert stages[4]["lost"] == {"unsolved-failed": 10, "vacuous": 3}
     assert stages[6]["lost"] == {"near-benchmark": 1, "test-problem": 1}
 

@@ -41,6 +41,8 @@ def test_one_in_ten_is_a_test_problem():
 def test_only_verified_dialogues_stay_and_the_others_are_counted():
     rejected = [("a", "vacuous"), ("b", "failed"), ("c", "failed")]
     found = [dialogue(name, "rejected", reason) for name, reason in rejected]
+    found[0]["evidence"] = {"answers": {"asked": 5, "resampled": 2}}
+    found[1]["evidence"] = {"answers": {"asked": 1, "refused": 1}}
     made = split([*found, *(dialogue(name) for name in IDS[:30])])
     assert not {"a", "b", "c"} & set(names(made.train + made.test))
     assert made.report == {
@@ -48,6 +50,7 @@ def test_only_verified_dialogues_stay_and_the_others_are_counted():
         "verified": 30,
         "rejected": {"failed": 2, "vacuous": 1},
         "stage": "teaching",
+        "answers": {"asked": 6, "refused": 1, "resampled": 2},
         "train": len(made.train),
         "test": len(made.test),
     }

@@ -10,6 +10,7 @@ repaired by changing what was expected.
 
 import ast
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -88,6 +89,8 @@ class Talk:
     messages, executions: the record so far. script: the last program, `parts` of it taken apart.
     others: independent solutions. draft: how many examples of the problem's draft were corrected
     and left out. no_ops: revisions that changed nothing.
+    answers: how many were asked for, how many of them again because the one before could not be
+    used (resampled), and how many were cut off or refused.
     """
 
     seed: Seed
@@ -108,10 +111,22 @@ class Talk:
     evidence: dict[str, Any] = field(default_factory=lambda: dict(NOTHING))
     no_ops: int = 0
     rounds: int = 0
+    answers: Counter[str] = field(default_factory=Counter)
 
     def next_seed(self) -> int:
         self.turn += 1
         return turn_seed(self.settings.run_seed, self.id, self.turn)
+
+    async def ask(self, question: Awaitable[Reply]) -> Reply:
+        """The answer to a question, counted."""
+        self.answers["asked"] += 1
+        try:
+            reply = await question
+        except Unanswerable as none:
+            self.answers[none.reason] += 1
+            raise
+        self.answers["cut-off"] += reply.cut
+        return reply
 
     def say(self, role: str, kind: str, content: str) -> str:
         self.messages.append({"role": role, "kind": kind, "content": content})
@@ -181,11 +196,12 @@ class Talk:
         """An answer that can be used; the last one, if none can. Others are asked again, and are
         no part of the dialogue. Raises Rejected where the token limit cut the last one too."""
         for left in range(self.settings.answers - 1, -1, -1):
-            reply = await ask(self.next_seed())
+            reply = await self.ask(ask(self.next_seed()))
             if not reply.cut and usable(reply.text):
                 return reply.text
             if left:
                 role.forget()
+                self.answers["resampled"] += 1
         if reply.cut:
             raise Rejected("cut-off")
         return reply.text
@@ -195,7 +211,7 @@ class Talk:
         name, settings = self.contract.entry_point, self.settings
 
         async def ask() -> str:
-            reply = await self.programmer().vote(problem, name, self.next_seed())
+            reply = await self.ask(self.programmer().vote(problem, name, self.next_seed()))
             return (None if reply.cut else solution_of(reply.text, name)) or ""
 
         voters = Voters(ask, self.interpreter, name, settings.solutions, settings.agreeing)
@@ -244,7 +260,7 @@ class Talk:
         confirm."""
         name, settings = self.contract.entry_point, self.settings
         examples = [example.check for example in self.contract.examples]
-        reply = await self.programmer().test(problem, name, self.next_seed())
+        reply = await self.ask(self.programmer().test(problem, name, self.next_seed()))
         asserts = [] if reply.cut else asserts_of(reply.text, name, MAX_ASKED_TESTS)
         asserts = [test for test in asserts if test not in examples]
         return [*examples, *(await voters.confirm(asserts, settings.tests))[: settings.tests]]
@@ -346,6 +362,7 @@ class Talk:
             "revisions": {"of": self.rounds, "no_ops": self.no_ops},
             "solutions": {"of": len(self.others), "alike": alike},
             "draft": self.draft,
+            "answers": {name: count for name, count in sorted(self.answers.items()) if count},
         }
 
     def packages(self) -> list[dict[str, str]]:

@@ -13,6 +13,7 @@ Evidence is a plain record, kept with the dialogue:
   solutions    {of, alike}: independent ones, and how many gave the same outputs to all calls
   repetitions  {of, same}: runs under other hash seeds
   revised      [{before, after, ground}]: tests that revisions changed (after) or lost (null)
+  answers      {asked, resampled, cut-off, refused, ...}: of the model; those that are not 0
 """
 
 from collections import Counter
