@@ -9,7 +9,12 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 from aiev.core.errors import UserError
 from aiev.core.settings import Chosen, Section, invalid
 from aiev.llm.endpoints import KINDS
-from aiev.llm.endpoints.base import PARAMETERS, UNSENT_SEED, check_address
+from aiev.llm.endpoints.base import (
+    PARAMETERS,
+    SECRET_PARAMETERS,
+    UNSENT_SEED,
+    check_address,
+)
 
 PIPELINE_OWN = ("model", "messages", "stream", "n", "kind", "digest", UNSENT_SEED)
 """What a request, or its key in the ledger, holds under these names is not for a config to say."""
@@ -18,6 +23,7 @@ MAX_INTEGER = 2**63 - 1
 """Servers read integers in 64 bits."""
 
 _NAME = re.compile(r"[A-Za-z_][\w.-]*", re.ASCII)
+_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
 _HEADER = re.compile(r"[!#$%&'*+.^`|~\w-]+", re.ASCII)
 
 
@@ -68,9 +74,12 @@ class Request(Section):
     @classmethod
     def _check_headers(cls, headers: dict[str, str]) -> dict[str, str]:
         for name, variable in headers.items():
-            if not _HEADER.fullmatch(name) or not _NAME.fullmatch(variable):
+            if not _HEADER.fullmatch(name):
+                raise invalid(f"{name!r} is no name of an HTTP header", "such as X-Team")
+            if not _VARIABLE.fullmatch(variable):  # perhaps the secret itself
                 raise invalid(
-                    f"{name!r}: {variable!r} is not an HTTP header and an environment variable",
+                    f"what stands at {name!r} is no environment variable in capitals (it is not "
+                    "shown)",
                     "write it as `X-Team: TEAM_TOKEN`, and export TEAM_TOKEN with the value",
                 )
         return headers
@@ -86,6 +95,11 @@ class Request(Section):
                 )
         added = {**(self.model_extra or {}), **self.extra_body}
         for name, value in added.items():
+            if SECRET_PARAMETERS.fullmatch(name):
+                raise invalid(
+                    f"{name} would be written down with every request (it is not shown)",
+                    "a key belongs into OPENAI_API_KEY, others into `headers`",
+                )
             if value is None or name in PIPELINE_OWN or name in sent:
                 raise invalid(
                     f"{name}: {_shown(value)} cannot be added to a request",

@@ -1,9 +1,14 @@
 """Inputs from public reports: what each must come to."""
 
 import asyncio
+import base64
+import datetime
 import hashlib
 import json
 import os
+import random
+import re
+import string
 import subprocess
 import sys
 import textwrap
@@ -11,20 +16,24 @@ import time
 import traceback
 from pathlib import Path
 from types import SimpleNamespace
+from urllib.parse import quote, quote_plus
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scripted import scripted_endpoint
+from scripted import Raw, completion, scripted_endpoint
 
-from aiev.core.errors import UserError
+from aiev.core.errors import EndpointError, UserError
 from aiev.core.process_group import ProcessGroup
+from aiev.core.settings import checked
+from aiev.llm import sending
 from aiev.llm.client import ChatClient
 from aiev.llm.endpoints import serve
-from aiev.llm.failures import ServerError
+from aiev.llm.failures import ServerError, Unanswerable
 from aiev.llm.ledger import Ledger, key_of
 from aiev.llm.responses import answer_of, final_text
 from aiev.llm.secrets import Redactor, secret_from_environment
+from aiev.llm.settings import Request
 from aiev.llm.waiting import retry_after_seconds
 
 ERRORS = [
@@ -99,17 +108,103 @@ def test_a_line_end_after_a_key_is_stripped_and_one_inside_is_not_shown(monkeypa
     assert "SECRET" not in "".join(traceback.format_exception(caught.value))
 
 
+KEYS = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=16, max_size=60)
+FORMS = {
+    "raw": lambda key: key,
+    "bearer": lambda key: f"Bearer {key}",
+    "repr": repr,
+    "repr of bytes": lambda key: repr(key.encode()),
+    "JSON": json.dumps,
+    "JSON in JSON": lambda key: json.dumps(json.dumps(key)),
+    "percent": lambda key: quote(key, safe=""),
+    "form": quote_plus,
+    "every character": lambda key: "".join(f"%{ord(c):02x}" for c in key),
+    "base64": lambda key: base64.b64encode(f"user:{key}".encode()).decode(),
+    "start": lambda key: f"{key[:8]}...",
+    "end": lambda key: f"...{key[-8:]}",
+}
+
+
+def _traces(key: str) -> set[str]:
+    """What of a key must not be left: its first 8 and last 8 characters, in any spelling."""
+    parts = {key[:8], key[-8:]}
+    return parts | {quote(part, safe="") for part in parts} | {json.dumps(p)[1:-1] for p in parts}
+
+
 @settings(max_examples=100)
-@given(st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=16, max_size=60))
-def test_no_form_of_a_key_is_left(key):
-    redact = Redactor([key]).redact
-    for form in (key, repr(key)[1:-1], json.dumps(key)[1:-1], key[:8]):
-        assert key[:8] not in redact(f"before {form} after")
+@given(KEYS, st.sampled_from(sorted(FORMS)))
+def test_no_form_of_a_key_is_left(key, form):
+    left = Redactor([key]).redact(f"before {FORMS[form](key)} after")
+    assert not [trace for trace in _traces(key) if trace in left]
+    assert left.startswith("before ") and left.endswith(" after")
+
+
+@pytest.mark.parametrize("status", [200, 400, 401, 429, 500])
+def test_a_key_that_a_server_repeats_is_in_no_error_log_or_record(
+    status, scripted, endpoint_of, tmp_path, monkeypatch, caplog
+):
+    """In an answer, too: it would be written down, trained on and run in the sandbox."""
+    monkeypatch.setattr(sending, "FIRST_PAUSE", 0.001)
+    random_keys = random.Random(status)
+    for number, form in enumerate(FORMS):
+        key = "".join(random_keys.choices(KEY_CHARACTERS, k=24))
+        said = f"no such key: {FORMS[form](key)}"
+        body = completion(said) if status == 200 else {"error": {"message": said}}
+        scripted.script = lambda _, body=body: Raw(json.dumps(body).encode(), status=status)
+        ledger = Ledger(tmp_path / str(number))
+        chat = ChatClient(endpoint_of(scripted, api_key=key), ledger, 5.0, max_wait=0.0)
+        with caplog.at_level("DEBUG", "aiev"):
+            shown = asyncio.run(_answer_or_error(chat))
+        written = [path.read_text() for path in ledger.root.rglob("*") if path.is_file()]
+        everywhere = "".join([shown, caplog.text, *written])
+        assert not [trace for trace in _traces(key) if trace in everywhere], form
+    assert "no such key: " in everywhere or status == 200
+
+
+KEY_CHARACTERS = string.ascii_letters + string.digits + "-_+/=%'\"\\"
+
+
+async def _answer_or_error(chat: ChatClient) -> str:
+    async with chat:
+        try:
+            return (await chat.complete([{"role": "user", "content": "Hello"}])).text
+        except (EndpointError, Unanswerable) as error:
+            return "".join(traceback.format_exception(error))
 
 
 def test_a_short_key_does_not_garble_errors():
     text = "max_tokens exceeds the maximum for this example"
     assert Redactor(["x"]).redact(text) == text
+
+
+@pytest.mark.parametrize(
+    ("request_", "words"),
+    [
+        ({"seed": 5}, "5 is no name under which seed could be sent"),
+        ({"temperature": 0.2}, "0.2 is no name under which temperature"),
+        ({"max_tokens": True}, "True is no name"),
+        ({"max_tokens": ""}, "'' is no name"),
+        ({"seed": 10**5000}, "an integer of more than 64 bits is no name"),
+        ({"max_tokens": "seed"}, "cannot be sent as 'seed'"),
+        ({"max_tokens": "messages"}, "cannot be sent as 'messages'"),
+        ({"top_k": 10**400}, "top_k holds an integer of more than 64 bits"),
+        ({"min_p": float("nan")}, "min_p holds the number nan"),
+        ({"since": datetime.date(2026, 1, 1)}, "of type date"),
+        ({"bias": {5: 1}}, "the key 5"),
+        ({"extra_body": {"max_tokens": 9}}, "max_tokens: 9 cannot be added"),
+        ({"extra_body": {"messages": []}}, "messages: [] cannot be added"),
+        ({"n": 2}, "n: 2 cannot be added"),
+        ({"min_p": None}, "min_p: None cannot be added"),
+        ({"headers": {"X Team": "TEAM"}}, "'X Team' is no name of an HTTP header"),
+        ({"headers": {"X-Key": "sk-SECRET"}}, "no environment variable"),
+        ({"api_key": "sk-SECRET"}, "api_key would be written down"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "request",
+)
+def test_an_odd_value_of_a_request_is_refused_in_words(request_, words):
+    with pytest.raises(UserError, match=re.escape(words)) as caught:
+        checked(Request, request_)
+    assert caught.value.hint and "SECRET" not in str(caught.value)
 
 
 def test_keys_of_answers_stay_as_they_were():

@@ -23,9 +23,7 @@ UNSENT_SEED = "unsent_seed"
 NO_KEY = "none"
 """Sent to a server that wants no key."""
 
-_SECRET_PARAMETERS = re.compile(
-    r"(api[-_]?)?key|token|secret|password|sig|signature", re.IGNORECASE
-)
+SECRET_PARAMETERS = re.compile(r"(api[-_]?)?key|token|secret|password|sig|signature", re.IGNORECASE)
 
 
 @dataclass
@@ -128,7 +126,7 @@ def check_address(url: str | None, where: str) -> None:
     found = ""
     if "@" in url.partition("?")[0]:
         found = "a user name or password"
-    elif any(_SECRET_PARAMETERS.fullmatch(name) for name, _ in _query(url)):
+    elif any(SECRET_PARAMETERS.fullmatch(name) for name, _ in _query(url)):
         found = "a key"
     if found:
         raise UserError(
