@@ -9,6 +9,7 @@ import json
 import secrets
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -41,6 +42,9 @@ FENCES = {
     "rs": ("rust", "rs"),
     "ts": ("typescript", "ts"),
 }
+ASSERTION = "Assertion `"
+"""What C's assert says before it ends the program by a signal: a test that failed."""
+
 SIZES = {"cpp": 161, "java": 158, "js": 161, "php": 161, "rs": 156, "ts": 159}
 PAPER = {"cpp": 68.9, "java": 61.4, "rs": 60.8}
 """AutoCoder 33B, greedy pass@1 in percent, arXiv 2405.14906; its other languages are not these."""
@@ -134,6 +138,8 @@ class Benchmark(base.Benchmark):
             mark = secrets.token_hex(16)
             program = programs.program_of(task, solutions[task["task_id"]], mark)
             ran = toolchain.execute(program, sandbox, steps)
+            if ran.outcome == "crashed" and ASSERTION in ran.said:
+                ran = replace(ran, outcome="failed")
             if ran.outcome not in ("passed", "failed", "compile-error", "timed-out"):
                 self._check_again(toolchain, task, ran, sandbox)
             right = ran.outcome == "passed" and programs.printed(ran.stdout, mark)
