@@ -59,5 +59,5 @@ def _files(path: Path) -> Iterator[tuple[str, bytes | None]]:
             try:
                 yield name, archive.read(name)
             # A damaged member, an encrypted one, a compression that Python does not know.
-            except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError):
+            except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError, OSError):
                 yield name, None
