@@ -8,7 +8,9 @@ makes: results/{run}/{data}/verified.jsonl  decontaminated.jsonl  contamination.
        results/{run}/{data}/tagged.jsonl  tagged.json
 """
 
-BENCHMARK_MODULES = sorted({benchmark_module(name) for name in BENCHMARKS})
+BENCHMARK_MODULES = sorted(
+    {module for name in BENCHMARKS for module in benchmark_modules(name)}
+)
 
 
 rule gather_verified:

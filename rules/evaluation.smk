@@ -25,7 +25,7 @@ rule prepare_benchmark:
             **IMAGE,
         ),
         kind_code=benchmark_code("prepare_benchmark"),
-        modules=lambda w: benchmark_module(w.benchmark),
+        modules=lambda w: benchmark_modules(w.benchmark),
     shell:
         main("prepare_benchmark", execution=execution_config())
         + "--modules {params.modules:q} --source {input.source:q} --problems {output:q}"
@@ -45,7 +45,7 @@ rule choose_problems:
             benchmark=benchmark_params(w.benchmark, "subset")
         ),
         kind_code=benchmark_code("choose_problems"),
-        modules=lambda w: benchmark_module(w.benchmark),
+        modules=lambda w: benchmark_modules(w.benchmark),
     shell:
         main("choose_problems")
         + "--modules {params.modules:q} --problems {input:q} --chosen {output:q}"
@@ -68,7 +68,7 @@ rule validate_benchmark:
             **IMAGE,
         ),
         kind_code=benchmark_code("validate_benchmark"),
-        modules=lambda w: benchmark_module(w.benchmark),
+        modules=lambda w: benchmark_modules(w.benchmark),
     shell:
         main("validate_benchmark", execution=execution_config())
         + "--modules {params.modules:q} --problems {input:q} --proof {output:q}"
@@ -78,7 +78,6 @@ rule generate_samples:
     input:
         problems="results/{run}/eval/{benchmark}.jsonl",
         weights=evaluated,
-        checked=ancient(CHECKED),
     output:
         "results/{run}/eval/{model}/{benchmark}/samples.jsonl",
     log:
@@ -97,7 +96,7 @@ rule generate_samples:
             model=asked(w.model),
         ),
         kind_code=benchmark_code("generate_samples", *ENDPOINTS),
-        modules=lambda w: [benchmark_module(w.benchmark), *ENDPOINTS],
+        modules=lambda w: [*benchmark_modules(w.benchmark), *ENDPOINTS],
     shell:
         main("generate_samples", execution=execution_config())
         + "--modules {params.modules:q} --problems {input.problems:q} --weights {input.weights:q} --samples {output:q}"
@@ -124,7 +123,7 @@ rule score_samples:
             **IMAGE,
         ),
         kind_code=benchmark_code("score_samples"),
-        modules=lambda w: benchmark_module(w.benchmark),
+        modules=lambda w: benchmark_modules(w.benchmark),
     shell:
         main("score_samples", execution=execution_config())
         + "--modules {params.modules:q} --problems {input.problems:q} --proof {input.proof:q} --samples {input.samples:q}"

@@ -6,6 +6,7 @@ makes: nothing
 """
 
 from aiev.evaluation.benchmarks import BENCHMARKS as BENCHMARK_KINDS
+from aiev.languages.toolchains import TOOLCHAINS
 from aiev.evaluation.settings import BenchmarkSettings
 from aiev.recipes import RECIPES
 from aiev.seeds.mine import paths_of
@@ -46,9 +47,11 @@ def benchmark_params(name, *keys):
     return {"name": name, "kind": own["kind"], "config": kind, **named}
 
 
-def benchmark_module(name):
-    """What holds the code of a benchmark's kind."""
-    return BENCHMARK_KINDS.source(config["evaluation"]["benchmarks"][name]["kind"])
+def benchmark_modules(name):
+    """What holds the code of a benchmark: its kind, and the toolchain of its language."""
+    own = config["evaluation"]["benchmarks"][name]
+    toolchain = [TOOLCHAINS.source(own["language"])] if own.get("language") else []
+    return [BENCHMARK_KINDS.source(own["kind"]), *toolchain]
 
 
 def benchmark_code(script, *modules):
@@ -57,7 +60,7 @@ def benchmark_code(script, *modules):
 
     modules: what else a registry loads for the script by name."""
     digests = {
-        name: code(script, [benchmark_module(name), *modules]) for name in BENCHMARKS
+        name: code(script, [*benchmark_modules(name), *modules]) for name in BENCHMARKS
     }
     return lambda w: digests[w.benchmark]
 

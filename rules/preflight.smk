@@ -2,7 +2,7 @@
 
 needs: resources/students/{student}/, and the weights of a teacher that is served elsewhere, for
        their digest
-makes: logs/{run}/models.json            what was checked; jobs that ask models wait for it
+makes: logs/{run}/models.json            what was checked; `aiev run` makes it before all else
 """
 
 
@@ -17,8 +17,8 @@ CHECKED = "logs/{run}/models.json"
 RECIPE = RECIPES.source(config["dialogues"]["recipe"])
 
 
-# Jobs that ask models have its output as an `ancient` input: they wait for the first check, and
-# another check makes none of them run again.
+# No job has its output as an input, not even an `ancient` one: Snakemake does not look for changed
+# parameters in jobs below a job that is to run (DAG.update_needrun), and would miss an edited prompt.
 rule check_models:
     input:
         teacher=[] if needs_weights(TEACHER) or not PREFLIGHT else weights_of(TEACHER),

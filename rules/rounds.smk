@@ -22,7 +22,6 @@ rule write_dialogues:
         # Of the two models the job reads the one that the gate has named.
         student=lambda w: before(w.round, "student"),
         next=lambda w: before(w.round, "next.json"),
-        checked=ancient(CHECKED),
     output:
         "results/{run}/rounds/{round}/dialogues/{shard}.jsonl",
     log:
@@ -136,7 +135,6 @@ rule run_duel:
         weights=weights_of(TEACHER),
         student="results/{run}/rounds/{round}/student",
         digest="results/{run}/rounds/{round}/student.sha256",
-        checked=ancient(CHECKED),
     output:
         "results/{run}/rounds/{round}/duel.json",
     log:

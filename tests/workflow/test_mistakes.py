@@ -94,7 +94,7 @@ def test_two_set_ups_at_once(tmp_path):
 
 @pytest.mark.parametrize(
     ("place", "told"),
-    [(".aiev", "cannot begin"), (".aiev/run.json", "cannot write: Is a directory")],
+    [(".aiev", "and a directory is needed"), (".aiev/run.json", "cannot write: Is a directory")],
 )
 def test_a_store_that_cannot_be_written_is_told_without_a_traceback(place, told, project):
     if place == ".aiev":

@@ -69,12 +69,6 @@ def test_a_run_that_is_to_come(fresh):
     assert not (fresh.root / RUN).exists() and not (fresh.root / "ledger").exists()
 
 
-def test_the_question_before_a_run_is_in_the_plan(fresh):
-    assert "teacher or base" not in plan(fresh)
-    fresh.config["execution"]["preflight"] = True
-    assert row(plan(fresh), "check_models", "teacher or base")[:2] == [2, 2 * 4096]
-
-
 def test_a_benchmark_of_a_size_that_is_not_known(fresh):
     fresh.config["evaluation"]["benchmarks"]["humaneval"]["subset"] = None
     fresh.config["rounds"] = {"dialogues": 8, "count": 2}

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -44,7 +45,7 @@ def audit(
     from aiev.config.load import read_config
     from aiev.evaluation.evalplus.hidden import passable
     from aiev.evaluation.stats import wilson_interval
-    from aiev.recipes.verification.audit import choose, read_tasks, rows
+    from aiev.recipes.verification.audit import by_evidence, choose, read_tasks, rows
     from aiev.recipes.verification.settings import Policy
 
     read = read_config(config)
@@ -53,6 +54,10 @@ def audit(
     audited = _audited(read, tasks, choose(tasks, n, examples), ledger)
     if record:
         record.write_text("".join(each.record() + "\n" for each in audited), "utf-8")
+    print("evidence, at least   passed  right  precision [95%]")
+    for row in by_evidence(audited):
+        shown = _share(row["right"], row["passed"], wilson_interval)
+        print(f"{row['evidence']:9} {row['least']:10} {row['passed']:7} {row['right']:6}  {shown}")
     # A benchmark's problems state as many examples as they do.
     thresholds = Policy.model_validate({**read["verification"], "min_examples": 0})
     for row in rows(audited, thresholds):
@@ -60,6 +65,13 @@ def audit(
         known = {"model": read["models"]["teacher"]["name"], "benchmark": benchmark}
         bounds = {"examples": examples, "lower": round(lower, 3), "upper": round(upper, 3)}
         print(json.dumps({**row, **known, **bounds}, sort_keys=True))
+
+
+def _share(right: int, total: int, interval: Callable[[int, int], tuple[float, float]]) -> str:
+    if not total:
+        return "-"
+    lower, upper = interval(right, total)
+    return f"{right / total:.0%} [{lower:.0%}, {upper:.0%}]"
 
 
 def _audited(config: dict[str, Any], tasks: list, problems: list, ledger: Path) -> list:

@@ -51,13 +51,36 @@ def run(
     # A profile says itself how many jobs run at once.
     if cores or not any(word.startswith("--profile") for word in more):
         command += ["--cores", str(cores or os.cpu_count())]
-    code = _wait_for(command + more)
+    code = 0
+    if _needs_check(config, more):
+        code = _wait_for([*command, *more, str(_checked(config))])
+    code = code or _wait_for(command + more)
     if code:
         raise typer.Exit(code)
     if not more:
         from aiev.cli.summary import summary
 
         summary(config)
+
+
+def _checked(config: Path) -> Path:
+    """The file that says what a check of the models found (rules/preflight.smk)."""
+    from aiev.config.load import read_config
+
+    return Path("logs") / read_config(config)["name"] / "models.json"
+
+
+def _needs_check(config: Path, words: list[str]) -> bool:
+    """Whether the models are to be checked before anything is paid for: of a whole run, with or
+    without a profile, whose config has changed since the last check."""
+    from aiev.config.load import read_config
+
+    whole = not words or (words[0] == "--profile" and len(words) == 2)
+    whole |= len(words) == 1 and words[0].startswith("--profile=")
+    if not whole or not read_config(config)["execution"]["preflight"]:
+        return False
+    checked = _checked(config)
+    return not checked.is_file() or checked.stat().st_mtime < config.stat().st_mtime
 
 
 def _check_arguments(words: list[str]) -> None:

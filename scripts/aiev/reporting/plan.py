@@ -63,23 +63,12 @@ class Bounds:
         return total
 
     def _questions(self, job: Job) -> Iterator[Asked]:
-        if job.rule == "check_models":
-            yield from self._checks()
-        elif job.rule == "write_dialogues":
+        if job.rule == "write_dialogues":
             yield self._dialogues(job)
         elif job.rule == "run_duel":
             yield from self._duel(job)
         elif job.rule == "generate_samples":
             yield self._samples(job)
-
-    def _checks(self) -> Iterator[Asked]:
-        """One short question to each model that is served elsewhere, in one row."""
-        sampling = self._config["dialogues"].get("sampling", {})
-        lengths = [n for key, n in sampling.items() if key.endswith("_tokens")]
-        solving = max(self._config[key]["max_tokens"] for key in ("duel", "evaluation"))
-        elsewhere = [r for r in ("teacher", "base") if not needs_weights(behind(self._config, r))]
-        if elsewhere and self._config["execution"]["preflight"]:
-            yield tuple(elsewhere), len(elsewhere), len(elsewhere) * max([solving, *lengths])
 
     def _dialogues(self, job: Job) -> Asked:
         """A problem, a solution, and a description and a revision for each feedback round.

@@ -106,7 +106,8 @@ def test_a_value_of_the_wrong_type_is_named(path):
     is_section = isinstance(at(default(), path), dict)
     error = mistake(put(path, "wrong" if is_section else {"a": ["wrong"]}))
     assert error.where == f"config: {'.'.join(path)}" and "wrong" in error.message
-    assert error.hint == KEYS[path].description
+    value_elsewhere = error.hint.startswith("null leaves the parameter out")
+    assert error.hint == KEYS[path].description or (value_elsewhere and "request" in path)
 
 
 @pytest.mark.parametrize(

@@ -302,7 +302,7 @@ def test_a_benchmark_s_kind_counts_where_the_rules_name_it_and_brings_no_sandbox
 
 
 CHOICES = ("llm/endpoints", "seeds/sources", "languages", "evaluation/benchmarks", "recipes")
-CHOICES += ("recipes/verification",)
+CHOICES += ("recipes/verification", "languages/toolchains")
 """Packages whose modules a registry loads, where the rules name them."""
 
 

@@ -14,7 +14,7 @@ from aiev.llm.ledger import Ledger
 from aiev.recipes.aiev_instruct.audited import audit_one
 from aiev.recipes.aiev_instruct.dialogue import Settings
 from aiev.recipes.aiev_instruct.roles import Sampling
-from aiev.recipes.verification.audit import audit_problem, choose, read_tasks, rows
+from aiev.recipes.verification.audit import audit_problem, by_evidence, choose, read_tasks, rows
 from aiev.recipes.verification.settings import Policy
 from aiev.sandbox.api import open_sandbox
 from aiev.sandbox.request import Limits
@@ -92,6 +92,9 @@ def test_an_audit_by_a_scripted_teacher(scripted, endpoint_of, interpreter, tmp_
         **{"policy": "consensus", "problems": 4, "verified": 3, "right": 2},
         **{"precision": 0.667, "recall": 1.0, "first_right": 1, "repaired": 1, "bent": 0},
     }
+    table = {(r["evidence"], r["least"]): (r["passed"], r["right"]) for r in by_evidence(audited)}
+    assert table["agreeing", 0] == table["agreeing", 2] == (3, 2)
+    assert table["agreeing", 4] == (0, 0)
     # Records are judged again, from what lies on disk.
     json.loads(audited[0].record())
 

@@ -166,7 +166,7 @@ def test_a_solution_is_not_verified_by_tests_that_others_do_not_confirm(write, s
     scripted.script = script
     (dialogue,) = write("once_a")
     assert dialogue["verdict"] == "rejected" and verdict(dialogue) == "unconfirmed"
-    assert dialogue["evidence"]["solutions"] == {"of": 3, "alike": 0}
+    assert dialogue["evidence"]["solutions"] == {"of": 3, "alike": 0, "held": 0}
 
 
 def test_a_wrong_example_of_a_draft_is_corrected_and_confirmed_by_others(write, scripted):

@@ -27,7 +27,12 @@ async def audit_one(
     talk.contract = problem.contract
     stopped = await finish(talk, problem.description)
     first = next((m["content"] for m in talk.messages if m["kind"] == "solution"), "")
-    solution = solution_of(first, problem.contract.entry_point) or ""
+    name = problem.contract.entry_point
+    if not first and stopped == "unconfirmed":
+        # A dialogue is dropped here without its solution, which says what the verdict costs.
+        reply = await talk.programmer().solve(problem.description, name, talk.next_seed())
+        first = reply.text
+    solution = solution_of(first, name) or ""
     last = talk.parts.solution or solution
     first_right = await asyncio.to_thread(is_right, problem.id, solution)
     changed = last != solution

@@ -26,9 +26,11 @@ from aiev.recipes.aiev_instruct.output import ends
 from aiev.recipes.aiev_instruct.roles import Programmer, Questioner, Reply, Sampling
 from aiev.recipes.aiev_instruct.voting import Voters
 from aiev.recipes.base import Place, turn_seed
+from aiev.recipes.variety import shared_ideas
 from aiev.recipes.verification.contract import Contract, read_contract
 from aiev.recipes.verification.evidence import NOTHING, collect
 from aiev.recipes.verification.separate import Parts, separate
+from aiev.sandbox.packages.service import InstallFailed
 from aiev.sandbox.request import Result
 
 EMPTY = Script("")
@@ -128,6 +130,11 @@ class Talk:
         self.answers["cut-off"] += reply.cut
         return reply
 
+    @property
+    def problem(self) -> str:
+        """The problem of the record; "" while there is none."""
+        return self.messages[0]["content"] if self.messages else ""
+
     def say(self, role: str, kind: str, content: str) -> str:
         self.messages.append({"role": role, "kind": kind, "content": content})
         return content
@@ -157,7 +164,7 @@ class Talk:
         self.script = await self.prepared(answer)
         # Which packages a solution needs, only this answer says.
         voters.requirements = self.script.requirements
-        if self.settings.packages and not await self.kept(voters):
+        if self.settings.packages and await self.installs() and not await self.kept(voters):
             raise Rejected("unconfirmed")
         tests = await self.confirm_tests(problem, voters)
         await self.solve(questioner, programmer, answer, tests)
@@ -245,6 +252,14 @@ class Talk:
         examples = [example.check for example in self.contract.examples]
         confirmed = await voters.confirm(examples, len(examples), needs_all=True)
         return len(confirmed) == len(examples)
+
+    async def installs(self) -> bool:
+        """Whether the packages of the answer can be installed; running it says why not."""
+        try:
+            await asyncio.to_thread(self.interpreter.layer, self.script.requirements)
+        except InstallFailed:
+            return False
+        return True
 
     async def corrected(self, problem: str, voters: Voters) -> Corrected | None:
         chosen = self.settings
@@ -354,13 +369,12 @@ class Talk:
 
     def record(self, stopped: str) -> dict[str, Any]:
         """The evidence, with what only the loop knows."""
-        alike = self.evidence["solutions"]["alike"]
         return {
             **self.evidence,
             "stopped": stopped,
             "rounds": self.rounds,
             "revisions": {"of": self.rounds, "no_ops": self.no_ops},
-            "solutions": {"of": len(self.others), "alike": alike},
+            "solutions": {**self.evidence["solutions"], "of": len(self.others)},
             "draft": self.draft,
             "answers": {name: count for name, count in sorted(self.answers.items()) if count},
         }
@@ -414,6 +428,8 @@ async def write_dialogue(
         "solution": talk.parts.solution,
         "tests": talk.parts.tests,
         "entry_point": talk.parts.entry_point,
+        "seed_ideas": shared_ideas(seed["text"], talk.problem, talk.parts.solution),
+        "independent": [solution for solution in talk.others if solution],
         "packages": await asyncio.to_thread(talk.packages),
         "executions": talk.executions,
         "evidence": talk.record(stopped),

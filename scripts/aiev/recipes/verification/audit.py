@@ -107,6 +107,33 @@ class Audited:
         return json.dumps(vars(self), sort_keys=True)
 
 
+def by_evidence(audited: Iterable[Audited]) -> list[dict[str, Any]]:
+    """How many solutions are right, of those whose tests passed with at least so much evidence:
+    a row for each number of independent solutions that confirm every test and example, and for each
+    share of mutants that the tests kill."""
+    passed = [each for each in audited if not each.evidence["stopped"]]
+    steps = [("agreeing", n, _agreeing) for n in range(5)]
+    steps += [("killed", share, _killed) for share in (0.0, 0.25, 0.5, 0.75, 1.0)]
+    found = []
+    for evidence, least, measure in steps:
+        chosen = [each for each in passed if measure(each.evidence) >= least]
+        right = sum(each.right for each in chosen)
+        found.append({"evidence": evidence, "least": least, "passed": len(chosen), "right": right})
+    return found
+
+
+def _agreeing(evidence: Mapping[str, Any]) -> int:
+    counts = [test["agreed"] for test in evidence["tests"]]
+    if evidence["examples"]["found"]:
+        counts.append(evidence["examples"]["agreed"])
+    return min(counts, default=0)
+
+
+def _killed(evidence: Mapping[str, Any]) -> float:
+    mutants = evidence["mutants"]
+    return mutants["killed"] / mutants["of"] if mutants["of"] else 1.0
+
+
 def rows(
     audited: list[Audited], thresholds: Policy, policies: Iterable[str] = POLICIES
 ) -> list[dict[str, Any]]:

@@ -10,7 +10,8 @@ Evidence is a plain record, kept with the dialogue:
   ended        every statement of the tests ran; `problem`: else why not
   stub_passes  the tests hold although every function returns None
   mutants      {of, killed, survived}: survived counts operators
-  solutions    {of, alike}: independent ones, and how many gave the same outputs to all calls
+  solutions    {of, alike, held}: independent ones, how many gave the same outputs to all calls, and
+               how many pass all tests; held of `of` is how easy the problem is
   repetitions  {of, same}: runs under other hash seeds
   revised      [{before, after, ground}]: tests that revisions changed (after) or lost (null)
   answers      {asked, resampled, cut-off, refused, ...}: of the model; those that are not 0
@@ -42,7 +43,7 @@ NOTHING: dict[str, Any] = {
     "problem": "",
     "stub_passes": False,
     "mutants": {"of": 0, "killed": 0, "survived": {}},
-    "solutions": {"of": 0, "alike": 0},
+    "solutions": {"of": 0, "alike": 0, "held": 0},
     "repetitions": {"of": 0, "same": 0},
     "revised": [],
 }
@@ -90,7 +91,11 @@ def collect(
             "killed": len(changed) - len(survived),
             "survived": dict(sorted(Counter(survived).items())),
         },
-        "solutions": {"of": len(others), "alike": alike(own, others)},
+        "solutions": {
+            "of": len(others),
+            "alike": alike(own, others),
+            "held": sum(other.held for other in others),
+        },
         "repetitions": {"of": len(repeated), "same": len(same)},
     }
 

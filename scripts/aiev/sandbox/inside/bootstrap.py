@@ -200,19 +200,21 @@ def _memory_in_tmp(size: int) -> int:
     return file
 
 
-class _Finder:
-    """Changes modules once they are imported: importing them here would cost every start 5 ms."""
+def _when_imported(changes) -> None:
+    """Change modules once they are imported: importing them here would cost every start 5 ms.
 
-    def __init__(self):
-        self.changes = {"tempfile": _count_names, "mmap": _share_by_files}
+    Through the path finder itself, so that the program sees no finder of ours in sys.meta_path.
+    """
+    finder = sys.modules["_frozen_importlib_external"].PathFinder
+    find = finder.__dict__["find_spec"]
 
-    def find_spec(self, name, path=None, target=None):
-        if name not in self.changes:
-            return None
-        change = self.changes.pop(name)
-        spec = sys.modules["_frozen_importlib_external"].PathFinder.find_spec(name)
-        if spec is None:
-            return None
+    def find_spec(name, path=None, target=None):
+        spec = find.__get__(None, finder)(name, path, target)
+        change = changes.pop(name, None) if spec and spec.loader else None
+        if not changes:
+            finder.find_spec = find
+        if change is None:
+            return spec
         execute = spec.loader.exec_module
 
         def exec_module(module):
@@ -221,6 +223,8 @@ class _Finder:
 
         spec.loader.exec_module = exec_module
         return spec
+
+    finder.find_spec = staticmethod(find_spec)
 
 
 if "AIEV_BOX" in os.environ:
@@ -240,4 +244,4 @@ if "AIEV_BOX" in os.environ:
         sys.modules.pop(name, None)
 sys.path[:] = [path for path in sys.path if path != os.path.dirname(__file__)]
 _sort_listings()
-sys.meta_path.insert(0, _Finder())
+_when_imported({"tempfile": _count_names, "mmap": _share_by_files})
