@@ -177,15 +177,15 @@ def test_why_names_what_has_changed(copy):
     project = copy.project
     root, splits = project.root, project.root / "scripts/aiev/rounds/splits.py"
     text = splits.read_text("utf-8")
-    assert "return place < " in text
-    splits.write_text(text.replace("return place < ", "return place <= "), "utf-8")
+    assert "[:16], 16)" in text
+    splits.write_text(text.replace("[:16], 16)", "[1:17], 16)"), "utf-8")
     project.config["rounds"]["split"] = {"test_share": 0.5}
     (root / "tiny.yaml").write_text(project.dump(project.config))
     with open(root / RUN / "rounds/0/dialogues/000.jsonl", "a") as file:
         file.write("\n")
     code, said = why(copy, f"{RUN}/rounds/0/train.jsonl")
     assert code == 0, said
-    assert "code aiev/rounds/splits.py: is_test: changed" in said
+    assert "code aiev/rounds/splits.py: place: changed" in said
     assert "parameter rounds.split.test_share: 0.1 -> 0.5" in said
     assert f"input {RUN}/rounds/0/dialogues/000.jsonl: " in said and "its job would run" in said
     assert "a run would start" in said
