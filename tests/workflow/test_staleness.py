@@ -57,8 +57,8 @@ meaning of a shell string       .   .   .   .   .   .   x   .   .   .   .   .   
 prompt template                 .   .   .  01   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   x   2 =
 DeepSpeed JSON                  .   .   .   .   .   .   .   .   0   .   .   .   .   .   .   .   .   .   .   x   0 =
 environment lock                .   x   x  01   0   x   x   x   0   0   0   .   x   x   x bst bst   x   x   x   0 =
-teacher temperature             .   .   .  01   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   x  15 =
-teacher model                   .   .   .  01   0   x   x   x   .   0   0   .   .   .   .   t   .   x   x   x  37 ~
+teacher temperature             .   .   .  01   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   x  13 =
+teacher model                   .   .   .  01   0   x   x   x   .   0   0   .   .   .   .   t   .   x   x   x  35 ~
 learning rate                   .   .   .   .   .   .   .   .   0   0   0   .   .   .   .   s   .   x   x   x   3 ~
 gate's margin                   .   .   .   .   .   .   .   .   .   .   0   .   .   .   .   .   .   x   x   x   0 ~
 duel's samples                  .   .   .   .   .   .   .   .   .   0   0   .   .   .   .   .   .   x   .   x   2 ~
@@ -85,7 +85,7 @@ the package layers lost         .   .   .   .   .   .   .   .   .   .   .   .   
 ledger and action store lost    .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   0 =
 results and ledger lost         .   .   r   r   r   r   r   r   r   r   r   r   .   r   r   r   r   r   r   x   0 =
 results and action store lost   .   .   x  01   0   x   x   x   0   0   0   .   .   x   x bst bst   x   x   x   0 =
-results, store, ledger lost     .   .   x  01   0   x   x   x   0   0   0   .   .   x   x bst bst   x   x   x  42 =
+results, store, ledger lost     .   .   x  01   0   x   x   x   0   0   0   .   .   x   x bst bst   x   x   x  40 =
 Snakemake's metadata lost       .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   x   0 =
 metadata lost, learning rate    .   .   .   .   .   .   .   .   0   0   0   .   .   .   .   s   .   x   x   x   3 ~
 """
