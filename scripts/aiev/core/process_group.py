@@ -74,8 +74,9 @@ class ProcessGroup:
     def _wait(self, pids: dict[int, str], seconds: float) -> bool:
         deadline = time.monotonic() + seconds
         while True:
+            gone = not any(_start_time(pid) == start for pid, start in pids.items())
             self.leader.poll()  # a child of ours that has ended stays a zombie until it is reaped
-            if not any(_start_time(pid) == start for pid, start in pids.items()):
+            if gone:
                 return True
             if time.monotonic() > deadline:
                 return False
