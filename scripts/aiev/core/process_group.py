@@ -75,8 +75,9 @@ class ProcessGroup:
         deadline = time.monotonic() + seconds
         while True:
             gone = not any(_start_time(pid) == start for pid, start in pids.items())
-            self.leader.poll()  # a child of ours that has ended stays a zombie until it is reaped
-            if gone:
+            # A child of ours stays a zombie until it is reaped, which is when its last thread ended:
+            # until then its memory is not free.
+            if self.leader.poll() is not None and gone:
                 return True
             if time.monotonic() > deadline:
                 return False
