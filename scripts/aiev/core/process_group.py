@@ -75,8 +75,8 @@ class ProcessGroup:
         deadline = time.monotonic() + seconds
         while True:
             gone = not any(_start_time(pid) == start for pid, start in pids.items())
-            # A child of ours stays a zombie until it is reaped, which is when its last thread ended:
-            # until then its memory is not free.
+            # A child of ours stays a zombie until it is reaped, when its last thread has ended. Its
+            # memory is not free before.
             if self.leader.poll() is not None and gone:
                 return True
             if time.monotonic() > deadline:
