@@ -62,7 +62,7 @@ serve: .venv  ## the same as an OpenAI-compatible server on loopback; MODEL=, PO
 gc: .venv  ## delete finished actions, packages and scratch, longest unused first, down to SIZE; ALL=yes
 	@$(AIEV) gc $(SIZE) $(if $(filter yes,$(ALL)),--all)
 
-test: .venv  ## the tests that a change needs, in 8 minutes; says what it could not run
+test: .venv  ## the tests that a change needs; says what it could not run
 	@$(BIN)/python tests/run_parts.py quick --pytest="$(PYTEST)"
 
 test-all: .venv  ## every test, and how long each part takes; PARTS="docker real" for some

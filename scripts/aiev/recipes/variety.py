@@ -92,7 +92,7 @@ def _repeats(texts: Sequence[str]) -> set[int]:
             texts[: start + len(batch)],
             scorer=Levenshtein.normalized_similarity,
             score_cutoff=NEAR,
-            dtype=numpy.float32,
+            dtype=numpy.float64,  # in float32 a similarity of exactly 0.9 would fall below 0.9
         )
         for row, text in enumerate(batch):
             if text and scores[row, : start + row].max(initial=0) >= NEAR:
