@@ -1,6 +1,7 @@
 """A headless Chromium, driven over a pipe by its own protocol (`--remote-debugging-pipe`)."""
 
 import base64
+import fcntl
 import json
 import os
 import shutil
@@ -84,15 +85,19 @@ def chromium() -> Iterator[Tab]:
         unavailable("there is no chromium here")
     to_read, to_write = os.pipe()
     out_read, out_write = os.pipe()
-    os.set_inheritable(to_read, True)
-    os.set_inheritable(out_write, True)
+
+    def place() -> None:
+        """The protocol's pipes are the descriptors 3 and 4, which either pipe may have now."""
+        ends = [fcntl.fcntl(fd, fcntl.F_DUPFD, 10) for fd in (to_read, out_write)]
+        for number, end in enumerate(ends, 3):
+            os.dup2(end, number)
+
     with tempfile.TemporaryDirectory(prefix="chromium-", ignore_cleanup_errors=True) as profile:
-        # The protocol's pipes are the descriptors 3 and 4.
-        command = ["sh", "-c", f'exec "$@" 3<&{to_read} 4>&{out_write}', "sh", program, *OPTIONS]
         process = subprocess.Popen(
-            [*command, f"--user-data-dir={profile}"],
+            [program, *OPTIONS, f"--user-data-dir={profile}"],
             stderr=subprocess.DEVNULL,
             close_fds=False,
+            preexec_fn=place,
             start_new_session=True,
         )
         os.close(to_read)
