@@ -1,6 +1,7 @@
 """The command line: every command can be asked for help, and every error is words."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -176,10 +177,10 @@ def test_interrupting_a_run_ends_the_workflow_first(tmp_path):
     )
     snakemake.chmod(0o755)
     (tmp_path / "Snakefile").touch()
-    (tmp_path / "mine.yaml").touch()
+    shutil.copytree(ROOT / "config", tmp_path / "config")
     code = f"import sys; sys.executable = {str(fake)!r}; from aiev.cli.main import app; app()"
     process = subprocess.Popen(
-        [sys.executable, "-c", code, "run", "--config", "mine.yaml"],
+        [sys.executable, "-c", code, "run", "--config", "config/config.yaml"],
         cwd=tmp_path,
         env=environment(),
         stderr=subprocess.PIPE,
@@ -189,6 +190,7 @@ def test_interrupting_a_run_ends_the_workflow_first(tmp_path):
     for _ in range(600):
         if (tmp_path / "started").exists():
             break
+        assert process.poll() is None, process.stderr.read()
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGINT)
     _, output = process.communicate(timeout=30)
