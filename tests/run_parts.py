@@ -30,7 +30,7 @@ class Part:
 QUICK = "not (slow or real or slurm or nightly)"
 PARTS = (
     Part("quick", ("tests", "-m", QUICK), parallel=True),
-    Part("workflow", ("tests/workflow", "-m", "slow and not nightly"), parallel=True),
+    Part("slow", ("tests", "-m", "slow and not (real or slurm or nightly)"), parallel=True),
     Part("docker", ("tests/sandbox", "-m", "real and not nightly")),
     Part("real", ("tests/real", "-m", "not nightly")),
     Part("nightly", ("tests", "-m", "nightly")),

@@ -1,4 +1,5 @@
-"""The backends under the same tests, bubblewrap for two users. Those on Docker are `real`."""
+"""The backends under the same tests, bubblewrap for two users. Those on Docker are `real`, and those
+as another user than the one who runs the tests are `slow`."""
 
 import os
 import shutil
@@ -57,10 +58,12 @@ def user(open_folder):
         yield opened
 
 
-USERS = ["bubblewrap", "user"] if os.geteuid() == 0 else ["bubblewrap"]
+BACKENDS = ["bubblewrap", pytest.param("docker", marks=pytest.mark.real)]
+if os.geteuid() == 0:
+    BACKENDS.append(pytest.param("user", marks=pytest.mark.slow))
 
 
-@pytest.fixture(scope="session", params=[*USERS, pytest.param("docker", marks=pytest.mark.real)])
+@pytest.fixture(scope="session", params=BACKENDS)
 def sandbox(request):
     """Each backend in turn, bubblewrap under root and under an ordinary user."""
     return request.getfixturevalue(request.param)

@@ -7,7 +7,7 @@ from project import DIALOGUES
 from scripted import Raw
 from tiny import answers
 
-pytestmark = pytest.mark.workflow
+pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
 CHECKED = "logs/tiny/models.json"
 WRONG_KEY = Raw(json.dumps({"error": {"message": "Incorrect API key"}}).encode(), status=401)

@@ -5,7 +5,7 @@ import shutil
 import pytest
 from project import Project
 
-pytestmark = pytest.mark.workflow
+pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
 BENCHMARK = "resources/tiny-benchmark/tiny.jsonl.gz"
 STUDENT = "resources/tiny-student/tiny.gguf"

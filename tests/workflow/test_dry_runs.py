@@ -20,6 +20,7 @@ def tree(root) -> dict[str, tuple[int, int]]:
     return {str(p): (p.stat().st_size, p.stat().st_mtime_ns) for p in paths}
 
 
+@pytest.mark.slow
 def test_no_dry_run_touches_anything(project, tmp_path_factory):
     looks = tmp_path_factory.mktemp("profiles") / "looks"
     looks.mkdir()

@@ -7,7 +7,7 @@ import pytest
 from project import DIALOGUES, TRAIN
 from scripted import dialogues, installing
 
-pytestmark = pytest.mark.workflow
+pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
 
 def test_a_package_is_installed_once_and_a_lost_layer_made_again(project, scripted, tmp_path):

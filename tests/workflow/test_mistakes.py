@@ -31,6 +31,7 @@ def test_a_bad_config(place, key, value, told, project, scripted):
     assert scripted.bodies == [] and not (project.root / ".aiev").exists()
 
 
+@pytest.mark.slow
 def test_bad_seeds_keep_what_was_made(project, scripted):
     """A source that cannot be decoded, has no function, is empty, is missing: one after another."""
     assert project.run()[0] == 0

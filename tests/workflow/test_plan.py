@@ -78,6 +78,7 @@ def test_a_benchmark_of_a_size_that_is_not_known(fresh):
     assert row(said, "write_dialogues", "teacher or student")[0] == 8 * (1 + 2 * 1 + 1)
 
 
+@pytest.mark.slow
 def test_a_bound_is_kept_and_a_finished_run_has_nothing_to_do(fresh, endpoint):
     fresh.config["execution"]["prices"] = {"scripted": PRICE}
     before, asked = plan(fresh), len(endpoint.bodies)

@@ -42,6 +42,7 @@ def test_a_run_makes_its_files_and_a_second_one_does_nothing(project, scripted):
             assert str(project.root).encode() not in path.read_bytes(), path
 
 
+@pytest.mark.slow
 def test_what_makes_jobs_run_again(project, scripted):
     assert project.run()[0] == 0
     scripted.forget()
