@@ -19,6 +19,7 @@ def pairs(text):
         "Write `f(x)`. Example: `f(1)` should return 2, while `f('a')` should return [3, 'b'].",
         "def f(x):\n\nassert f(1) == 2\nassert f('a') == [3, 'b']",
         "Write `f(x)`. `f(1) = 2`; `f('a')` gives `[3, 'b']`.",
+        "Write `f(x)`.\nf(1) ➞ 2\nf('a') ➞ [3, 'b']",
         "Write `f(x)`.\n```python\nf(1)  # returns 2\nf('a')  # => [3, 'b']\n```",
     ],
 )
@@ -42,6 +43,8 @@ def test_spellings(text):
         ("Write `f(x)`: `f(1)` returns `g(2)`, `f(2)` returns a random one.", "too-few-examples"),
         ("Write `f(p)`: `f(open('a'))` returns `2`, `f(path)` returns `3`.", "too-few-examples"),
         ("Write `f(x)`: `f(" + "(" * 500 + "1` returns `2`.", "too-few-examples"),
+        # No value: the beginning of a calculation.
+        ("Write `f(x)`: f(1) ==> 19 - 5 - 6 = 8; f(2) == 1 + 9.", "too-few-examples"),
         ("Write `f(x)`: `f(1)` raises `ValueError`, `f(2)` raises an error.", "too-few-examples"),
     ],
 )  # fmt: skip

@@ -9,6 +9,7 @@ from aiev.languages.base import Script
 from aiev.languages.interpreter import Interpreter
 from aiev.recipes.verification.contract import Contract, read_contract
 from aiev.recipes.verification.evidence import collect
+from aiev.recipes.verification.observe import Case, observe
 from aiev.recipes.verification.policies import Policy, judge
 from aiev.recipes.verification.separate import separate
 from aiev.sandbox.api import open_sandbox
@@ -146,6 +147,19 @@ CHEATS = {
     "def t(frame, event, arg):\n    return t\nsys.settrace(t)\n"
     "for fn in [f]:\n    pass\ntry:\n    assert f(1) == 1\nexcept AssertionError: pass\n"
     "try:\n    assert f(2) == 2\nexcept AssertionError: pass\n",
+    # What the solution writes to its own socket is no answer, and never a name to call.
+    "forges an answer": "import os, pickle, struct\ndef f(x):\n"
+    "    code = \"import sys\\nm = sys.modules['boxed.tests_process']\\n\"\n"
+    "    code += \"def ex(self, *_):\\n    self.report('check', self.number, True, '')\\n\"\n"
+    '    code += "    return True\\nm._Check.__exit__.__code__ = ex.__code__\\n"\n'
+    "    data = pickle.dumps(('error', 'exec', (code,), 'x'), 5)\n"
+    "    for fd in range(3, 64):\n        try:\n"
+    "            os.write(fd, struct.pack('!I', len(data)) + data)\n"
+    "        except OSError:\n            pass\n    return Liar()\n"
+    "class Liar(int):\n    def __eq__(self, other):\n        return True\n"
+    "assert f(0) == 7\nassert f(1) == 99\nassert f(2) == 98\n",
+    "another abs": "def abs(x):\n    return 0\ndef f(x):\n    return 7\n"
+    "assert abs(f(1) - 1.5) < 1e-6\nassert abs(f(2) - 2.5) < 1e-6\n",
     "reads the program": "import re\ndef f(x):\n"
     "    found = re.findall(r'assert f\\((\\d)\\) == (\\d+)', open('main.py').read())\n"
     "    return int(dict(found)[str(x)])\nassert f(1) == 7\nassert f(2) == 5\n",
@@ -212,6 +226,37 @@ def test_a_mutant_that_hangs_is_killed_in_time(examine):
     mutants = examine(code)["mutants"]
     # To begin one earlier or later gives the same count: such a mutant cannot be killed.
     assert mutants == {"of": 8, "killed": 6, "survived": {"constant": 2}}
+
+
+@pytest.mark.parametrize(("tests", "said"), [("!= 'x'", "vacuous"), ("== 2", "")])
+def test_a_program_that_imports_slowly_is_judged_like_any_other(tests, said, reason):
+    """A second and a half of CPU time before anything is called; a change of it takes as long."""
+    code = (
+        "import time\nwhile time.process_time() < 1.5:\n    pass\n\n\n"
+        f"def f(x):\n    return x * 2\n\n\nassert f(1) {tests}\nassert not f(0)\nassert f(-1) {'!= 3' if said else '== -2'}\n"
+    )
+    assert reason(code) == said
+
+
+def test_time_that_others_take_changes_no_verdict(examine):
+    """A mutant that sleeps takes no CPU time; only what waits for ever is ended."""
+    code = (
+        "import threading\ndef f(x):\n    threading.Event().wait(0.5)\n    return x + 1\n\n\n"
+        "assert f(1) != 'x'\nassert f(2) != 'y'\n"
+    )
+    assert examine(code)["mutants"]["killed"] == 0
+
+
+def test_tests_that_take_too_long_are_timed_out():
+    code = (
+        "import time\ndef f(x):\n    end = time.process_time() + x\n"
+        "    while time.process_time() < end:\n        pass\n    return x\n\n\n"
+    )
+    tests = separate(code + "assert f(0.1) == 0.1\nassert f(1.5) == 1.5\n")
+    with open_sandbox("bubblewrap") as sandbox:
+        interpreter = Interpreter(sandbox, LIMITS, None)
+        (seen,), _ = observe(interpreter, Script(""), tests, [Case(code, seconds=1)])
+    assert seen.problem == "timed-out" and seen.results == {(0, 1): True}
 
 
 def test_independent_solutions_confirm_tests_or_do_not(examine):

@@ -6,7 +6,7 @@ import pytest
 
 from aiev.recipes.verification.consensus import can_still_change
 from aiev.recipes.verification.evidence import NOTHING
-from aiev.recipes.verification.policies import Policy, judge
+from aiev.recipes.verification.policies import Policy, judge, judged
 
 TEST = {"text": "assert f(1) == 2", "held": True, "agreed": 3, "fails": True}
 GOOD = {
@@ -34,6 +34,9 @@ def test_good_evidence_is_enough_for_each_policy(name):
         ("repetitions.same", 1, "flaky", "paper"),
         ("ended", False, "unfinished", "examples"),
         ("problem", "left", "unfinished", "examples"),
+        ("problem", "timed-out", "timed-out", "examples"),
+        ("problem", "lost: out-of-memory", "check-lost", "examples"),
+        ("draft", {"corrected": 4, "left_out": 0}, "corrected", "examples"),
         ("tests.0.held", False, "unfinished", "examples"),
         ("tests.0.fails", False, "vacuous", "examples"),
         ("bent", True, "bent", "examples"),
@@ -67,6 +70,19 @@ def test_thresholds_are_settings():
     assert judge(GOOD, Policy(min_killed=0.9)) == "weak-tests"
     assert judge(GOOD, Policy(min_tests=3)) == "no-tests"
     assert judge(GOOD, Policy(min_examples=3)) == "no-contract"
+    corrected = {**GOOD, "draft": {"corrected": 1}}
+    assert judge(corrected, Policy()) == ""
+    assert judge(corrected, Policy(max_corrected=0)) == "corrected"
+
+
+def test_a_dialogue_without_evidence_is_not_verified():
+    """A recorded one, say, of a version that kept none."""
+    row = {"id": "0-a", "verdict": "verified", "reason": ""}
+    assert judged(row, Policy())["reason"] == "no-evidence"
+    assert judged({**row, "evidence": GOOD}, Policy()) == {**row, "evidence": GOOD}
+    assert (
+        judged({**row, "verdict": "rejected", "reason": "no-code"}, Policy())["reason"] == "no-code"
+    )
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 _VERB = re.compile(
     r"""[\s`"'*)]*(?:\#\s*)?(?:(?:should|would|must|will)\s+)?
     (?:returns?|gives?|is|be|equals?|evaluates?\s+to|yields?|outputs?|results?\s+in
-    |→|⟹|-+>|=+>|={1,2}|:)
+    |→|⟹|➞|-+>|=+>|={1,2}|:)
     [\s:]*(?:the\s+(?:list|string|value|number|tuple|dictionary|integer)\s+)?""",
     re.VERBOSE | re.IGNORECASE,
 )
 _SIGNATURE = re.compile(r"(?:def\s+|`)([A-Za-z_]\w*)\s*\(")
 _CODE = re.compile(r"^\s*(```|~~~|def\s+\w+\s*\(.*:\s*$)", re.MULTILINE)
+_OPERATOR = re.compile(r"\s*[-+*/%&|^<>=]")
 MAX_VALUE = 400
 """Characters of an example's value."""
 
@@ -133,7 +134,11 @@ def _literal_at(text: str) -> str | None:
         return _literal(quoted[2])
     line = text.split("\n")[0]
     ends = sorted({len(line), *(m.start() for m in re.finditer(r"[\s.,;)`]", line))}, reverse=True)
-    return next((value for end in ends if (value := _literal(line[:end])) is not None), None)
+    for end in ends:
+        value = _literal(line[:end])
+        if value is not None:  # of `19 - 5 - 6`, 19 is not the value
+            return None if _OPERATOR.match(line, end) else value
+    return None
 
 
 def _literal(text: str) -> str | None:

@@ -1,6 +1,7 @@
 """Run tests against solutions in one sandbox start, watched from outside the solution's reach."""
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -10,6 +11,7 @@ from aiev.core.files import module_path
 from aiev.languages.base import Script
 from aiev.languages.interpreter import Interpreter
 from aiev.languages.shell import shell_only
+from aiev.recipes.verification.boxed.controller import patience
 from aiev.recipes.verification.separate import Parts
 from aiev.sandbox.packages.service import InstallFailed
 from aiev.sandbox.request import Request
@@ -24,10 +26,10 @@ BOXED = (
 )
 """The checker: modules that are copied into the box."""
 
-SECONDS = 4.0
-"""For one run of the tests, and for the program as a whole; the config's limit if that is less."""
-MUTANT_SECONDS = 1.0
-"""For one run on a stub or a mutant: one that hangs counts as killed."""
+SECONDS = 4
+"""Of CPU time, for one run of the tests; the config's limit if that is less."""
+MUTANT_SECONDS = 1
+"""The same on a mutant: one that loops counts as killed. More where the solution needs more."""
 
 Key = tuple[int, int]
 """A test: the number of its check in the source, and which time the check ran."""
@@ -39,7 +41,7 @@ class Case:
 
     solution: str
     stub: bool = False
-    seconds: float = SECONDS
+    seconds: int = SECONDS
 
 
 @dataclass
@@ -48,7 +50,7 @@ class Observation:
 
     results: whether each check held. texts, calls: of each check its source, and the calls of the
     solution's functions since the check before. ended: whether all statements ran to the end.
-    problem: why not: "left", "gone", "raised", "broken" or "timed-out", with what was said.
+    problem: why not: "left", "gone", "raised", "broken", "timed-out" or "lost", with what was said.
     """
 
     results: dict[Key, bool] = field(default_factory=dict)
@@ -86,10 +88,10 @@ def observe(
     try:
         whole = interpreter.request(script)
     except InstallFailed as failure:
-        return _lost(f"broken: {failure}", cases, hash_seeds)
-    seconds = min(SECONDS, limits.wall_seconds)
-    job = _job(whole, script, parts, cases, hash_seeds, seconds)
-    total = 10 + sum(c["seconds"] for c in job["cases"]) + seconds * (len(hash_seeds) + 1)
+        return _lost(f"lost: {failure}", cases, hash_seeds)
+    job = _job(whole, script, parts, cases, hash_seeds, limits.wall_seconds)
+    total = 10 + sum(patience(c["seconds"]) for c in job["cases"])
+    total += limits.wall_seconds * (len(hash_seeds) + 1)
     checker = {f"boxed/{path.name}": path.read_text("utf-8") for path in BOXED}
     request = Request(
         {**checker, "cases.json": json.dumps(job)},
@@ -111,7 +113,7 @@ def observe(
     if found is None and "ModuleNotFoundError" in result.stderr:
         raise UserError(f"the checker does not start in the box: {result.stderr[-500:]}")
     if found is None:
-        return _lost(f"broken: {result.outcome}", cases, hash_seeds)
+        return _lost(f"lost: {result.outcome}", cases, hash_seeds)
     runs = [Repetition(r["exit_code"], r["stdout"]) for r in found["runs"]]
     return [_observation(case) for case in found["cases"]], runs
 
@@ -124,7 +126,8 @@ def _job(
     hash_seeds: Sequence[int],
     seconds: float,
 ) -> dict[str, Any]:
-    """What the checker reads in the box. whole: the request that runs the program as it stands."""
+    """What the checker reads in the box. whole: the request that runs the program as it stands;
+    seconds: its limit."""
     shell = shell_only(whole, script.shell) if script.shell else None
     return {
         "cases": [
@@ -133,7 +136,7 @@ def _job(
                 "tests": parts.tests,
                 "imports": list(parts.imports),
                 "stub": case.stub,
-                "seconds": min(case.seconds, seconds),
+                "seconds": math.ceil(min(case.seconds, seconds)),
             }
             for case in cases
         ],

@@ -19,7 +19,8 @@ def judge(evidence: Mapping[str, Any], policy: Policy) -> str:
     """Why the dialogue is not verified under the policy; "" when it is.
 
     Reasons: what stopped it (no-code, cut-off, unsolved-failed, ...), no-tests, vacuous, flaky,
-    unfinished, bent, no-contract, contract-broken, unconfirmed, weak-tests.
+    unfinished, timed-out, check-lost, bent, no-contract, contract-broken, corrected, unconfirmed,
+    weak-tests.
     """
     if evidence["stopped"]:
         return evidence["stopped"]
@@ -32,16 +33,18 @@ def judge(evidence: Mapping[str, Any], policy: Policy) -> str:
 
 
 def judged(dialogue: Mapping[str, Any], policy: Policy) -> dict[str, Any]:
-    """The dialogue with the policy's verdict; one without evidence keeps its own."""
-    if "evidence" not in dialogue:
-        return dict(dialogue)
-    reason = judge(dialogue["evidence"], policy)
+    """The dialogue with the policy's verdict. One that passed without evidence, as a recorded one
+    may have, is not verified."""
+    if "evidence" in dialogue:
+        reason = judge(dialogue["evidence"], policy)
+    else:
+        reason = dialogue["reason"] or "no-evidence"
     return {**dialogue, "verdict": "rejected" if reason else "verified", "reason": reason}
 
 
 def _paper(evidence: Mapping[str, Any], policy: Policy) -> str:
     if len(evidence["tests"]) < policy.min_tests:
-        return "unfinished" if _unfinished(evidence) else "no-tests"
+        return _unfinished(evidence) or "no-tests"
     if evidence["stub_passes"] or not any(test["fails"] for test in evidence["tests"]):
         return "vacuous"
     repetitions = evidence["repetitions"]
@@ -50,14 +53,16 @@ def _paper(evidence: Mapping[str, Any], policy: Policy) -> str:
 
 def _examples(evidence: Mapping[str, Any], policy: Policy) -> str:
     examples = evidence["examples"]
-    if _unfinished(evidence):
-        return "unfinished"
+    if unfinished := _unfinished(evidence):
+        return unfinished
     if sum(test["fails"] for test in evidence["tests"]) < policy.min_tests:
         return "vacuous"
     if evidence["bent"]:
         return "bent"
     if examples["flaw"] == "contradictory" or examples["held"] < examples["found"]:
         return "contract-broken"
+    if evidence.get("draft", {}).get("corrected", 0) > policy.max_corrected:
+        return "corrected"
     return "no-contract" if examples["found"] < policy.min_examples else ""
 
 
@@ -70,7 +75,11 @@ def _consensus(evidence: Mapping[str, Any], policy: Policy) -> str:
     return "weak-tests" if mutants["killed"] < policy.min_killed * mutants["of"] else ""
 
 
-def _unfinished(evidence: Mapping[str, Any]) -> bool:
-    """Whether the tests did not come to their end, or a failure was caught in the program."""
-    tests = evidence["tests"]
-    return not evidence["ended"] or bool(evidence["problem"]) or not all(t["held"] for t in tests)
+def _unfinished(evidence: Mapping[str, Any]) -> str:
+    """Why the tests did not come to their end; "unfinished" also where the program caught a
+    failure. "" where they did."""
+    for problem, reason in (("timed-out", "timed-out"), ("lost", "check-lost")):
+        if evidence["problem"].startswith(problem):
+            return reason
+    ended = evidence["ended"] and not evidence["problem"]
+    return "" if ended and all(test["held"] for test in evidence["tests"]) else "unfinished"

@@ -16,6 +16,11 @@ class Policy(Section):
     )
     min_tests: int = Field(2, ge=1, description="Different tests that ran and can fail.")
     min_examples: int = Field(2, ge=0, description="Examples that a problem has to state.")
+    max_corrected: int = Field(
+        3,
+        ge=0,
+        description="Examples of the draft that independent solutions may have corrected.",
+    )
     min_agreeing: int = Field(
         2, ge=0, description="Independent solutions that must agree with each test."
     )

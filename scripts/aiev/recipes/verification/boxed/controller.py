@@ -1,7 +1,7 @@
 """Process 1 of a check: runs every case in a pair of forked processes, and reports as JSON.
 
 It reads `cases.json` and removes it, so that no solution finds it:
-  cases        [{solution, tests, imports, stub, seconds}]
+  cases        [{solution, tests, imports, stub, seconds}]; the first is the solution itself
   program      {file: text} of the program as a whole, and `command` which runs it
   hash_seeds   one repetition each
   shell        {files, command} to run first; null for none
@@ -9,6 +9,7 @@ Runs nothing of a model in its own process.
 """
 
 import json
+import math
 import os
 import select
 import signal
@@ -31,39 +32,59 @@ def main() -> None:
     if job["shell"]:
         _write(job["shell"]["files"])
         _run_program(job["shell"]["command"], 0, job["seconds"])
-    cases = [run_case(case) for case in job["cases"]]
+    cases = []
+    for case in job["cases"]:
+        # A program that imports much takes its time with every change of it too.
+        usual = 3 * cases[0]["cpu_seconds"] if cases else 0
+        seconds = max(case["seconds"], min(usual, job["cases"][0]["seconds"]))
+        cases.append(run_case(case, math.ceil(seconds)))
     _write(job["program"])
     runs = [_run_program(job["command"], seed, job["seconds"]) for seed in job["hash_seeds"]]
     json.dump({"cases": cases, "runs": runs}, sys.stdout)
 
 
-def run_case(case: dict) -> dict:
-    """What the tests reported, and whether the time was enough for them."""
+def run_case(case: dict, seconds: int) -> dict:
+    """What the tests reported, whether the time was enough for them, and what they took.
+
+    seconds: of CPU time for the solution and for the tests, so that no verdict depends on what else
+    the machine does. What waits is ended by the clock, after `patience` of them.
+    """
     ours, theirs = socket.socketpair()
     reader, writer = os.pipe()
-    solution = _fork(lambda: _be_solution(theirs.fileno(), case), {theirs.fileno()})
-    tests = _fork(lambda: _be_tests(ours.fileno(), writer, case), {ours.fileno(), writer})
+    solution = _fork(lambda: _be_solution(theirs.fileno(), case, seconds), {theirs.fileno()})
+    tests = _fork(lambda: _be_tests(ours.fileno(), writer, case, seconds), {ours.fileno(), writer})
     ours.close()
     theirs.close()
     os.close(writer)
-    text, in_time = _read(reader, case["seconds"], MAX_REPORT)
+    text, in_time = _read(reader, patience(seconds), MAX_REPORT)
     os.close(reader)
-    for child in (tests, solution):
-        _end(child)
+    ends = [_end(child) for child in (tests, solution)]
+    in_time &= all(os.WTERMSIG(status) != signal.SIGXCPU for status, _ in ends)
     lines = text.decode("utf-8", "replace").split("\n")[:-1]
-    return {"reports": [json.loads(line) for line in lines], "in_time": in_time}
+    reports = [json.loads(line) for line in lines]
+    return {"reports": reports, "in_time": in_time, "cpu_seconds": sum(cpu for _, cpu in ends)}
 
 
-def _be_solution(fd: int, case: dict) -> None:
-    import resource
+def patience(seconds: int) -> int:
+    """Seconds by the clock for so many of CPU time."""
+    return 3 * seconds + 1
 
+
+def _be_solution(fd: int, case: dict, seconds: int) -> None:
     _set_dumpable(1)  # a program may look at itself
-    seconds = int(case["seconds"]) + 1
-    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+    _limit_cpu(seconds)
     solution_process.run(fd, case["solution"], case["stub"])
 
 
-def _be_tests(fd: int, writer: int, case: dict) -> None:
+def _limit_cpu(seconds: int) -> None:
+    """SIGXCPU ends the process at the limit, SIGKILL one second later if it handles the signal."""
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
+
+
+def _be_tests(fd: int, writer: int, case: dict, seconds: int) -> None:
+    _limit_cpu(seconds)
     sys.path[:] = [p for p in sys.path if p not in ("", os.getcwd())]  # modules of a solution's own
     report = tests_process.reporter(writer)
     tests_process.run(fd, report, case["tests"], case["imports"])
@@ -102,12 +123,14 @@ def _read(fd: int, seconds: float, limit: int) -> tuple[bytes, bool]:
     return b"".join(parts), False
 
 
-def _end(child: int) -> None:
+def _end(child: int) -> tuple[int, float]:
+    """End a child; its status and its CPU seconds."""
     try:
         os.killpg(child, signal.SIGKILL)
     except ProcessLookupError:  # it has not become a group's leader yet, or is gone
         os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
+    _, status, used = os.wait4(child, 0)
+    return status, used.ru_utime + used.ru_stime
 
 
 def _run_program(command: list[str], hash_seed: int, seconds: float) -> dict:
