@@ -1,5 +1,5 @@
-"""The backends under the same tests, bubblewrap for two users. Those on Docker are `real`, and those
-as another user than the one who runs the tests are `slow`."""
+"""The backends under the same tests, bubblewrap for two users. Those on Docker are `real`; those as
+another user than the one who runs the tests are `slow`."""
 
 import os
 import shutil
