@@ -5,6 +5,7 @@ makes: resources/benchmarks/{benchmark}.jsonl           all tasks, in the form t
        results/{run}/eval/{benchmark}.jsonl             the tasks that this run scores
        results/{run}/eval/{benchmark}.proof.json        validation: their canonical solutions, scored
        results/{run}/eval/{model}/{benchmark}/samples.jsonl  eval_results.json  score.json
+       results/{run}/eval/{model}/run_rate.json         where evaluation.run_rate asks for it
 """
 
 
@@ -128,3 +129,24 @@ rule score_samples:
         main("score_samples", execution=execution_config())
         + "--modules {params.modules:q} --problems {input.problems:q} --proof {input.proof:q} --samples {input.samples:q}"
         + " --results {output.results:q} --score {output.score:q}"
+
+
+rule measure_run_rate:
+    input:
+        weights=evaluated,
+    output:
+        "results/{run}/eval/{model}/run_rate.json",
+    log:
+        "logs/{run}/eval/{model}/run_rate.log",
+    benchmark:
+        "benchmarks/{run}/eval/{model}/run_rate.tsv"
+    threads: lambda w: server_threads(w.model)
+    resources:
+        model_server=1,
+        nodes=1,
+        gpu=lambda w: server_gpus(w.model),
+    params:
+        settings=lambda w: hashed_config("evaluation.run_rate", model=asked(w.model)),
+    shell:
+        main("measure_run_rate", *ENDPOINTS, execution=execution_config())
+        + "--weights {input.weights:q} --rate {output:q}"

@@ -10,6 +10,8 @@ ROUNDS = [str(number) for number in range(config["rounds"]["count"])]
 DATA = [*(f"rounds/{number}/data" for number in ROUNDS), "data"]
 BENCHMARKS = sorted(config["evaluation"]["benchmarks"])
 MODELS = ["base", "student", "teacher"]
+# Before and after training.
+RUN_RATES = ["base", "student"] if config["evaluation"]["run_rate"] else []
 RESOURCES = config["resources"]
 TEACHER = config["models"]["teacher"]
 STUDENT = config["models"]["student"]

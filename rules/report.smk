@@ -34,6 +34,9 @@ rule summarise:
             model=MODELS,
             benchmark=BENCHMARKS,
         ),
+        run_rates=expand(
+            "results/{{run}}/eval/{model}/run_rate.json", model=RUN_RATES
+        ),
         seeds="results/{run}/seeds/report.json",
         rounds=expand("results/{{run}}/rounds/{round}/report.json", round=ROUNDS),
         contamination="results/{run}/data/contamination.json",
@@ -52,7 +55,7 @@ rule summarise:
         settings=hashed_config("models.teacher.name", "models.student.name"),
     shell:
         main("summarise")
-        + "--scores {input.scores:q} --seeds {input.seeds:q} --rounds {input.rounds:q}"
+        + "--scores {input.scores:q} --run_rates {input.run_rates:q} --seeds {input.seeds:q} --rounds {input.rounds:q}"
         + " --contamination {input.contamination:q} --tagged {input.tagged:q}"
         + " --training {input.training:q} --duels {input.duels:q}"
         + " --table {output.table:q} --page {output.page:q} --funnel {output.funnel:q}"
@@ -104,6 +107,7 @@ rule write_manifest:
             benchmark=BENCHMARKS,
             allow_missing=True,
         ),
+        expand(rules.measure_run_rate.output, model=RUN_RATES, allow_missing=True),
     output:
         manifest="results/{run}/manifest.json",
         provenance="results/{run}/provenance.json",

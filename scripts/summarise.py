@@ -5,6 +5,8 @@ from aiev.engine.job import Job, run_job
 from aiev.reporting.funnel import funnel
 from aiev.reporting.scores import page, table
 
+SINGLE = ("seeds", "contamination", "tagged", "training")
+
 
 def main(job: Job) -> None:
     names = {role: model["name"] for role, model in job.params["models"].items()}
@@ -13,11 +15,11 @@ def main(job: Job) -> None:
         "student": "tuned student",
         "teacher": f"teacher, {names['teacher']}",
     }
-    scores = table(map(read_json, job.inputs["scores"]), titles)
+    run_rates = {path.parent.name: read_json(path) for path in job.inputs["run_rates"]}
+    scores = table(map(read_json, job.inputs["scores"]), titles, run_rates)
     write_json(job.output("table"), scores)
     write_text(job.output("page"), page(scores, read_json(job.input("duels"))))
-    single = ("seeds", "contamination", "tagged", "training")
-    reports = {name: read_json(job.input(name)) for name in single}
+    reports = {name: read_json(job.input(name)) for name in SINGLE}
     reports["rounds"] = [read_json(path) for path in job.inputs["rounds"]]
     write_json(job.output("funnel"), funnel(**reports))
 
@@ -25,6 +27,6 @@ def main(job: Job) -> None:
 if __name__ == "__main__":
     run_job(
         main,
-        inputs=("scores", "seeds", "rounds", "contamination", "tagged", "training", "duels"),
+        inputs=("scores", "run_rates", *SINGLE, "rounds", "duels"),
         outputs=("table", "page", "funnel"),
     )

@@ -37,6 +37,7 @@ PARAMS = {
     "micro_batch": 2,
     "global_batch": 4,
     "max_tokens": 200,
+    "learn": "all",
     "precision": "float32",
     "accelerator": "cpu",
     "accelerators": 1,

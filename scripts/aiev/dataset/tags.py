@@ -53,10 +53,12 @@ _END = (("interpreter", "stdout"),)
 
 
 class TaggedDialogue(TypedDict):
-    """One training conversation. `tagged`: it holds a request to run, and the tokens."""
+    """One training conversation. `tagged`: it holds a request to run, and the tokens. `failed`:
+    numbers of the messages that hold an attempt which failed."""
 
     id: str
     tagged: bool
+    failed: list[int]
     messages: list[Message]
 
 
@@ -110,7 +112,10 @@ def tag_dialogue(
         raise Dropped("token-in-text")
     plain = is_untagged(dialogue["id"], untagged_share)
     turn = _plain(dialogue) if plain else _tagged(dialogue, result_chars)
-    return {"id": dialogue["id"], "tagged": not plain, "messages": render([turn], layout)}
+    # What the user says to a failed run is a message of its own in either layout.
+    failed = [2 * number + 1 for number, _ in enumerate(turn.steps[:-1])]
+    said = render([turn], layout)
+    return {"id": dialogue["id"], "tagged": not plain, "failed": failed, "messages": said}
 
 
 def is_untagged(id: str, share: float) -> bool:
@@ -203,6 +208,8 @@ def _check_order(messages: Sequence[Mapping[str, str]]) -> None:
         raise Dropped("not-in-order")
     if not messages[0]["content"].strip():
         raise Dropped("empty-problem")
+    if any(m["kind"] == "description" and not m["content"].strip() for m in messages):
+        raise Dropped("empty-description")
 
 
 def _phrase(choices: Sequence[str], purpose: str, id: str) -> str:

@@ -69,6 +69,10 @@ class Bounds:
             yield from self._duel(job)
         elif job.rule == "generate_samples":
             yield self._samples(job)
+        elif job.rule == "measure_run_rate":
+            own = self._config["evaluation"]["run_rate"]
+            questions = 2 * own["prompts"]
+            yield (job.wildcards()["model"],), questions, questions * own["max_tokens"]
 
     def _dialogues(self, job: Job) -> Asked:
         """A problem, a solution, and a description and a revision for each feedback round.

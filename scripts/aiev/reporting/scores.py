@@ -12,13 +12,20 @@ from aiev.reporting import figure as rounds
 
 NONE = "-"
 FIELDS = ("base", "plus")
+RUN_RATES = {"asked": "run rate when asked", "not_asked": "run rate when not asked"}
 
 
-def table(scores: Iterable[Mapping[str, Any]], titles: Mapping[str, str]) -> dict[str, Any]:
+def table(
+    scores: Iterable[Mapping[str, Any]],
+    titles: Mapping[str, str],
+    run_rates: Mapping[str, Mapping[str, Any]] | None = None,
+) -> dict[str, Any]:
     """scores.json: {"models": [{model, title, scores: {benchmark: score}}], "paper": [{title,
-    benchmark: [base, plus]}], "student_vs_base": see `compare`}.
+    benchmark: [base, plus]}], "student_vs_base": see `compare`, "run_rates": {model: {"asked",
+    "not_asked"}}}.
 
-    titles: model -> its title, in the order of the rows.
+    titles: model -> its title, in the order of the rows. run_rates: by model, as measured
+    (aiev.evaluation.run_rate); none where the run does not measure them.
     Raises UserError for a score that occurs twice, is missing, or is of a model without a title.
     """
     found: dict[tuple[str, str], Mapping[str, Any]] = {}
@@ -43,6 +50,10 @@ def table(scores: Iterable[Mapping[str, Any]], titles: Mapping[str, str]) -> dic
         "models": models,
         "paper": _paper(models[0]["scores"]),
         "student_vs_base": compare(by_model["student"], by_model["base"]),
+        "run_rates": {
+            model: {kind: measured[kind] for kind in RUN_RATES}
+            for model, measured in (run_rates or {}).items()
+        },
     }
 
 
@@ -107,6 +118,7 @@ def page(scores: Mapping[str, Any], duels: Mapping[str, Any]) -> str:
             "",
             *_markdown(*comparison_cells(scores)),
             "",
+            *_run_rates(scores),
             "## Rounds",
             "",
             "Teacher and student on each round's test problems: greedy pass@1 in percent,",
@@ -120,6 +132,36 @@ def page(scores: Mapping[str, Any], duels: Mapping[str, Any]) -> str:
             "",
         ]
     )
+
+
+def _run_rates(scores: Mapping[str, Any]) -> list[str]:
+    """The section on run rates; nothing where they were not measured."""
+    if not scores["run_rates"]:
+        return []
+    return [
+        "## Runs of code",
+        "",
+        "How often an answer holds a run of code where the prompt asks for one and where it",
+        "does not, in percent; greedy, interpreter off. In brackets: Wilson's 95% interval. Then:",
+        "of the runs that were asked for, those closed, and those after which the turn ends.",
+        "",
+        *_markdown(*run_rate_cells(scores)),
+        "",
+    ]
+
+
+def run_rate_cells(scores: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of the run rates as text."""
+    header = ["model", *(f"{name} [95%]" for name in RUN_RATES.values())]
+    header += ["closed", "turn ended", "prompts of each kind"]
+    titles = {each["model"]: each["title"] for each in scores["models"]}
+    rows = []
+    for model, measured in sorted(scores["run_rates"].items()):
+        asked = measured["asked"]
+        rates = [rounds.percent(measured[kind]["run"]) for kind in RUN_RATES]
+        ends = [f"{asked[name]} of {asked['run']['correct']}" for name in ("closed", "ended")]
+        rows.append([titles[model], *rates, *ends, str(asked["run"]["total"])])
+    return header, rows
 
 
 def _markdown(header: list[str], rows: list[list[str]]) -> list[str]:

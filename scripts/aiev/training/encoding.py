@@ -2,7 +2,8 @@
 
 Loss falls on what the assistant says, its end-of-turn token included, and on nothing else: not on
 system, user or header tokens, and not from `<API_RES_START>` to `<API_RES_STOP>`, which the
-interpreter writes.
+interpreter writes. Which of the assistant's messages are learnt is the config's `training.learn`;
+the others are read only.
 
 A conversation whose text holds a control token of the tokenizer (`<|im_end|>` in a program that
 prints it) is dropped and counted. Escaping the token would train on other ids than inference reads
@@ -11,9 +12,9 @@ for the same text; changing the text would change code that was verified.
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from aiev.core.errors import UserError
 from aiev.dataset.tokens import RES_START, RES_STOP, RUN_START, RUN_STOP, TOKENS
@@ -32,6 +33,7 @@ _FOLLOWS = {
 
 Message = Mapping[str, str]
 Span = tuple[int, int]
+Learn = Literal["all", "passing", "last"]
 
 
 @dataclass(frozen=True)
@@ -59,18 +61,38 @@ def add_tokens(tokenizer) -> int:
 
 
 def encode_all(
-    tokenizer, rows: Iterable[Mapping[str, Any]], max_tokens: int, dropped: Counter[str]
+    tokenizer,
+    rows: Iterable[Mapping[str, Any]],
+    max_tokens: int,
+    dropped: Counter[str],
+    learn: Learn = "all",
 ) -> Iterator[Encoded]:
-    """Each conversation that can be trained on, in order; others are counted in `dropped`."""
+    """Each conversation that can be trained on, in order; others are counted in `dropped`.
+
+    learn: which of the assistant's messages are in the loss: all; passing, those that are not in
+    the row's `failed`; last, the last one.
+    """
     for row in rows:
         try:
-            yield encode(tokenizer, row["messages"], max_tokens)
+            yield encode(tokenizer, row["messages"], max_tokens, _read_only(row, learn))
         except Dropped as reason:
             dropped[str(reason)] += 1
 
 
-def encode(tokenizer, messages: Sequence[Message], max_tokens: int) -> Encoded:
+def _read_only(row: Mapping[str, Any], learn: Learn) -> Collection[int]:
+    """Numbers of the assistant's messages that carry no loss."""
+    if learn == "all":
+        return ()
+    spoken = [n for n, message in enumerate(row["messages"]) if message["role"] == "assistant"]
+    return row["failed"] if learn == "passing" else spoken[:-1]
+
+
+def encode(
+    tokenizer, messages: Sequence[Message], max_tokens: int, read_only: Collection[int] = ()
+) -> Encoded:
     """Token ids and labels of one conversation (roles: system, user, assistant).
+
+    read_only: numbers of the assistant's messages that carry no loss.
 
     Raises Dropped with the reason for this conversation, UserError when the tokenizer or its
     template is unfit for all of them.
@@ -80,20 +102,22 @@ def encode(tokenizer, messages: Sequence[Message], max_tokens: int) -> Encoded:
         _check_message(tokenizer, message)
     if not any(message["role"] == "assistant" for message in messages):
         raise Dropped("no-assistant-turn")
-    text, spans = _render(tokenizer, messages)
+    text, turns = _render(tokenizer, messages)
+    spans = [span for number, span in turns.items() if number not in read_only]
     encoding = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
     ids, offsets = encoding["input_ids"], encoding["offset_mapping"]
     if len(ids) > max_tokens:
         raise Dropped("too-long")
-    mask = _loss_mask(offsets, spans, [m.span() for m in _results(text)])
+    others = [turns[number] for number in read_only]
+    mask = _loss_mask(offsets, spans, [*others, *(m.span() for m in _results(text))])
     labels = [token if in_loss else IGNORED for token, in_loss in zip(ids, mask, strict=True)]
     encoded = Encoded(list(ids), labels)
     _check_end(tokenizer, encoded.end_of_turn)
     return encoded
 
 
-def _render(tokenizer, messages: Sequence[Message]) -> tuple[str, list[Span]]:
-    """The text that the model reads, and where in it the assistant speaks.
+def _render(tokenizer, messages: Sequence[Message]) -> tuple[str, dict[int, Span]]:
+    """The text that the model reads, and where in it each message of the assistant stands.
 
     A turn begins where inference would hand over to the model and ends after its end-of-turn
     token; the line feed that a template puts behind it belongs to no turn.
@@ -104,7 +128,7 @@ def _render(tokenizer, messages: Sequence[Message]) -> tuple[str, list[Span]]:
             list(messages[:count]), tokenize=False, add_generation_prompt=generate
         )
 
-    spans: list[Span] = []
+    spans: dict[int, Span] = {}
     text = rendered(len(messages))
     for number, message in enumerate(messages):
         if message["role"] != "assistant":
@@ -119,7 +143,7 @@ def _render(tokenizer, messages: Sequence[Message]) -> tuple[str, list[Span]]:
                 where=f"message {number + 1}, tokenizer {tokenizer.name_or_path}",
                 hint="use a student whose template leaves earlier turns as they were",
             )
-        spans.append((len(before), len(after.rstrip())))
+        spans[number] = (len(before), len(after.rstrip()))
     return text, spans
 
 
@@ -128,13 +152,13 @@ def _results(text: str) -> Iterable[re.Match]:
 
 
 def _loss_mask(
-    offsets: Sequence[Span], spans: Sequence[Span], results: Sequence[Span]
+    offsets: Sequence[Span], spans: Sequence[Span], unlearnt: Sequence[Span]
 ) -> list[bool]:
-    """For each token, whether it lies in an assistant's span and in no result.
+    """For each token, whether it lies in a span that is learnt, and in no result there.
 
     Raises Dropped for a token that crosses a border: its two halves have different writers.
     """
-    borders = sorted({border for span in (*spans, *results) for border in span})
+    borders = sorted({border for span in (*spans, *unlearnt) for border in span})
     mask, at, last = [], 0, 0
     for start, end in offsets:
         # Some tokenizers leave white space out of their offsets; it belongs to the next token.
@@ -143,7 +167,7 @@ def _loss_mask(
             at += 1
         if at < len(borders) and borders[at] < end:
             raise Dropped("token-across-turns")
-        mask.append(_inside(start, end, spans) and not _inside(start, end, results))
+        mask.append(_inside(start, end, spans) and not _inside(start, end, unlearnt))
     return mask
 
 

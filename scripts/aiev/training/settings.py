@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from aiev.core.settings import Section
+from aiev.training.encoding import Learn
 
 Scheduler = Literal[
     "linear",
@@ -53,6 +54,12 @@ class TrainingSettings(Section):
         ge=16,
         description="Maximum length of a dialogue, in tokens; a longer one is dropped and counted, "
         "never cut.",
+    )
+    learn: Learn = Field(
+        "all",
+        description="The assistant's messages that are in the loss, others are read only: all; "
+        "passing, all but failed attempts; last, the last one of a dialogue, without any run in "
+        "the layout turns.",
     )
     precision: Literal["float32", "bfloat16"] = Field(
         "float32", description="Number format of the computation."

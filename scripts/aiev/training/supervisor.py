@@ -63,7 +63,7 @@ def train(
         "special_tokens": {token: tokenizer.convert_tokens_to_ids(token) for token in TOKENS},
         "new_rows": description_ids(tokenizer, new),
     }
-    counts = _encode(tokenizer, data, params["max_tokens"], Path(spec["examples"]))
+    counts = _encode(tokenizer, data, params, Path(spec["examples"]))
     end = {"eos_token_id": _end_of_turn(tokenizer, counts.pop("ends"))}
     _launch(spec, scratch, log_path)
     tokenizer.save_pretrained(model)
@@ -71,10 +71,11 @@ def train(
     return {**counts, **read_json(Path(spec["result"])), "added_tokens": len(new)}
 
 
-def _encode(tokenizer, data: Path, max_tokens: int, folder: Path) -> dict[str, Any]:
+def _encode(tokenizer, data: Path, params: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """Write the encoded conversations to `folder`; their counts, and those dropped by reason."""
-    rows, dropped = read_jsonl(data), Counter()
-    counts = write_examples(folder, encode_all(tokenizer, rows, max_tokens, dropped))
+    rows, max_tokens, dropped = read_jsonl(data), params["max_tokens"], Counter()
+    encoded = encode_all(tokenizer, rows, max_tokens, dropped, params["learn"])
+    counts = write_examples(folder, encoded)
     reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(dropped.items()))
     log.info("examples: %d of %d dialogues; dropped: %s", counts["examples"], len(rows), reasons)
     if not rows:

@@ -51,7 +51,7 @@ def test_a_dialogue_with_one_round_and_a_package_has_the_shape_of_the_method():
     record = dialogue(rounds=1)
     record["messages"][1]["content"] = f"Here it is.\n\n{INSTALL}\n\n{FENCED}\n\nIt returns {{1}}."
     row = tag_dialogue(record, 0, 100)
-    assert row["id"] == "d1" and row["tagged"]
+    assert row["id"] == "d1" and row["tagged"] and row["failed"] == [1]
     user, first, error, second, result, last = row["messages"]
     assert [m["role"] for m in row["messages"]] == ["user", "assistant"] * 3
     assert user["content"] in [r.replace("{problem}", "Write one().") for r in REQUESTS]
@@ -69,6 +69,7 @@ def test_inline_has_each_result_in_the_answer_that_goes_on_after_it():
     row = tag_dialogue(dialogue(rounds=1), 0, 100, "inline")
     run = f"<API_RUN_START>{FENCED}<API_RUN_STOP>"
     _, first, error, second = row["messages"]
+    assert row["failed"] == [1]
     assert first["content"].endswith(f"{run}<API_RES_START>AssertionError 0<API_RES_STOP>")
     assert error == {"role": "user", "content": "It fails 0."}
     _, _, end = second["content"].partition(f"{run}<API_RES_START>fine<API_RES_STOP>\n\n")
@@ -262,6 +263,11 @@ def with_empty_problem(record):
     record["messages"][0]["content"] = " \n"
 
 
+def with_empty_description(record):
+    record["messages"] = dialogue(rounds=1)["messages"]
+    record["messages"][3]["content"] = "\n"
+
+
 def rejected(record):
     record["verdict"] = "rejected"
 
@@ -274,6 +280,7 @@ def rejected(record):
         (without_stdout, "not-in-order"),
         (without_messages, "not-in-order"),
         (with_empty_problem, "empty-problem"),
+        (with_empty_description, "empty-description"),
         (rejected, "not-verified"),
     ],
 )

@@ -1,6 +1,9 @@
 """What a student reads is the same in training, in the interpreter and in an evaluation: one
 dialogue is tagged, encoded, and then held again with a model that says what it said."""
 
+import asyncio
+import re
+from collections import Counter
 from types import SimpleNamespace
 
 import pytest
@@ -9,11 +12,13 @@ from transformers import PreTrainedTokenizerFast
 
 from aiev.dataset.tags import tag_dialogue
 from aiev.dataset.tokens import TOKENS
+from aiev.evaluation.generate import Decoding, Questions, generate
 from aiev.interpreter.session import Session
 from aiev.interpreter.triggers import Tokens
 from aiev.interpreter.workspace import Done, State
+from aiev.llm.ledger import Answer
 from aiev.sandbox.request import Result
-from aiev.training.encoding import IGNORED, add_tokens, encode
+from aiev.training.encoding import IGNORED, add_tokens, encode, encode_all
 
 # The shapes of the publishers' templates, without tool calls.
 CHATML = (
@@ -140,15 +145,49 @@ def test_each_layout_is_encoded_with_its_failure_and_its_words(layout):
     assert learnt.endswith("```python\nx = 2\n```\n\nIt is two.<|im_end|>")
 
 
+RESULT = re.compile("<API_RES_START>.*?<API_RES_STOP>", re.DOTALL)
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+@pytest.mark.parametrize("layout", ["turns", "inline"])
+@pytest.mark.parametrize("learn", ["all", "passing", "last"])
+def test_what_is_learnt_is_the_assistants_own_words_to_the_token(name, layout, learn):
+    """And what is read is the same, whatever is learnt of it."""
+    tokenizer = tokenizer_of(TEMPLATES[name])
+    row = tag_dialogue(dialogue(), 0, 1000, layout)
+    (encoded,) = encode_all(tokenizer, [row], 10_000, Counter(), learn)
+    spoken = [m["content"] for m in row["messages"] if m["role"] == "assistant"]
+    assert ("x = 1" in spoken[0], len(spoken)) == (True, 3 if layout == "turns" else 2)
+    kept = {"all": spoken, "passing": spoken[1:], "last": spoken[-1:]}[learn]
+    end = "\n<|EOT|>" if name == "deepseek-coder" else "<|im_end|>"
+    own = "".join(RESULT.sub("", said) + end for said in kept)
+    learnt = [label for label in encoded.labels if label != IGNORED]
+    assert learnt == tokenizer(own, add_special_tokens=False)["input_ids"]
+    assert encoded.input_ids == encode(tokenizer, row["messages"], 10_000).input_ids
+    pairs = zip(encoded.input_ids, encoded.labels, strict=True)
+    assert all(label in (token, IGNORED) for token, label in pairs)
+
+
+class Asked:
+    """A client of an evaluation, which keeps what it is asked."""
+
+    async def complete(self, messages, **_):
+        self.messages = messages
+        return Answer("Words.", "stop", 1, 1)
+
+
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_an_evaluation_asks_what_an_untagged_dialogue_is_trained_on(name):
-    tokenizer = tokenizer_of(TEMPLATES[name])
+    tokenizer, client = tokenizer_of(TEMPLATES[name]), Asked()
     messages = tag_dialogue(dialogue(), 1, 1000)["messages"]
+    task = {"task_id": "1", "prompt": messages[0]["content"]}
+    questions = Questions(lambda task: task["prompt"], lambda answer, task: answer)
+    asyncio.run(generate(client, [task], questions, Decoding(9)))
     session = Session(Spoken([messages[1]["content"]]), workspace(), Tokens())
     assert [type(event).__name__ for event in session.ask(messages[0]["content"])][-1] == "Finished"
-    asked = session.model.asked[0]
-    ids = tokenizer.apply_chat_template(asked, add_generation_prompt=True, return_dict=False)
-    assert encode(tokenizer, messages, 10_000).input_ids[: len(ids)] == ids
+    for asked in (client.messages, session.model.asked[0]):
+        ids = tokenizer.apply_chat_template(asked, add_generation_prompt=True, return_dict=False)
+        assert encode(tokenizer, messages, 10_000).input_ids[: len(ids)] == ids
 
 
 def test_a_result_is_cut_in_a_conversation_as_in_training():

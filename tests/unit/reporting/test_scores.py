@@ -65,6 +65,30 @@ ROUND |= {"reason": "too-few-problems", "self_learning": True, "luck": None}
 DUELS = {"rounds": [ROUND], "switch": None, "luck": None}
 
 
+def rate(correct, closed, ended):
+    return {"run": share(correct, 40), "closed": closed, "ended": ended, "cut_off": 0}
+
+
+def test_run_rates_stand_before_and_after_training():
+    """And nothing is said of them where they were not measured."""
+    rates = {
+        "student": {"asked": rate(30, 29, 28), "not_asked": rate(1, 0, 0), "answers": []},
+        "base": {"asked": rate(0, 0, 0), "not_asked": rate(0, 0, 0), "answers": []},
+    }
+    found = table(SCORES, TITLES, rates)
+    lines = page(found, DUELS).splitlines()
+    rows = lines[lines.index("## Runs of code") : lines.index("## Rounds")]
+    assert [row for row in rows if row.startswith("|")] == [
+        "| model | run rate when asked [95%] | run rate when not asked [95%] | closed | turn ended"
+        " | prompts of each kind |",
+        "| --- | ---: | ---: | ---: | ---: | ---: |",
+        "| base student, S | 0.0 [0.0, 8.8] | 0.0 [0.0, 8.8] | 0 of 0 | 0 of 0 | 40 |",
+        "| tuned student | 75.0 [59.8, 85.8] | 2.5 [0.4, 12.9] | 29 of 30 | 28 of 30 | 40 |",
+    ]
+    assert found["run_rates"]["student"] == {k: rates["student"][k] for k in ("asked", "not_asked")}
+    assert "Runs of code" not in page(table(SCORES, TITLES), DUELS)
+
+
 def test_rows_are_base_student_teacher_and_then_the_paper():
     lines = page(table(SCORES, TITLES), DUELS).splitlines()
     rows = [line for line in lines[: lines.index("## Student and base")] if line.startswith("|")]

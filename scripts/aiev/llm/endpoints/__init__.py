@@ -49,6 +49,13 @@ def with_server(model: Mapping[str, Any], execution: Mapping[str, Any]) -> dict[
     return {**model, **execution["models"][model["role"]]}
 
 
+def showing_special_tokens(model: Mapping[str, Any]) -> dict[str, Any]:
+    """A model whose answers show special tokens, such as those around a run. Servers leave them
+    out unless they are told not to."""
+    shown = {"skip_special_tokens": False} if model["kind"] == "vllm" else {}
+    return {**model, "special_tokens": True, "request": {**(model.get("request") or {}), **shown}}
+
+
 def needs_weights(model: Mapping[str, Any]) -> bool:
     """Whether the model is served here, from a declared file with its weights."""
     return KINDS.get(model["kind"]).needs_weights
