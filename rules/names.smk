@@ -11,7 +11,7 @@ DATA = [*(f"rounds/{number}/data" for number in ROUNDS), "data"]
 BENCHMARKS = sorted(config["evaluation"]["benchmarks"])
 MODELS = ["base", "student", "teacher"]
 # Before and after training.
-RUN_RATES = ["base", "student"] if config["evaluation"]["run_rate"] else []
+RUN_RATES = ["base", "student"] if config["evaluation"]["run_rate"]["prompts"] else []
 RESOURCES = config["resources"]
 TEACHER = config["models"]["teacher"]
 STUDENT = config["models"]["student"]

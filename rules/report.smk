@@ -34,9 +34,7 @@ rule summarise:
             model=MODELS,
             benchmark=BENCHMARKS,
         ),
-        run_rates=expand(
-            "results/{{run}}/eval/{model}/run_rate.json", model=RUN_RATES
-        ),
+        run_rates=expand("results/{{run}}/eval/{model}/run_rate.json", model=RUN_RATES),
         seeds="results/{run}/seeds/report.json",
         rounds=expand("results/{{run}}/rounds/{round}/report.json", round=ROUNDS),
         contamination="results/{run}/data/contamination.json",

@@ -69,7 +69,12 @@ class RunRateSettings(Section):
     """`evaluation.run_rate`: how often base and student ask for code to be run, greedily, where
     the prompt asks for it and where it does not."""
 
-    prompts: int = Field(40, ge=1, le=40, description="Number of prompts of each of the two kinds.")
+    prompts: int = Field(
+        0,
+        ge=0,
+        le=40,
+        description="Number of prompts of each of the two kinds; 0 leaves the measure out.",
+    )
     max_tokens: int = Field(
         256, ge=1, description="Maximum length of an answer, in tokens; a run has to end in it."
     )
@@ -84,9 +89,8 @@ class EvaluationSettings(Section):
         description="Benchmarks by name; letters, digits, dots, dashes and underscores.",
     )
     max_tokens: int = Field(768, ge=1, description="Maximum length of an answer, in tokens.")
-    run_rate: RunRateSettings | None = Field(
-        None,
-        description="How often base and student ask for code to be run; null leaves it out.",
+    run_rate: RunRateSettings = Field(
+        RunRateSettings(), description="How often base and student ask for code to be run."
     )
     scoring: ScoringSettings = Field(
         ScoringSettings(), description="Limits under which answers are judged."
