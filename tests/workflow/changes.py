@@ -89,6 +89,14 @@ def rewritten(path: Path) -> None:
     assert path.read_text("utf-8") != before
 
 
+def reworded(path: Path) -> None:
+    """Other words in each docstring: of the module, of functions and of constants."""
+    before = path.read_text("utf-8")
+    after = re.sub(r'^( *)"""(?=\w)', r'\1"""In other words: ', before, flags=re.MULTILINE)
+    assert after != before, path
+    path.write_text(after, "utf-8")
+
+
 def imports_reversed(path: Path) -> None:
     """The first run of neighbouring one-line imports, the other way round."""
     lines = path.read_text("utf-8").split("\n")
@@ -101,7 +109,7 @@ def imports_reversed(path: Path) -> None:
 
 for where, path in (("a script", SCRIPT), ("a module", LIBRARY)):
     edits(f"comment in {where}", path, "\ndef ", "\n# Why.\ndef ")
-    edits(f"docstring in {where}", path, '"""', '"""In other words: ')
+    CHANGES[f"docstring in {where}"] = lambda project, path=path: reworded(project.root / path)
     CHANGES[f"formatting of {where}"] = lambda project, path=path: rewritten(project.root / path)
     CHANGES[f"import order in {where}"] = lambda project, path=path: imports_reversed(
         project.root / path

@@ -3,8 +3,9 @@
 The digest of a script covers its syntax tree and that of every project module that it reaches:
 through absolute, relative and lazy imports, and through strings that hold a dotted module name or
 the path of a neighbouring .py file, which is how servers and programs for the sandbox are started.
-Comments, docstrings, layout and the order of neighbouring imports do not count. Data files of a
-reached package (prompt templates) count by their bytes.
+Comments, docstrings (also those under constants), layout and the order of neighbouring imports do
+not count. Data files of a reached package (prompt templates) count by their bytes; of a file
+outside the project, those in the folder prompts/ beside it.
 
 What nothing here can see are modules that are loaded by a computed name. Ruff refuses such calls
 (pyproject.toml, banned-api) but for the registry's, whose choices the rules name: see `modules`.
@@ -72,14 +73,15 @@ def code_parts(script: Path, modules: Iterable[str] = ()) -> dict[str, str]:
     # Most modules import the same packages: each is looked up once.
     files_of = cache(partial(_files_of, root, cache(_data_of)))
     todo = [Path(script).resolve()]
+    parts: dict[str, str] = {}
     for module in modules:
         outside = module.endswith(".py")
         place = Path(module) if outside else root / module.replace(".", "/")
         if not (place if outside else place.with_suffix(".py")).is_file() and not place.is_dir():
             raise UserError("no such module, though a rule's code depends on it", where=module)
         todo += [place.resolve()] if outside else files_of(module)
+        parts.update(_prompts_of(place) if outside else {})
     seen: set[Path] = set()
-    parts: dict[str, str] = {}
     while todo:
         path = todo.pop()
         # A file outside has no name that all machines share but its own.
@@ -107,7 +109,7 @@ def _module(source: bytes) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]
     tree = _meaning_only(ast.parse(source))
     names = tuple(dict.fromkeys(names_in(tree)))
     parts: dict[str, list[str]] = {}
-    rest = ast.dump(_take_apart(tree, "", parts))
+    rest = ast.dump(_split_off_functions(tree, "", parts))
     found = [("(module)", of_text(rest))]
     return tuple(found + [(name, of_json(dumps)) for name, dumps in parts.items()]), names
 
@@ -163,6 +165,15 @@ def _files_of(
     return files
 
 
+def _prompts_of(path: Path) -> dict[str, str]:
+    """Parts for the prompt templates (aiev.core.templates) of a file outside the project. What else
+    lies beside it does not count: that may be a whole home directory."""
+    folder = path.parent / "prompts"
+    texts = _data_of(folder) if folder.is_dir() else []
+    names = {text.relative_to(path.parent).as_posix(): text for text in texts}
+    return {f"{path.name}: {name}": of_bytes(text.read_bytes()) for name, text in names.items()}
+
+
 def _data_of(package: Path) -> list[Path]:
     """The data files of a package, also those in its folders that hold no code."""
     files: list[Path] = []
@@ -177,23 +188,24 @@ def _data_of(package: Path) -> list[Path]:
 
 
 def _meaning_only(tree: ast.Module) -> ast.Module:
-    """Remove docstrings, the descriptions of config keys and what only type checkers run; sort each
-    run of neighbouring imports."""
+    """Remove texts that nothing uses (docstrings, and those under constants), `pass`, the
+    descriptions of config keys and what only type checkers run; sort each run of neighbouring
+    imports. A block that held nothing else is left empty: it does what `pass` does."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Field":
             node.keywords = [word for word in node.keywords if word.arg != "description"]
-        if isinstance(node, ast.Module | ast.ClassDef | _FUNCTION) and ast.get_docstring(node):
-            node.body = node.body[1:]
         for field in ("body", "orelse", "finalbody"):
             block = getattr(node, field, None)
             if isinstance(block, list):
-                setattr(node, field, _sort_imports([n for n in block if not _is_for_checkers(n)]))
+                setattr(node, field, _sort_imports([n for n in block if not _does_nothing(n)]))
     return tree
 
 
-def _is_for_checkers(node: ast.AST) -> bool:
-    """Whether a statement is `if TYPE_CHECKING:` without an else."""
-    return (
+def _does_nothing(node: ast.AST) -> bool:
+    """Whether a statement is only a text, `pass`, or `if TYPE_CHECKING:` without an else."""
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+        return isinstance(node.value.value, str)
+    return isinstance(node, ast.Pass) or (
         isinstance(node, ast.If)
         and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING")
         and not node.orelse
@@ -212,7 +224,7 @@ def _sort_imports(block: list[ast.AST]) -> list[ast.AST]:
     return done + sorted(run, key=ast.dump)
 
 
-def _take_apart(
+def _split_off_functions(
     block: ast.Module | ast.ClassDef, prefix: str, parts: dict[str, list[str]]
 ) -> ast.Module | ast.ClassDef:
     """Move the functions of a module or class into `parts`. Their names stay in their place: the
@@ -220,7 +232,7 @@ def _take_apart(
     for number, node in enumerate(block.body):
         if isinstance(node, ast.ClassDef) and not prefix:
             name = node.name
-            dump = ast.dump(_take_apart(node, f"{name}.", parts))
+            dump = ast.dump(_split_off_functions(node, f"{name}.", parts))
         elif isinstance(node, _FUNCTION):
             name = f"{prefix}{node.name}"
             dump = ast.dump(node)

@@ -16,6 +16,7 @@ from aiev.core.files import read_json
 from aiev.core.hashing import of_path
 from aiev.engine import store as module
 from aiev.engine.action import Action, key_of
+from aiev.engine.codehash import ENGINE
 from aiev.engine.gc import discard
 from aiev.engine.store import Store, place
 
@@ -87,6 +88,22 @@ def test_each_part_decides_the_key(change, directory):
     assert key_of(action(directory).description()) != key_of(
         action(directory, **change).description()
     )
+
+
+def test_another_engine_has_other_keys(directory, monkeypatch):
+    before = key_of(action(directory).description())
+    monkeypatch.setattr("aiev.engine.action.ENGINE", ENGINE + 1)
+    assert key_of(action(directory).description()) != before
+
+
+KNOWN = {1: "8ab84603a8392b5b3fd45a43f4aac921ed12a0a7f84f93c0780da974403cbfd4"}
+"""Keys of one action, by the ENGINE that made them."""
+
+
+def test_what_makes_up_a_key_changes_only_with_the_engine(directory):
+    """Under the same ENGINE, keys of another form would silently miss all that is stored. To
+    change what a key is made of, raise ENGINE and add the new key above."""
+    assert KNOWN.get(ENGINE) == key_of(action(directory).description())
 
 
 def test_contents_of_inputs_decide_the_key_and_names_do_not(directory):

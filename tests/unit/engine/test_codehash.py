@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,9 @@ def edit(tree, name, old, new) -> None:
         ("work.py", "import json\nimport os", "import os\nimport json"),
         ("work.py", "late() + value", "(late()\n        + value)"),
         ("lib/plain.py", "return a + b", "return (a + b)  # sum"),
+        ("lib/shared.py", "common = 1\n", 'common = 1\n"""What all share."""\n'),
+        ("lib/lazy.py", "    return 1", '    "What it returns"\n    "is late."\n    return 1'),
+        ("lib/lazy.py", "return 1", "pass\n    return 1"),
         ("lib/plain.py", "def add(a, b):", "def add(\n    a,\n    b,\n):"),
         ("lib/unrelated.py", "x = 1", "x = 2"),
         ("other.py", "import lib.unrelated", "import lib.shared"),
@@ -121,6 +125,21 @@ def test_a_docstring_that_is_used_counts(tree):
     before = digest(tree)
     edit(tree, "lib/plain.py", 'text = "a"', 'text = "c"')
     assert digest(tree) != before
+
+
+EMPTY = ("pass", '"""Text."""', '"""Other text."""\n    pass')
+
+
+@pytest.mark.parametrize("head", ["class Missing(Exception):", "def f():", "if x:", "while x:"])
+def test_a_body_that_does_nothing_is_the_same_in_all_its_forms(head, tree):
+    """And it is another than one that does something, or than no such block."""
+
+    def place(text):
+        (tree / "lib/shared.py").write_text(f"common = 1\n{text}")
+        return digest(tree)
+
+    assert len({place(f"{head}\n    {body}\n") for body in EMPTY}) == 1
+    assert len({place(f"{head}\n    {body}\n") for body in (EMPTY[0], "x = 1")} | {place("")}) == 3
 
 
 def test_the_place_of_the_tree_and_the_script_s_name_do_not_count(tree, tmp_path_factory):
@@ -181,6 +200,33 @@ def test_what_a_registry_loads_counts_where_the_rule_names_it(name, tree):
     edit(tree, path, " = 1", " = 2")
     assert digest(tree) == alone
     assert len({alone, before, code_digest(tree / "work.py", [module])}) == 3
+
+
+def test_of_a_file_outside_its_prompts_count_and_its_other_neighbours_do_not(
+    tree, tmp_path_factory
+):
+    """What lies beside it may be a whole home directory."""
+    home = tmp_path_factory.mktemp("home")
+    (home / "prompts/chat").mkdir(parents=True)
+    (home / "mine.py").write_text("y = 1\n")
+    texts = [home / "prompts/write.md", home / "prompts/chat/write.md", home / "letters.txt"]
+
+    def parts():
+        return code_parts(tree / "work.py", [str(home / "mine.py")])
+
+    found = [parts()]
+    for text in texts:
+        text.write_text("Write.\n")
+        found.append(parts())
+    texts[0].write_text("Write more.\n")
+    found.append(parts())
+    changed = [{*after.items()} - {*before.items()} for before, after in pairwise(found)]
+    assert [[name for name, _ in each] for each in changed] == [
+        ["mine.py: prompts/write.md"],
+        ["mine.py: prompts/chat/write.md"],
+        [],
+        ["mine.py: prompts/write.md"],
+    ]
 
 
 @pytest.mark.parametrize("name", ["lib.missing", "nowhere.py", "json"])
