@@ -140,5 +140,6 @@ def _weights(config: dict[str, Any]) -> Path | None:
         return None
     path = Path("resources") / name / config["resources"][name]["file"]
     if not path.is_file():
-        raise UserError("the teacher's weights are not here", where=str(path), hint="aiev run")
+        hint = "a run fetches them: aiev run --config FILE"
+        raise UserError("the teacher's weights are not here", where=str(path), hint=hint)
     return path

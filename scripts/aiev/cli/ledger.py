@@ -74,7 +74,8 @@ def show(
     directory = _directory(ledger, config)
     found = sorted((directory / key[:2]).glob(f"{key}*.json"))
     if not found:
-        raise UserError(f"no answer has the key {key}", where=str(directory))
+        hint = "aiev why FILE lists the keys behind a file; --ledger names another ledger"
+        raise UserError(f"no answer has the key {key}", where=str(directory), hint=hint)
     if len(found) > 1:
         names = ", ".join(path.stem[: len(key) + 6] for path in found[:5])
         raise UserError(f"{len(found)} keys start with {key}", hint=f"give more digits: {names}")

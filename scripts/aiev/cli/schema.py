@@ -35,7 +35,8 @@ def schema(write: WriteOption = False, check: CheckOption = False) -> None:
         known = generated.PATH.read_text("utf-8") if generated.PATH.is_file() else ""
         if known != generated.text():
             hint = "run: aiev schema --write"
-            raise UserError("not up to date", where=str(generated.PATH), hint=hint)
+            message = "the schema differs from the config models"
+            raise UserError(message, where=str(generated.PATH), hint=hint)
         print(f"{generated.PATH}: up to date")
     else:
         print(generated.text(), end="")

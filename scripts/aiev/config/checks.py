@@ -69,9 +69,10 @@ def _check_model(role: str, model: dict[str, Any]) -> None:
         )
     if role == "teacher" and model["resource"] and model["version"]:
         raise UserError(
-            "both a version and a resource are given, and dialogues can name only one of them",
+            "both a resource and a version are given: a teacher has a resource (served here) or a "
+            "version (served elsewhere)",
             where=f"{key}.version",
-            hint="remove the resource of a model that is served elsewhere, or else the version",
+            hint="remove the one that does not fit",
         )
 
 

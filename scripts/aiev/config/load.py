@@ -49,7 +49,8 @@ def _resources(path: Path) -> dict[str, Any]:
     """The declarations of external files, each of them checked."""
     resources = read_yaml(path)
     if not isinstance(resources, dict):
-        raise UserError("not a mapping of names to declared files", where=str(path))
+        hint = "each entry is NAME: {file, sha256, bytes, licence, mirrors}"
+        raise UserError("not a mapping of names to declared files", where=str(path), hint=hint)
     for name, value in resources.items():
         declared(value, f"{path}: {name}")
     return resources

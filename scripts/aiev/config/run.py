@@ -90,7 +90,8 @@ class RunConfig(Section):
         "laptop",
         max_length=100,
         pattern=r"^[a-z0-9][a-z0-9._-]*$",
-        description="Name of the run, in lower case; its files are in results/{name}.",
+        description="Name of the run, whose files are in results/{name}: lower-case letters, "
+        "digits, dots, dashes and underscores.",
     )
     seed: int = Field(
         1,

@@ -231,7 +231,8 @@ def _explained(model: type[Section], error: dict[str, Any], section: Any) -> Ini
     if not loc:
         return _details(error, loc, {"message": message, "hint": context.get("hint")}, "invalid")
     field = model.model_fields.get(str(loc[0]))
-    hint = context.get("hint") or (field.description if field else None)
+    meaning = f"the key's meaning: {field.description}" if field and field.description else None
+    hint = context.get("hint") or meaning
     if kind == "extra_forbidden":
         known = list(model.model_fields)
         message = "unknown key"
@@ -265,6 +266,12 @@ def _message(error: dict[str, Any]) -> str:
         return str(error["ctx"]["error"])
     if error["type"] in ("model_type", "dict_type", "model_attributes_type"):
         return f"{_shown(error['input'])} should be a mapping of keys"
+    if error["type"] == "string_pattern_mismatch":
+        return f"{_shown(error['input'])} has not the form that is needed here"
+    if error["type"] in ("too_short", "string_too_short"):
+        return (
+            f"{_shown(error['input'])} is too short: at least {error['ctx']['min_length']} needed"
+        )
     reason = re.sub(r"^\w+ should", "should", error["msg"])
     return f"{_shown(error['input'])} {reason}"
 

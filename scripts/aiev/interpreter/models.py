@@ -129,7 +129,8 @@ def _weights(config: Mapping[str, Any], model: Mapping[str, Any]) -> Path | None
         return None
     path = Path("resources") / model["resource"] / config["resources"][model["resource"]]["file"]
     if not path.is_file():
-        raise UserError("the teacher's weights are not here", where=str(path), hint="aiev run")
+        hint = "a run fetches them: aiev run --config FILE"
+        raise UserError("the teacher's weights are not here", where=str(path), hint=hint)
     return path
 
 

@@ -1,6 +1,7 @@
 """External files, each declared once: its digest, its licence, its mirrors in order."""
 
 import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ from aiev.core.errors import UserError
 
 MAX_NAME = 200
 """Bytes of a file's name. File systems take 255, and unfinished files have longer names."""
+
+EXPLAINED = "the head of config/resources.yaml explains the keys"
 
 _KEYS = {"hub": {"repo", "revision", "file"}, "url": {"url"}, "registry": {"parts"}}
 _PART, _MEMBER = {"project", "version"}, {"member"}
@@ -30,10 +33,12 @@ def declared(value: Any, where: str = "config/resources.yaml") -> Resource:
 
     def check(holds: bool, what: str) -> None:
         if not holds:
-            raise UserError(f"wrong declaration of an external file: {what}", where=where)
+            message = f"wrong declaration of an external file: {what}"
+            raise UserError(message, where=where, hint=EXPLAINED)
 
     keys = {"file", "sha256", "bytes", "licence", "mirrors"}
-    check(isinstance(value, dict) and set(value) == keys, f"needs exactly {sorted(keys)}")
+    check(isinstance(value, dict), f"needs the keys {_listed(keys)}")
+    check(set(value) == keys, f"needs exactly the keys {_listed(keys)}; found {_listed(value)}")
     name, sha256, size = value["file"], value["sha256"], value["bytes"]
     plain = isinstance(name, str) and Path(name).name == name and name not in ("", "..")
     check(plain, f"file {name!r} is no plain name")
@@ -42,19 +47,33 @@ def declared(value: Any, where: str = "config/resources.yaml") -> Resource:
     # Snakemake takes braces for a wildcard.
     allowed = name.isprintable() and not set("{}") & set(name)
     check(allowed, f"file {name!r}: its name holds a brace or a control character")
-    check(re.fullmatch("[0-9a-f]{64}", str(sha256)) is not None, f"sha256 {sha256!r} of {name}")
-    check(type(size) is int and size > 0, f"bytes {size!r} of {name}")
-    check(isinstance(value["licence"], str) and value["licence"] != "", f"licence of {name}")
-    check(isinstance(value["mirrors"], list) and value["mirrors"] != [], f"no mirror of {name}")
-    for mirror in value["mirrors"]:
-        known = isinstance(mirror, dict) and mirror.get("kind") in list(_KEYS)
-        check(known, f"mirror of {name}: kind must be one of {sorted(_KEYS)}")
-        check(set(mirror) == {"kind"} | _KEYS[mirror["kind"]], f"keys of mirror {mirror}")
-        parts = mirror.get("parts", [mirror])
-        check(isinstance(parts, list) and parts != [], f"no parts in a mirror of {name}")
-        for part in parts:
-            texts = isinstance(part, dict) and all(isinstance(v, str) for v in part.values())
-            check(texts, f"of {name}: {part} is no mapping of names to texts in quotes")
-            fits = part is mirror or _PART <= set(part) <= _PART | _MEMBER
-            check(fits, f"a registry part has project, version and perhaps member, not {part}")
-    return Resource(name, sha256, size, value["licence"], tuple(value["mirrors"]))
+    digest = re.fullmatch("[0-9a-f]{64}", str(sha256)) is not None
+    check(digest, f"sha256 of {name} is {sha256!r}, not 64 hexadecimal digits in lower case")
+    whole = type(size) is int and size > 0
+    check(whole, f"bytes of {name} is {size!r}, not a whole number above 0")
+    licence = value["licence"]
+    check(isinstance(licence, str) and licence != "", f"licence of {name} is missing or empty")
+    mirrors = value["mirrors"]
+    check(isinstance(mirrors, list) and mirrors != [], f"{name} has no list of mirrors")
+    for mirror in mirrors:
+        _check_mirror(mirror, name, check)
+    return Resource(name, sha256, size, licence, tuple(mirrors))
+
+
+def _check_mirror(mirror: Any, name: str, check: Callable[[bool, str], None]) -> None:
+    known = isinstance(mirror, dict) and mirror.get("kind") in list(_KEYS)
+    check(known, f"a mirror of {name} needs a kind, one of {_listed(_KEYS)}")
+    keys = {"kind"} | _KEYS[mirror["kind"]]
+    needs = f"a mirror of kind {mirror['kind']} needs exactly the keys {_listed(keys)}"
+    check(set(mirror) == keys, f"{needs}; found {_listed(mirror)}")
+    parts = mirror.get("parts", [mirror])
+    check(isinstance(parts, list) and parts != [], f"a mirror of {name} has no list of parts")
+    for part in parts:
+        texts = isinstance(part, dict) and all(isinstance(v, str) for v in part.values())
+        check(texts, f"of {name}: {part} is no mapping of names to texts in quotes")
+        fits = part is mirror or _PART <= set(part) <= _PART | _MEMBER
+        check(fits, f"a registry part has project, version and perhaps member, not {part}")
+
+
+def _listed(keys: Iterable[Any]) -> str:
+    return ", ".join(sorted(map(str, keys))) or "none"

@@ -27,7 +27,7 @@ class SeedSettings(Section):
     sources: list[Annotated[dict[str, Any], SOURCE]] = Field(
         [{"kind": "wheel", "resource": "seeds-algorithms", "licence": "MIT"}],
         min_length=1,
-        description="Sources of snippets, in this order.",
+        description="Sources of snippets, in this order; at least one.",
     )
     licences: list[str] = Field(
         LICENCES, description="SPDX identifiers of the licences that a source may have."

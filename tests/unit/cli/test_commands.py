@@ -107,6 +107,7 @@ def test_a_key_that_is_none(tmp_path):
     assert done.returncode == 2 and "not a key: 'xyz'" in done.stderr
     done = aiev("ledger", "show", "abc", "--ledger", tmp_path)
     assert done.returncode == 2 and "no answer has the key abc" in done.stderr
+    assert "hint: aiev why FILE lists the keys" in done.stderr
 
 
 def fails_with(error: BaseException):
@@ -203,7 +204,7 @@ def test_a_schema_that_is_not_up_to_date(tmp_path):
     (tmp_path / "Snakefile").touch()
     (tmp_path / "config").mkdir()
     schema = tmp_path / "config/schema.yaml"
-    assert "up to date" in aiev("schema", "--check", root=tmp_path).stderr
+    assert "differs from the config models" in aiev("schema", "--check", root=tmp_path).stderr
     assert aiev("schema", "--write", root=tmp_path).stdout.endswith("schema.yaml: written\n")
     assert schema.read_bytes() == (ROOT / "config/schema.yaml").read_bytes()
     done = aiev("schema", "--check", root=tmp_path)

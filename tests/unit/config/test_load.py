@@ -108,7 +108,8 @@ def test_a_value_of_the_wrong_type_is_named(path):
     error = mistake(put(path, "wrong" if is_section else {"a": ["wrong"]}))
     assert error.where == f"config: {'.'.join(path)}" and "wrong" in error.message
     value_elsewhere = error.hint.startswith("null leaves the parameter out")
-    assert error.hint == KEYS[path].description or (value_elsewhere and "request" in path)
+    meaning = f"the key's meaning: {KEYS[path].description}"
+    assert error.hint == meaning or (value_elsewhere and "request" in path)
 
 
 @pytest.mark.parametrize(
@@ -150,6 +151,23 @@ def test_a_value_of_the_wrong_type_is_named(path):
 )
 def test_a_bad_value_is_named(path, value):
     assert mistake(put(path.split("."), value)).where.startswith(f"config: {path}")
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "told"),
+    [
+        ("name", "A b", ("'A b' has not the form", "lower-case letters, digits, dots")),
+        ("name", "", ("'' has not the form", "lower-case letters, digits, dots")),
+        ("seeds.sources", [], ("[] is too short: at least 1 needed", "at least one")),
+        ("evaluation.benchmarks", {"../mine": {"resource": "humaneval"}},
+         ("'../mine' has not the form", "letters, digits, dots")),
+        ("models.teacher", {"name": "x", "kind": "openai", "resource": "smollm2-135m",
+          "version": "1"}, ("served here", "remove the one")),
+    ],
+)  # fmt: skip
+def test_a_bad_value_is_explained_without_a_pattern(path, value, told):
+    error = mistake(put(path.split("."), value))
+    assert told[0] in error.message and told[1] in error.hint
 
 
 def test_the_learning_rate_that_yaml_reads_as_a_string():
@@ -224,6 +242,7 @@ def test_a_contradiction_is_found_before_anything_is_paid_for(config, where):
         ("", "resources.yaml"),
         ("a: [", "resources.yaml"),
         ("- a", "resources.yaml"),
+        ("mine", "resources.yaml"),
         ("mine: {sha256: 00}", "resources.yaml: mine"),
         ("mine:", "resources.yaml: mine"),
     ],
@@ -232,7 +251,7 @@ def test_a_bad_declaration_of_files_is_named(text, where, tmp_path):
     (tmp_path / "resources.yaml").write_text(text, "utf-8")
     with pytest.raises(UserError) as caught:
         check_config({}, tmp_path)
-    assert caught.value.where == f"{tmp_path}/{where}"
+    assert caught.value.where == f"{tmp_path}/{where}" and caught.value.hint
 
 
 def test_more_shards_than_there_are():

@@ -74,7 +74,7 @@ def test_what_is_no_number_is_refused(value):
     for name in ("rate", "count"):
         error = mistake({"path": "x", name: value}, Part)
         assert error.where == f"config: {name}"
-        assert error.hint == Part.model_fields[name].description
+        assert error.hint == f"the key's meaning: {Part.model_fields[name].description}"
 
 
 def test_an_integer_has_no_fraction():
@@ -88,19 +88,22 @@ def test_an_integer_has_no_fraction():
         ({"zzz": 1}, "zzz", "unknown key", "known keys: part, parts, rows"),
         ({"part": {"path": "x", "rats": 1}}, "part.rats", "unknown key", "did you mean 'rate'?"),
         ({"part": {"pth": "x"}}, "part.pth", "unknown key", "did you mean 'path'?"),
-        ({"part": {}}, "part", "required key 'path' is missing", "Where it lies."),
-        ({"part": "x"}, "part", "'x' should be a mapping of keys", "The part."),
-        ({"part": None}, "part", "None should be a mapping of keys", "The part."),
+        ({"part": {}}, "part", "required key 'path' is missing",
+         "the key's meaning: Where it lies."),
+        ({"part": "x"}, "part", "'x' should be a mapping of keys",
+         "the key's meaning: The part."),
+        ({"part": None}, "part", "None should be a mapping of keys",
+         "the key's meaning: The part."),
         ({"parts": {"a": {"path": 1}}}, "parts.a.path", "1 should be a valid string",
-         "Where it lies."),
+         "the key's meaning: Where it lies."),
         ({"rows": [{"path": "x"}, {"path": "x", "count": 0}]}, "rows.1.count",
-         "0 should be greater than or equal to 1", "Number of parts."),
+         "0 should be greater than or equal to 1", "the key's meaning: Number of parts."),
         ({"part": {"path": "x", "names": [1]}}, "part.names.0", "1 should be a valid string",
-         "Names of parts."),
+         "the key's meaning: Names of parts."),
         ({"part": {"path": "x", "files": 5}}, "part.files", "5 should be a valid string",
-         "One file, or several."),
+         "the key's meaning: One file, or several."),
         ({"rows": [{"path": "x"}] * 10 + [{"path": 1}, 5]}, "rows.10.path",
-         "1 should be a valid string", "Where it lies."),
+         "1 should be a valid string", "the key's meaning: Where it lies."),
         ({"part": {"path": "/x"}}, "part.path", "an absolute path",
          "name a path below this directory"),
     ],
@@ -132,7 +135,10 @@ def test_a_chosen_class_checks_the_keys_of_its_section(tmp_path):
     error = mistake({"part": {"path": "x", "tool": {**tool, "sise": 2}}})
     assert error.where == "config: part.tool.sise" and error.hint == "did you mean 'size'?"
     error = mistake({"part": {"path": "x", "tool": {**tool, "size": 0}}})
-    assert error.where == "config: part.tool.size" and error.hint == "Size of the tool."
+    assert (
+        error.where == "config: part.tool.size"
+        and error.hint == "the key's meaning: Size of the tool."
+    )
 
 
 @pytest.mark.parametrize(

@@ -56,8 +56,9 @@ def test_the_student_is_the_runs_checkpoint_and_is_driven_by_tokens(here):
 def test_a_checkpoint_without_the_tokens_and_a_file_are_driven_by_fences(here):
     folder = checkpoint(here / "elsewhere", tokens=False)
     assert not choose(CONFIG, str(folder)).knows_tokens
-    with pytest.raises(UserError, match="weights are not here"):
+    with pytest.raises(UserError, match="weights are not here") as caught:
         choose(CONFIG, "teacher")
+    assert "aiev run --config FILE" in caught.value.hint
     (here / "resources/big").mkdir(parents=True)
     (here / "resources/big/big.gguf").write_bytes(b"x")
     chosen = choose(CONFIG, "teacher")
@@ -104,7 +105,7 @@ def test_a_server_here_shows_the_tokens_and_its_end_of_turn_is_no_text(here, mon
     from aiev.llm.endpoints import llamacpp
 
     started = []
-    monkeypatch.setattr(llamacpp, "converted", lambda folder, digest, scratch: folder)
+    monkeypatch.setattr(llamacpp, "converted", lambda folder, *_: folder)
     chosen = Chosen({**SERVER, **choose_student(here), "threads": 1, "gpu_layers": 0}, here / "m")
     with open_model(chosen, CONFIG, "auto", Sampling(), None) as (client, how):
         started += client.endpoint.command()

@@ -57,6 +57,26 @@ def test_a_bad_declaration_is_refused(changes):
         declare(url("https://a.test"), **changes)
 
 
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"sha256": "abc"}, "sha256 of model.bin is 'abc', not 64 hexadecimal digits"),
+        ({"bytes": "12"}, "bytes of model.bin is '12', not a whole number above 0"),
+        ({"licence": ""}, "licence of model.bin is missing or empty"),
+        ({"mirrors": []}, "model.bin has no list of mirrors"),
+        ({"mirrors": [{"kind": "url", "ulr": "https://a.test"}]},
+         "a mirror of kind url needs exactly the keys kind, url; found kind, ulr"),
+        ({"mirrors": [{"kind": "torrent"}]},
+         "a mirror of model.bin needs a kind, one of hub, registry, url"),
+        ({"extra": 1}, "needs exactly the keys bytes, file, licence, mirrors, sha256; found bytes"),
+    ],
+)  # fmt: skip
+def test_a_bad_declaration_says_what_is_needed(changes, told):
+    with pytest.raises(UserError) as caught:
+        declare(url("https://a.test"), **changes)
+    assert told in caught.value.message and "resources.yaml explains the keys" in caught.value.hint
+
+
 def test_the_shipped_declarations_are_valid():
     shipped = yaml.safe_load(CONFIG.read_text("utf-8"))
     files = [declared(value, name).file for name, value in shipped.items()]

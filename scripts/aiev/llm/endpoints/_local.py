@@ -121,7 +121,11 @@ def open_local(
 
     Raises UserError without weights."""
     if weights is None:
-        raise UserError("a local model needs its weights", where=f"models: {config['name']}")
+        raise UserError(
+            "a local model needs its weights",
+            where=f"models: {config['name']}",
+            hint="set models.ROLE.resource to a file that is declared in config/resources.yaml",
+        )
     local = endpoint(
         kind=kind,
         model=config["name"],

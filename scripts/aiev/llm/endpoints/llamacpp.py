@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import IO, Any, ClassVar
 
 from aiev.core.errors import EndpointError
-from aiev.core.log import log
 from aiev.core.process import die_with_parent
 from aiev.llm.endpoints._local import LocalEndpoint, open_local
 from aiev.llm.endpoints.base import Endpoint, NoOptions
@@ -39,7 +38,7 @@ class LlamaCpp(LocalEndpoint):
     def command(self) -> list[str]:
         model = self.weights
         if model.is_dir():
-            model = converted(model, self.digest, self.scratch)
+            model = converted(model, self.digest, self.scratch, self.log_path)
         chosen = {
             "model": str(model),
             "name": self.model,
@@ -78,8 +77,10 @@ def drain_stdout(stdout: IO[bytes], first_line: list[str], log_path: Path) -> th
     return thread
 
 
-def converted(checkpoint: Path, digest: str, scratch: Path) -> Path:
-    """GGUF file of a Hugging Face checkpoint, made by llama.cpp's own converter, once."""
+def converted(checkpoint: Path, digest: str, scratch: Path, log_path: Path) -> Path:
+    """GGUF file of a Hugging Face checkpoint, made by llama.cpp's own converter, once.
+
+    Raises EndpointError where the converter fails; its output is then in the log."""
     target = scratch / f"{digest}.gguf"
     if target.exists():
         return target
@@ -88,10 +89,14 @@ def converted(checkpoint: Path, digest: str, scratch: Path) -> Path:
     command += ["--outfile", str(beside), "--outtype", OUTTYPE]
     done = subprocess.run(command, capture_output=True, text=True, preexec_fn=die_with_parent)
     if done.returncode or not beside.exists():
-        log.info("%s", done.stderr[-2000:])
+        log_path.write_text(done.stderr, "utf-8")
         beside.unlink(missing_ok=True)
         last = (done.stderr.strip().splitlines() or ["no output"])[-1]
-        raise EndpointError(f"cannot convert the checkpoint to GGUF: {last}", where=str(checkpoint))
+        raise EndpointError(
+            f"cannot convert the checkpoint to GGUF: {last}",
+            where=str(checkpoint),
+            hint=f"the converter's whole output is in {log_path}",
+        )
     os.replace(beside, target)
     return target
 
