@@ -23,7 +23,9 @@ def server_gpus(*models):
     """GPUs of a job that asks these models, one at a time: as many as the largest of them needs.
     Its rule asks for one node too, as Slurm may spread GPUs alone over several."""
     servers = config["execution"]["models"]
-    return max(gpus_of({**asked(model), **servers[role_of(model)]}) for model in models)
+    return max(
+        gpus_of({**model_params(model), **servers[role_of(model)]}) for model in models
+    )
 
 
 def accelerators():

@@ -49,14 +49,14 @@ def clear_errors():
         sys.exit(UserError.exit_code)
 
 
-def asked_to_look():
+def makes_nothing():
     """Whether Snakemake was asked to make nothing: a dry run, a lint, a summary."""
     with contextlib.redirect_stderr(io.StringIO()):  # it names the profiles once more
         _, options = parse_args(sys.argv[1:])
     return only_looks(vars(options))
 
 
-LOOKS = workflow.is_main_process and asked_to_look()
+LOOKS = workflow.is_main_process and makes_nothing()
 RUNS = workflow.is_main_process and not LOOKS
 
 if workflow.is_main_process:

@@ -3,7 +3,7 @@
 needs: resources/{resource}/{file}, the models' weights
 makes: resources/benchmarks/{benchmark}.jsonl           all tasks, in the form that its kind reads
        results/{run}/eval/{benchmark}.jsonl             the tasks that this run scores
-       results/{run}/eval/{benchmark}.proof.json        validation: their canonical solutions, scored
+       results/{run}/eval/{benchmark}.validation.json   their canonical solutions, scored
        results/{run}/eval/{model}/{benchmark}/samples.jsonl  eval_results.json  score.json
        results/{run}/eval/{model}/run_rate.json         where evaluation.run_rate asks for it
 """
@@ -56,11 +56,11 @@ rule validate_benchmark:
     input:
         "results/{run}/eval/{benchmark}.jsonl",
     output:
-        "results/{run}/eval/{benchmark}.proof.json",
+        "results/{run}/eval/{benchmark}.validation.json",
     log:
-        "logs/{run}/eval/{benchmark}.proof.log",
+        "logs/{run}/eval/{benchmark}.validation.log",
     benchmark:
-        "benchmarks/{run}/eval/{benchmark}.proof.tsv"
+        "benchmarks/{run}/eval/{benchmark}.validation.tsv"
     threads: config["evaluation"]["scoring"]["parallel"]
     params:
         settings=lambda w: hashed_config(
@@ -72,7 +72,7 @@ rule validate_benchmark:
         modules=lambda w: benchmark_modules(w.benchmark),
     shell:
         main("validate_benchmark", execution=execution_config())
-        + "--modules {params.modules:q} --problems {input:q} --proof {output:q}"
+        + "--modules {params.modules:q} --problems {input:q} --validation {output:q}"
 
 
 rule generate_samples:
@@ -94,7 +94,7 @@ rule generate_samples:
         settings=lambda w: hashed_config(
             "evaluation.max_tokens",
             benchmark=benchmark_params(w.benchmark),
-            model=asked(w.model),
+            model=model_params(w.model),
         ),
         kind_code=benchmark_code("generate_samples", *ENDPOINTS),
         modules=lambda w: [*benchmark_modules(w.benchmark), *ENDPOINTS],
@@ -106,7 +106,7 @@ rule generate_samples:
 rule score_samples:
     input:
         problems="results/{run}/eval/{benchmark}.jsonl",
-        proof="results/{run}/eval/{benchmark}.proof.json",
+        validation="results/{run}/eval/{benchmark}.validation.json",
         samples="results/{run}/eval/{model}/{benchmark}/samples.jsonl",
     output:
         results="results/{run}/eval/{model}/{benchmark}/eval_results.json",
@@ -127,7 +127,7 @@ rule score_samples:
         modules=lambda w: benchmark_modules(w.benchmark),
     shell:
         main("score_samples", execution=execution_config())
-        + "--modules {params.modules:q} --problems {input.problems:q} --proof {input.proof:q} --samples {input.samples:q}"
+        + "--modules {params.modules:q} --problems {input.problems:q} --validation {input.validation:q} --samples {input.samples:q}"
         + " --results {output.results:q} --score {output.score:q}"
 
 
@@ -146,7 +146,9 @@ rule measure_run_rate:
         nodes=1,
         gpu=lambda w: server_gpus(w.model),
     params:
-        settings=lambda w: hashed_config("evaluation.run_rate", model=asked(w.model)),
+        settings=lambda w: hashed_config(
+            "evaluation.run_rate", model=model_params(w.model)
+        ),
     shell:
         main("measure_run_rate", *ENDPOINTS, execution=execution_config())
         + "--weights {input.weights:q} --rate {output:q}"

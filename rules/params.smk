@@ -82,9 +82,9 @@ def role_of(model):
     return "teacher" if model == "teacher" else "student"
 
 
-def asked(model):
-    """What decides the answers of base, student or teacher. It is asked by the name that is given
-    here, and served as `execution.models` says of its role."""
+def model_params(model):
+    """What decides the answers of base, student or teacher. Requests use the name that is given
+    here; how the model is served stands in `execution.models` under its role."""
     role = role_of(model)
     own = config["models"][role]
     name = own["name"] if model == "teacher" else f"{model}-{own['name']}"

@@ -33,7 +33,7 @@ rule check_models:
         settings=hashed_config(
             *("dialogues", "rounds.self_learning", "rounds.count"),
             *("duel.max_tokens", "evaluation.max_tokens"),
-            models={model: asked(model) for model in ("teacher", "base")},
+            models={model: model_params(model) for model in ("teacher", "base")},
         ),
     shell:
         main("check_models", RECIPE, *ENDPOINTS, execution=execution_config())

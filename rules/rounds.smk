@@ -36,7 +36,7 @@ rule write_dialogues:
     params:
         settings=lambda w: hashed_config(
             *("seed", "dialogues", *BOXED),
-            models={author: asked(author) for author in authors(w)},
+            models={author: model_params(author) for author in authors(w)},
             round=int(w.round),
             **IMAGE,
         ),
@@ -149,7 +149,7 @@ rule run_duel:
     params:
         settings=lambda w: hashed_config(
             *("seed", "duel", *BOXED),
-            models={model: asked(model) for model in ("teacher", "student")},
+            models={model: model_params(model) for model in ("teacher", "student")},
             round=int(w.round),
             **IMAGE,
         ),

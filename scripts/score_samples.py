@@ -12,8 +12,8 @@ from aiev.sandbox.api import open_sandbox, with_containers
 def main(job: Job) -> None:
     benchmark = benchmark_of(job.params["benchmark"])
     tasks, samples = benchmark.load(job.input("problems")), job.input("samples")
-    validation = read_json(job.input("proof"))
-    check_validation(validation, benchmark, tasks, str(job.input("proof")))
+    validation = read_json(job.input("validation"))
+    check_validation(validation, benchmark, tasks, str(job.input("validation")))
     solutions = solutions_of(read_samples(samples), tasks, str(samples))
     scoring, known = (
         job.params["evaluation"]["scoring"],
@@ -32,4 +32,4 @@ def main(job: Job) -> None:
 
 
 if __name__ == "__main__":
-    run_job(main, inputs=("problems", "samples", "proof"), outputs=("results", "score"))
+    run_job(main, inputs=("problems", "samples", "validation"), outputs=("results", "score"))

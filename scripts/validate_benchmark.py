@@ -23,8 +23,8 @@ def main(job: Job) -> None:
         job.params["sandbox"],
     )
     mark_host(job.mark("validated", *judged, facts), facts)
-    write_json(job.output("proof"), validation)
+    write_json(job.output("validation"), validation)
 
 
 if __name__ == "__main__":
-    run_job(main, inputs=("problems",), outputs=("proof",))
+    run_job(main, inputs=("problems",), outputs=("validation",))

@@ -360,7 +360,7 @@ def test_no_engine(monkeypatch, tmp_path):
     assert "no container engine answers" in (text := refusal()) and "DOCKER_HOST" in text
 
 
-def test_an_engine_that_is_none(monkeypatch):
+def test_a_server_that_is_no_container_engine(monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as server:
         monkeypatch.setenv("DOCKER_HOST", "tcp://{}:{}".format(*server.getsockname()))
 

@@ -39,7 +39,7 @@ def validate_canonical(
     limits: ScoringLimits,
     known_exceptions: Sequence[str],
 ) -> dict[str, Any]:
-    """Judge the canonical solutions as if a model had written them, and build <name>.proof.json.
+    """Judge the canonical solutions as if a model had written them: <name>.validation.json.
 
     All must pass, but for `known_exceptions`; a benchmark without any looks after its toolchain.
     -> {"tasks", "passed", "exceptions": [task id], "problems": digest of the tasks, "evaluator"}.

@@ -102,7 +102,7 @@ def test_costs_for_another_program():
     assert done.returncode == 0 and done.stdout.startswith("[")
 
 
-def test_a_key_that_is_none(tmp_path):
+def test_a_malformed_and_an_unknown_key(tmp_path):
     done = aiev("ledger", "show", "xyz", "--ledger", tmp_path)
     assert done.returncode == 2 and "not a key: 'xyz'" in done.stderr
     done = aiev("ledger", "show", "abc", "--ledger", tmp_path)

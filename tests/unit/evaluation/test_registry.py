@@ -131,7 +131,7 @@ def test_a_benchmark_from_a_file_outside_is_generated_validated_and_scored(sums,
     tasks = choose(sums.prepare(source, sandbox, Limits()), None)
     samples = answered(sums, tasks, tmp_path / "samples.jsonl")
     validation = validate_canonical(sums, tasks, sandbox, LIMITS, [])
-    check_validation(validation, sums, tasks, "sums.proof.json")
+    check_validation(validation, sums, tasks, "sums.validation.json")
     solutions = solutions_of(read_samples(samples), tasks, str(samples))
     verdicts = sums.judge(tasks, solutions, sandbox, LIMITS)
     found = score(sums, tasks, verdicts, validation, "0" * 64)
@@ -180,7 +180,7 @@ def test_canonical_solutions_that_fail_are_named_unless_they_are_known_to(sums, 
     counts = (validation["tasks"], validation["passed"], validation["exceptions"])
     assert counts == (2, 1, ["Sum/1"])
     with pytest.raises(UserError, match="no validation of these tasks"):
-        check_validation(validation, sums, TASKS, "sums.proof.json")
+        check_validation(validation, sums, TASKS, "sums.validation.json")
     # What a benchmark's own solution does not pass counts as failed for every model.
     verdicts = sums.judge(wrong, {"Sum/0": "1", "Sum/1": "'no number'"}, sandbox, LIMITS)
     assert verdicts["Sum/1"].base

@@ -196,7 +196,7 @@ def test_a_full_disk_is_said_and_leaves_nothing(ledger, monkeypatch):
     assert ledger.find(REQUEST) is None
 
 
-def test_who_asks_again_removes_what_a_killed_process_left_half_written(tmp_path):
+def test_the_next_lock_of_a_killed_process_removes_its_half_written_entries(tmp_path):
     ledger, key, other = Ledger(tmp_path), "ab" * 32, "ab" + "cd" * 31
     left = [tmp_path / "ab" / f".{name}.json.{pid}.part" for name in (key, other) for pid in (1, 2)]
     left[0].parent.mkdir()

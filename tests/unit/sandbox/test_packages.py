@@ -344,9 +344,7 @@ def test_an_installation_that_takes_too_long(make, silent_index):
     assert time.monotonic() - start < 10
 
 
-def test_an_index_that_is_down_is_not_the_fault_of_the_one_who_asked(
-    make, index, monkeypatch, tmp_path
-):
+def test_an_index_that_is_down_stops_the_run(make, index, monkeypatch, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     monkeypatch.delenv("PIP_NO_INDEX")
