@@ -74,18 +74,20 @@ def code_parts(script: Path, modules: Iterable[str] = ()) -> dict[str, str]:
     files_of = cache(partial(_files_of, root, cache(_data_of)))
     todo = [Path(script).resolve()]
     parts: dict[str, str] = {}
+    outsiders: dict[Path, str] = {}
     for module in modules:
         outside = module.endswith(".py")
         place = Path(module) if outside else root / module.replace(".", "/")
         if not (place if outside else place.with_suffix(".py")).is_file() and not place.is_dir():
             raise UserError("no such module, though a rule's code depends on it", where=module)
         todo += [place.resolve()] if outside else files_of(module)
-        parts.update(_prompts_of(place) if outside else {})
+        if outside:
+            name = outsiders.setdefault(place.resolve(), _new_name(place, outsiders))
+            parts.update(_prompts_of(place, name))
     seen: set[Path] = set()
     while todo:
         path = todo.pop()
-        # A file outside has no name that all machines share but its own.
-        name = path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
+        name = outsiders.get(path) or path.relative_to(root).as_posix()
         if path in seen or name.startswith(PLUMBING):
             continue
         seen.add(path)
@@ -98,8 +100,10 @@ def code_parts(script: Path, modules: Iterable[str] = ()) -> dict[str, str]:
         except (SyntaxError, ValueError) as error:
             raise UserError(f"not Python: {error}", where=str(path)) from error
         parts.update((f"{name}: {part}", digest) for part, digest in found_parts)
+        # A file outside is of no package: nothing beside it can be imported.
+        folder = None if path in outsiders else path.parent
         for other in names:
-            todo += files_of(other, path.parent)
+            todo += files_of(other, folder)
     return parts
 
 
@@ -165,13 +169,20 @@ def _files_of(
     return files
 
 
-def _prompts_of(path: Path) -> dict[str, str]:
+def _new_name(path: Path, known: dict[Path, str]) -> str:
+    """A name for a file outside, which shares no directory with all machines; another for each of
+    several files that are called the same."""
+    same = sum(other.name == path.name for other in known)
+    return f"{path.name} ({same + 1})" if same else path.name
+
+
+def _prompts_of(path: Path, named: str) -> dict[str, str]:
     """Parts for the prompt templates (aiev.core.templates) of a file outside the project. What else
     lies beside it does not count: that may be a whole home directory."""
     folder = path.parent / "prompts"
     texts = _data_of(folder) if folder.is_dir() else []
     names = {text.relative_to(path.parent).as_posix(): text for text in texts}
-    return {f"{path.name}: {name}": of_bytes(text.read_bytes()) for name, text in names.items()}
+    return {f"{named}: {name}": of_bytes(text.read_bytes()) for name, text in names.items()}
 
 
 def _data_of(package: Path) -> list[Path]:

@@ -208,8 +208,13 @@ def test_of_a_file_outside_its_prompts_count_and_its_other_neighbours_do_not(
     """What lies beside it may be a whole home directory."""
     home = tmp_path_factory.mktemp("home")
     (home / "prompts/chat").mkdir(parents=True)
-    (home / "mine.py").write_text("y = 1\n")
-    texts = [home / "prompts/write.md", home / "prompts/chat/write.md", home / "letters.txt"]
+    (home / "mine.py").write_text('y = "letters.sent"\n')
+    (home / "letters/sent").mkdir(parents=True)
+    texts = [
+        home / "prompts/write.md",
+        home / "prompts/chat/write.md",
+        home / "letters/sent/one.txt",
+    ]
 
     def parts():
         return code_parts(tree / "work.py", [str(home / "mine.py")])
@@ -227,6 +232,20 @@ def test_of_a_file_outside_its_prompts_count_and_its_other_neighbours_do_not(
         [],
         ["mine.py: prompts/write.md"],
     ]
+
+
+@pytest.mark.parametrize("edited", ["one/kind.py", "two/kind.py", "two/prompts/write.md"])
+def test_two_files_outside_with_the_same_name_both_count(edited, tree, tmp_path_factory):
+    home = tmp_path_factory.mktemp("home")
+    files = ("one/kind.py", "two/kind.py", "one/prompts/write.md", "two/prompts/write.md")
+    for name in files:
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        (home / name).write_text("y = 1\n")
+    kinds = [str(home / name) for name in files[:2]]
+    before = code_digest(tree / "work.py", kinds)
+    assert code_digest(tree / "work.py", [*kinds, kinds[0]]) == before
+    edit(home, edited, "1", "2")
+    assert code_digest(tree / "work.py", kinds) != before
 
 
 @pytest.mark.parametrize("name", ["lib.missing", "nowhere.py", "json"])
