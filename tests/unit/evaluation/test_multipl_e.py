@@ -6,7 +6,12 @@ import json
 import pytest
 
 from aiev.core.errors import UserError
-from aiev.evaluation.benchmarks.base import ScoringLimits, open_benchmark, published_benchmarks
+from aiev.evaluation.benchmarks.base import (
+    EvaluatorCrashed,
+    ScoringLimits,
+    open_benchmark,
+    published_benchmarks,
+)
 from aiev.evaluation.multipl_e.programs import printed, program_of, solution_of
 from aiev.evaluation.scoring import validate_canonical
 from aiev.sandbox.api import Result
@@ -126,6 +131,59 @@ def test_a_missing_toolchain_is_named_with_the_packages_before_anything_is_asked
         with pytest.raises(UserError, match=r"no toolchain for C\+\+") as raised:
             early()
         assert "make toolchains" in raised.value.hint and "g++" in raised.value.hint
+
+
+class Breaking:
+    """A toolchain that works for its opening check, and then ends every step as it is told to.
+
+    steps: of the check: the look for the programs, a compilation where there is one, a run.
+    """
+
+    def __init__(self, steps, broken):
+        self.left, self.broken = steps, broken
+
+    def run(self, request):
+        self.left -= 1
+        if self.left < 0:
+            return self.broken
+        return Result(0, "passed", "ready", "", {"built.tar": b"tar"}, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("language", "steps", "broken"),
+    [
+        ("cpp", 3, Result(1, "failed", "", "g++: No space left on device", {}, 0.1)),
+        ("php", 2, Result(1, "failed", "", "php: No space left on device", {}, 0.1)),
+        ("php", 2, Result(None, "timed-out", "", "", {}, 0.1)),
+        ("php", 2, Result(0, "passed", "", "", {}, 0.1)),
+        ("php", 2, Result(139, "crashed", "", "", {}, 0.1)),
+    ],
+)
+def test_a_toolchain_that_stops_to_work_is_an_error_and_no_score(language, steps, broken):
+    opened = open_benchmark("m", "multipl-e", {"language": language})
+    tasks = [{**task(language), "task_id": name} for name in ("T_1", "T_2")]
+    with pytest.raises(EvaluatorCrashed) as raised:
+        opened.judge(
+            tasks,
+            {"T_1": "", "T_2": ""},
+            Breaking(steps, broken),
+            ScoringLimits.of({"parallel": 1}),
+        )
+    assert raised.value.where == "T_1" and broken.stderr in str(raised.value)
+
+
+def test_a_solution_fails_where_the_toolchain_still_works():
+    class Working:
+        """Only the control is compiled."""
+
+        def run(self, request):
+            if "twice" in str(request.files.get("main.cpp")):
+                return Result(1, "failed", "", "main.cpp:1: error", {}, 0.1)
+            return Result(0, "passed", "ready", "", {"built.tar": b"tar"}, 0.1)
+
+    opened = open_benchmark("m", "multipl-e", {"language": "cpp"})
+    verdicts = opened.judge([task("cpp")], {"T_1": "?"}, Working(), ScoringLimits.of({}))
+    assert verdicts["T_1"].outcome == "compile-error" and not verdicts["T_1"].base
 
 
 def test_users_find_each_language_by_its_name():

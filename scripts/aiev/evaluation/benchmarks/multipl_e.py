@@ -134,7 +134,7 @@ class Benchmark(base.Benchmark):
         toolchain.check(sandbox)
         steps = Steps(config.compile_seconds, config.run_seconds, limits.solution_memory_mib)
 
-        def one(task: Task) -> Verdict:
+        def one(task: Task) -> tuple[Ran, Verdict]:
             mark = secrets.token_hex(16)
             program = programs.program_of(task, solutions[task["task_id"]], mark)
             ran = toolchain.execute(program, sandbox, steps)
@@ -144,15 +144,20 @@ class Benchmark(base.Benchmark):
                 self._check_again(toolchain, task, ran, sandbox)
             right = ran.outcome == "passed" and programs.printed(ran.stdout, mark)
             outcome = "failed" if ran.outcome == "passed" and not right else ran.outcome
-            return Verdict(right, None, outcome, seconds=ran.seconds)
+            return ran, Verdict(right, None, outcome, seconds=ran.seconds)
 
         with ThreadPoolExecutor(limits.parallel) as pool:
-            verdicts = pool.map(one, tasks)
-            return {t["task_id"]: v for t, v in zip(tasks, verdicts, strict=True)}
+            judged = list(zip(tasks, pool.map(one, tasks), strict=True))
+        # A full disk looks like an error in the solution: g++ ends with 1 for both.
+        for task, (ran, verdict) in judged:
+            if not verdict.base:
+                self._check_again(toolchain, task, ran, sandbox)
+                break
+        return {task["task_id"]: verdict for task, (_, verdict) in judged}
 
     @staticmethod
     def _check_again(toolchain: Toolchain, task: Task, ran: Ran, sandbox: Sandbox) -> None:
-        """After a crash: whether a program of ours still runs; otherwise there is no verdict."""
+        """After a solution failed: raise EvaluatorCrashed unless a program of ours still runs."""
         try:
             toolchain.check(sandbox)
         except UserError as error:
