@@ -20,22 +20,33 @@ CLOSING = re.compile(
 
 @dataclass(frozen=True)
 class Part:
-    """One pytest run: its options, and whether two processes share its tests."""
+    """One pytest run: the tests with these marks in a folder, and none of those in `without`.
+
+    parallel: two processes share its tests.
+    """
 
     name: str
-    options: tuple[str, ...]
+    marks: str
+    folder: str = "tests"
+    without: str = ""
     parallel: bool = False
 
+    @property
+    def options(self) -> list[str]:
+        """For pytest."""
+        ignored = [f"--ignore={self.without}"] if self.without else []
+        return [self.folder, *ignored, "-m", self.marks]
 
-QUICK = "not (slow or real or slurm or nightly)"
+
+REAL = "real and not (slurm or nightly)"
 PARTS = (
-    Part("quick", ("tests", "-m", QUICK), parallel=True),
-    Part("slow", ("tests", "-m", "slow and not (real or slurm or nightly)"), parallel=True),
-    Part("docker", ("tests/sandbox", "-m", "real and not nightly")),
-    Part("real", ("tests/real", "-m", "not nightly")),
-    Part("nightly", ("tests", "-m", "nightly")),
+    Part("quick", "not (slow or real or slurm or nightly)", parallel=True),
+    Part("slow", "slow and not (real or slurm or nightly)", parallel=True),
+    Part("docker", REAL, without="tests/real"),
+    Part("real", REAL, folder="tests/real"),
+    Part("nightly", "nightly"),
 )
-SLURM = Part("slurm", ("tests/cluster", "-m", "not nightly"))
+SLURM = Part("slurm", "slurm and not nightly")
 """Runs beside the others: its jobs wait for a queue most of the time."""
 
 
