@@ -248,6 +248,6 @@ def test_a_language_is_added_by_one_file_and_its_program_runs(box, tmp_path):
 
 
 def test_the_languages_that_come_with_it():
-    assert LANGUAGES.names() == ["python"]
+    assert "python" in LANGUAGES.names()
     assert LANGUAGES.source("python") == "aiev.languages.python.language"
     assert LANGUAGES.get("python").prompt_name == "Python"
