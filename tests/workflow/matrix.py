@@ -34,7 +34,7 @@ RULES = {
     "mod": "train_model",
     "ben": "prepare_benchmark",
     "cho": "choose_problems",
-    "pro": "validate_benchmark",
+    "val": "validate_benchmark",
     "sam": "generate_samples",
     "sco": "score_samples",
     "dra": "draw_rounds",

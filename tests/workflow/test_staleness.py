@@ -25,7 +25,7 @@ from scripted import scripted_endpoint
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
 TABLE = """
-                              fet stu see dia clo gat dec tag tra due gte mod ben cho pro sam sco dra sum man ask =
+                              fet stu see dia clo gat dec tag tra due gte mod ben cho val sam sco dra sum man ask =
 another absolute path           .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   0 =
 every file touched              .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   x   0 =
 comment in a script             .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   0 =
