@@ -115,7 +115,7 @@ def test_a_conversation_longer_than_the_context_is_told_apart(weights, tmp_path)
         ask(endpoint, Ledger(tmp_path / "ledger"), long)
 
 
-def test_an_answer_that_the_context_cuts_off_is_none(weights, tmp_path):
+def test_an_answer_cut_off_by_the_context_is_an_error(weights, tmp_path):
     story = [{"role": "user", "content": "Write a very long story about a dragon."}]
     ledger = Ledger(tmp_path / "ledger")
     small = {**SETTINGS, "context_tokens": 128}

@@ -27,7 +27,7 @@ def test_another_python_is_another_environment(envs, monkeypatch):
     assert environment(envs) != before
 
 
-def test_what_only_builds_packages_is_none(envs):
+def test_packages_that_only_build_others_do_not_count(envs):
     before = environment(envs)
     (envs / "build.txt").write_text("build==2\n")
     assert environment(envs) == before

@@ -186,7 +186,7 @@ def test_the_events_of_snakemake_itself(tmp_path):
         done.jobs()
 
 
-def test_what_writes_no_events_has_none(tmp_path):
+def test_a_log_without_events_makes_no_file(tmp_path):
     assert read_events(tmp_path / "none.jsonl") == []
     logger = logging.Logger("workflow")
     logger.addFilter(Reporter(logger, str(tmp_path / "some.jsonl")))

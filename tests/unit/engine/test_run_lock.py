@@ -126,7 +126,7 @@ def test_a_run_that_makes_or_removes_something_is_recognised(words):
     assert not only_looks(parsed(words))
 
 
-def test_a_profile_that_asks_for_a_dry_run_is_one(tmp_path):
+def test_a_dry_run_in_a_profile_is_seen(tmp_path):
     (tmp_path / "config.yaml").write_text("dry-run: true\n")
     assert only_looks(parsed(f"--profile {tmp_path} -c1"))
 

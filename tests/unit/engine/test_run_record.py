@@ -97,7 +97,7 @@ def test_a_claim_about_another_script_s_code_is_not_believed(started):
     assert "the sources changed" in job(started).stderr
 
 
-def test_a_record_that_is_damaged_is_none(started):
+def test_a_damaged_record_counts_as_no_run(started):
     (started / ".aiev/run.json").write_text("{")
     assert newest_run() is None
     (started / ".aiev/run.json").write_text('{"more": 1}')

@@ -85,7 +85,7 @@ def test_a_completion_is_taken_out_of_an_answer(answer):
     assert solution_of(answer, own, ("cpp", "c++")).rstrip() == own["prompt"] + "    return 2 * x;"
 
 
-def test_an_answer_without_code_holds_none():
+def test_an_answer_without_code_has_an_empty_solution():
     assert solution_of("I cannot.", task("cpp"), ("cpp",)) == ""
 
 

@@ -77,7 +77,7 @@ def test_the_user_is_asked_and_may_change_the_code(scripted, workspace):
     assert made.session.turns[0].steps == () and "not run" in made.written()
 
 
-def test_always_asks_no_more(scripted, workspace):
+def test_after_always_no_code_needs_approval(scripted, workspace):
     scripted.script = says(fence("print(1)"), fence("print(2)"), "Done.")
     with terminal(scripted, workspace, "Go.\ra\r/exit\r") as made:
         made.loop()

@@ -91,7 +91,7 @@ def test_thoughts_are_no_part_of_an_answer(text, answer):
     assert final_text(text) == answer
 
 
-def test_content_as_a_list_of_parts_and_counts_that_are_none():
+def test_content_in_parts_and_impossible_token_counts():
     parts = [{"type": "thinking", "thinking": []}, {"type": "text", "text": "Good day"}]
     choice = SimpleNamespace(message=SimpleNamespace(content=parts), finish_reason="stop")
     usage = SimpleNamespace(prompt_tokens=True, completion_tokens=-1)
