@@ -75,8 +75,7 @@ class ProcessGroup:
         deadline = time.monotonic() + seconds
         while True:
             gone = not any(_start_time(pid) == start for pid, start in pids.items())
-            # A child of ours stays a zombie until it is reaped, when its last thread has ended. Its
-            # memory is not free before.
+            # A child of ours stays a zombie until it is reaped.
             if self.leader.poll() is not None and gone:
                 return True
             if time.monotonic() > deadline:
@@ -88,32 +87,38 @@ def _family(leader: int) -> dict[int, str]:
     """Living processes of the leader's group and session, and its descendants, with their start
     times: a process id may be used again."""
     found = {int(entry.name): _stat(entry.name) for entry in Path("/proc").glob("[0-9]*")}
-    alive = {pid: fields for pid, fields in found.items() if fields and fields[0] not in "ZX"}
+    alive = {pid: fields for pid, fields in found.items() if fields}
     family = {
-        pid for pid, (_, _, group, session, *_) in alive.items() if str(leader) in (group, session)
+        pid for pid, (_, group, session, _) in alive.items() if str(leader) in (group, session)
     }
     family |= {leader} & alive.keys()
     while True:
-        children = {pid for pid, fields in alive.items() if int(fields[1]) in family} - family
+        children = {pid for pid, fields in alive.items() if int(fields[0]) in family} - family
         if not children:
             return {pid: alive[pid][-1] for pid in family}
         family |= children
 
 
-def _stat(pid: int | str) -> tuple[str, str, str, str, str] | None:
-    """State, parent, process group, session and start time of a process; None when it is gone."""
+def _stat(pid: int | str) -> tuple[str, str, str, str] | None:
+    """Parent, process group, session and start time of a process; None when it has ended.
+
+    A process whose main thread has ended is a zombie for as long as another thread runs, and holds
+    its memory until then.
+    """
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
+        # The command name is in parentheses and may hold spaces.
+        fields = stat.rpartition(")")[2].split()
+        if fields[0] == "X" or (fields[0] == "Z" and len(os.listdir(f"/proc/{pid}/task")) == 1):
+            return None
     except OSError:
         return None
-    # The command name is in parentheses and may hold spaces.
-    fields = stat.rpartition(")")[2].split()
-    return fields[0], fields[1], fields[2], fields[3], fields[19]
+    return fields[1], fields[2], fields[3], fields[19]
 
 
 def _start_time(pid: int) -> str | None:
     fields = _stat(pid)
-    return fields[-1] if fields and fields[0] not in "ZX" else None
+    return fields[-1] if fields else None
 
 
 def _signal(pids: dict[int, str], number: int) -> None:

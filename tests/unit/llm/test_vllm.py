@@ -2,6 +2,7 @@
 same name that speaks the same API; the real one needs a GPU."""
 
 import asyncio
+import fcntl
 import os
 import sys
 import textwrap
@@ -22,7 +23,7 @@ HELLO = [{"role": "user", "content": "Say hello."}]
 
 PROGRAM = """
     #!{python}
-    import json, os, sys, threading
+    import json, os, subprocess, sys
     sys.path[:0] = [{tests!r}, {scripts!r}]
     from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
     from scripted import completion
@@ -32,6 +33,9 @@ PROGRAM = """
     print("loading" * 40000)  # more than a pipe holds
     if {broken}:
         sys.exit("CUDA out of memory")
+    if {worker!r}:
+        command = [sys.executable, "-c", {worker!r}, {said!r} + ".lock"]
+        subprocess.Popen(command, stdout=subprocess.PIPE).stdout.readline()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
@@ -56,6 +60,17 @@ PROGRAM = """
 """
 
 
+# As one of vLLM's workers: it holds something (there the GPU's memory) and does not heed SIGTERM.
+WORKER = """
+import fcntl, signal, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+held = open(sys.argv[1], "w")
+fcntl.flock(held, fcntl.LOCK_EX)
+print("ready", flush=True)
+time.sleep(600)
+"""
+
+
 @pytest.fixture
 def checkpoint(tmp_path):
     place = tmp_path / "student"
@@ -66,10 +81,10 @@ def checkpoint(tmp_path):
 
 @pytest.fixture
 def vllm(tmp_path, monkeypatch):
-    """`vllm(broken)` puts the program on the PATH; returns the file in which it says how it was
-    started."""
+    """`vllm(broken, worker)` puts the program on the PATH; returns the file in which it says how it
+    was started. worker: a program that it starts, with the name of a file to hold."""
 
-    def put(broken=False):
+    def put(broken=False, worker=""):
         said, program = tmp_path / "said.json", tmp_path / "bin/vllm"
         program.parent.mkdir()
         text = PROGRAM.format(
@@ -78,6 +93,7 @@ def vllm(tmp_path, monkeypatch):
             scripts=str(TESTS.parent / "scripts"),
             said=str(said),
             broken=broken,
+            worker=worker,
         )
         program.write_text(textwrap.dedent(text).lstrip())
         program.chmod(0o755)
@@ -111,6 +127,22 @@ def test_it_is_started_for_the_first_question_and_ends_with_the_block(
         assert option in text
     assert "OPENAI_API_KEY" not in text
     assert "loading" in (tmp_path / "job.server.log").read_text()
+
+
+def test_its_workers_are_gone_after_the_block(vllm, checkpoint, tmp_path):
+    said = vllm(worker=WORKER)
+    with serve(SETTINGS, checkpoint, tmp_path, tmp_path / "job.log") as endpoint:
+        endpoint.stop_seconds = 0.2
+        endpoint.start()
+        with pytest.raises(BlockingIOError):
+            take(f"{said}.lock")
+    take(f"{said}.lock")
+
+
+def take(path: str) -> None:
+    """Lock a file. Raises BlockingIOError while a process holds it."""
+    with open(path) as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def test_one_that_does_not_come_up_is_an_error_with_its_last_word(vllm, checkpoint, tmp_path):

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 from aiev.core.errors import EndpointError, UserError
 from aiev.core.hashing import of_path
 from aiev.core.log import log
-from aiev.core.process_group import ProcessGroup
+from aiev.core.process_group import TERM_SECONDS, ProcessGroup
 from aiev.llm.endpoints.base import Endpoint
 
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -36,6 +36,8 @@ class LocalEndpoint(Endpoint, ABC):
     api_defaults: ClassVar[Mapping[str, Any]] = {}
     start_seconds: ClassVar[float] = 180
     """A cold network disk may take minutes."""
+    stop_seconds: ClassVar[float] = TERM_SECONDS
+    """Time to end by itself; then the kernel ends it."""
     reads_stdout: ClassVar[bool] = False
     """Whether this process reads the server's stdout; otherwise it goes to the log."""
     hint: ClassVar[str] = "free a loopback port or some memory, check the model's file, run again"
@@ -99,7 +101,7 @@ class LocalEndpoint(Endpoint, ABC):
 
     def stop(self) -> None:
         """End the server and all processes that it started, and wait until their memory is free."""
-        if self.group and not self.group.stop():
+        if self.group and not self.group.stop(self.stop_seconds):
             log.warning("the model server %s did not end; see %s", self.model, self.log_path)
 
     def state(self) -> str:
