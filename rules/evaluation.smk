@@ -18,7 +18,7 @@ rule prepare_benchmark:
         "logs/resources/benchmarks/{benchmark}.log",
     benchmark:
         "benchmarks/resources/benchmarks/{benchmark}.tsv"
-    threads: config["evaluation"]["scoring"]["parallel"]
+    threads: config["execution"]["scoring_slots"]
     params:
         settings=lambda w: hashed_config(
             *("evaluation.scoring.limits", *SANDBOX),
@@ -61,7 +61,7 @@ rule validate_benchmark:
         "logs/{run}/eval/{benchmark}.validation.log",
     benchmark:
         "benchmarks/{run}/eval/{benchmark}.validation.tsv"
-    threads: config["evaluation"]["scoring"]["parallel"]
+    threads: config["execution"]["scoring_slots"]
     params:
         settings=lambda w: hashed_config(
             *("evaluation.scoring", *SANDBOX),
@@ -115,7 +115,7 @@ rule score_samples:
         "logs/{run}/eval/{model}/{benchmark}/score.log",
     benchmark:
         "benchmarks/{run}/eval/{model}/{benchmark}/score.tsv"
-    threads: config["evaluation"]["scoring"]["parallel"]
+    threads: config["execution"]["scoring_slots"]
     params:
         settings=lambda w: hashed_config(
             *("evaluation.scoring", *SANDBOX),

@@ -19,7 +19,8 @@ def main(job: Job) -> None:
         job.params["evaluation"]["scoring"],
         job.params["benchmark"]["known_exceptions"],
     )
-    limits, facts = ScoringLimits.of(scoring), host_facts(benchmark, job.environment)
+    limits = ScoringLimits.of(scoring, job.execution["scoring_slots"])
+    facts = host_facts(benchmark, job.environment)
     judged = (of_file(job.input("problems")), scoring, job.params["sandbox"])
     marker = job.mark("validated", *judged, facts)
     with open_sandbox(**with_containers(job.params["sandbox"], job.execution)) as sandbox:

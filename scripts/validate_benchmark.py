@@ -12,7 +12,7 @@ def main(job: Job) -> None:
     benchmark = benchmark_of(job.params["benchmark"])
     tasks = benchmark.load(job.input("problems"))
     scoring = job.params["evaluation"]["scoring"]
-    limits = ScoringLimits.of(scoring)
+    limits = ScoringLimits.of(scoring, job.execution["scoring_slots"])
     known = job.params["benchmark"]["known_exceptions"]
     with open_sandbox(**with_containers(job.params["sandbox"], job.execution)) as sandbox:
         validation = validate_canonical(benchmark, tasks, sandbox, limits, known)

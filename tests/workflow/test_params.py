@@ -36,6 +36,7 @@ EXECUTION = {
     "in_flight": 9,
     "max_wait_seconds": 5,
     "max_unknown_failures": 0.5,
+    "scoring_slots": 7,
     "containers": {"count": 3, "runs": 7},
     "models": {
         "teacher": {"base_url": "http://127.0.0.1:2", "slots": 9, "timeout_seconds": 7},
@@ -70,7 +71,7 @@ def test_threads_follow_from_the_config(project):
     project.config["execution"]["models"]["teacher"]["threads"] = 5
     project.config["execution"]["models"]["student"] = {"threads": 3}
     project.config["training"] = {"threads": 6}
-    project.config["evaluation"] = {"scoring": {"parallel": 7}}
+    project.config["execution"]["scoring_slots"] = 7
     code, said = project.run("all", "--dry-run", cores=16)
     assert code == 0, said
     blocks = re.findall(r"^(?:local)?rule (\w+):\n((?: {4}.*\n)*)", said, re.MULTILINE)

@@ -75,10 +75,11 @@ def score(
     read = read_config(config)
     chosen, source, known = _benchmark(read, benchmark, tasks, kind)
     rows, digest = read_samples(samples), _digest(samples)
-    scoring, box = ScoringLimits.of(read["evaluation"]["scoring"]), read["sandbox"]
+    execution, box = read["execution"], read["sandbox"]
+    scoring = ScoringLimits.of(read["evaluation"]["scoring"], execution["scoring_slots"])
     own = {"backend": box["backend"]}
     own |= {"docker": box["docker"]} if box["backend"] == "docker" else {}
-    with open_sandbox(**with_containers(own, read["execution"])) as sandbox:
+    with open_sandbox(**with_containers(own, execution)) as sandbox:
         prepared = chosen.prepare(source, sandbox, scoring.limits)
         rows, dropped = _known_rows(rows, prepared) if known_tasks_only else (rows, 0)
         given = samples_of(rows, prepared, str(samples), n)

@@ -77,6 +77,9 @@ class Execution(Section):
         description="Number of dialogues written at the same time. A local server keeps two "
         "prompts for each.",
     )
+    scoring_slots: int = Field(
+        2, ge=1, description="Number of a benchmark's solutions judged at the same time."
+    )
     containers: Containers = Field(
         Containers(), description="The docker backend's pool of containers."
     )

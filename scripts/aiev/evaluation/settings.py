@@ -58,7 +58,6 @@ class ScoringSettings(Section):
         description="Minimum time limit of one input, as a multiple of what the canonical solution "
         "took.",
     )
-    parallel: int = Field(2, ge=1, description="Number of solutions judged at the same time.")
     solution_memory_mib: int = Field(2048, ge=64, description="Memory of one solution, in MiB.")
     limits: BoxSettings = Field(
         BoxSettings(), description="Limits of the whole scoring run in the sandbox."

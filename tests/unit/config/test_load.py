@@ -432,7 +432,11 @@ OLD = {
     },
     "dialogues": {"in_flight": 3},
     "sandbox": {"docker": {"containers": 2, "runs": 3}},
-    "evaluation": {"most_inputs": 5, "benchmarks": {"humaneval": {"resource": "humaneval"}}},
+    "evaluation": {
+        "most_inputs": 5,
+        "benchmarks": {"humaneval": {"resource": "humaneval"}},
+        "scoring": {"parallel": 3},
+    },
 }
 
 
@@ -449,6 +453,7 @@ def test_an_old_config_is_refused_with_the_new_place_of_each_key():
         ("dialogues.in_flight", "->", "execution.in_flight"),
         ("sandbox.docker.containers", "->", "execution.containers.count"),
         ("sandbox.docker.runs", "->", "execution.containers.runs"),
+        ("evaluation.scoring.parallel", "->", "execution.scoring_slots"),
         ("evaluation.most_inputs", "->", "evaluation.benchmarks.humaneval.max_inputs"),
     }
 
@@ -464,7 +469,8 @@ def test_an_old_config_passes_once_its_keys_are_moved():
                 place = place.setdefault(name, {})
             place[new[-1]] = value
     config["execution"]["prices"] = {"x": {}}
-    assert checked(config)["execution"]["containers"] == {"count": 2, "runs": 3}
+    execution = checked(config)["execution"]
+    assert execution["containers"] == {"count": 2, "runs": 3} and execution["scoring_slots"] == 3
 
 
 @pytest.mark.parametrize("value", ["text", 5, None, [], {"teacher": 5}])

@@ -167,7 +167,7 @@ def test_a_toolchain_that_stops_to_work_is_an_error_and_no_score(language, steps
             tasks,
             {"T_1": "", "T_2": ""},
             Breaking(steps, broken),
-            ScoringLimits.of({"parallel": 1}),
+            ScoringLimits.of({}, parallel=1),
         )
     assert raised.value.where == "T_1" and broken.stderr in str(raised.value)
 

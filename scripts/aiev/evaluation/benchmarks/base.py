@@ -28,19 +28,20 @@ class ScoringLimits:
     """What decides whether an answer is in time; wide, so that scores are the same everywhere.
 
     The config's `evaluation.scoring`, with `limits` as the sandbox takes them.
+    parallel: how many solutions are judged at the same time, which decides nothing.
     """
 
     min_time_limit_seconds: float
     reference_factor: float
-    parallel: int
     solution_memory_mib: int
     limits: Limits
+    parallel: int = 2
 
     @classmethod
-    def of(cls, scoring: Mapping[str, Any]) -> "ScoringLimits":
+    def of(cls, scoring: Mapping[str, Any], parallel: int = 2) -> "ScoringLimits":
         """From the config's section; keys that are not there have their defaults."""
         values = checked(ScoringSettings, scoring, "config: evaluation.scoring").model_dump()
-        return cls(**{**values, "limits": Limits(**values["limits"])})
+        return cls(**{**values, "limits": Limits(**values["limits"])}, parallel=parallel)
 
 
 @dataclass(frozen=True)
