@@ -4,6 +4,7 @@ from aiev.core.files import read_json, write_json
 from aiev.core.hashing import of_file
 from aiev.engine.job import Job, run_job
 from aiev.evaluation.benchmarks.base import ScoringLimits, benchmark_of
+from aiev.evaluation.generate import counts
 from aiev.evaluation.samples import read_samples, solutions_of
 from aiev.evaluation.scoring import check_validation, host_facts, results, score, validate_here
 from aiev.sandbox.api import open_sandbox, with_containers
@@ -14,7 +15,8 @@ def main(job: Job) -> None:
     tasks, samples = benchmark.load(job.input("problems")), job.input("samples")
     validation = read_json(job.input("validation"))
     check_validation(validation, benchmark, tasks, str(job.input("validation")))
-    solutions = solutions_of(read_samples(samples), tasks, str(samples))
+    rows = read_samples(samples)
+    solutions = solutions_of(rows, tasks, str(samples))
     scoring, known = (
         job.params["evaluation"]["scoring"],
         job.params["benchmark"]["known_exceptions"],
@@ -29,7 +31,8 @@ def main(job: Job) -> None:
         verdicts = benchmark.judge(tasks, solutions, sandbox, limits)
     write_json(job.output("results"), results(benchmark, tasks, verdicts))
     found = score(benchmark, tasks, verdicts, validation, of_file(samples))
-    write_json(job.output("score"), {"model": job.params["model"], **found})
+    own = {"model": job.params["model"], "answers": counts(rows)}
+    write_json(job.output("score"), {**own, **found})
 
 
 if __name__ == "__main__":

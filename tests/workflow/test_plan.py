@@ -53,14 +53,15 @@ def test_a_run_that_is_to_come(fresh):
     fresh.config["duel"] = {"samples": 4, "max_tokens": 50}
     fresh.config["execution"]["budget"] = {"tokens": 10**6}
     said = plan(fresh)
-    # A round of two shards of 8 seeds: a problem, 3 x 3 programs, 2 errors put into words.
-    questions, written = 16 * (1 + 9 + 2), 16 * (10 + 900 + 2)
+    # A round of two shards of 8 seeds: a problem, 3 x 3 programs, 2 errors put into words. Each may
+    # be cut off, and asked for again with twice as many tokens.
+    questions, written = 2 * 16 * (1 + 9 + 2), 3 * 16 * (10 + 900 + 2)
     usd = round((questions * 1000 + 10 * written) / 1e6, 4)
     assert row(said, "write_dialogues", "teacher") == [questions, questions * 1000, written, usd]
     # How many of the 16 are test problems is not known yet.
-    assert row(said, "run_duel", "teacher")[:3] == [80, 80_000, 4000]
-    assert row(said, "run_duel", "student") == [80, 80 * 4096, 4000, 0]
-    assert row(said, "generate_samples", "base")[:3] == [2, 2 * 4096, 2 * 768]
+    assert row(said, "run_duel", "teacher")[:3] == [160, 160_000, 12_000]
+    assert row(said, "run_duel", "student") == [160, 160 * 4096, 12_000, 0]
+    assert row(said, "generate_samples", "base")[:3] == [4, 4 * 4096, 6 * 768]
     rows = [line.split() for line in said.splitlines() if re.match("write_|run_d|gen", line)]
     assert row(said, "all", "all")[0] == sum(int(cells[2].replace(",", "")) for cells in rows)
     assert re.search(r"\b2 write_dialogues\b.*\n", said) and "3 generate_samples" in said
@@ -75,7 +76,7 @@ def test_a_benchmark_of_a_size_that_is_not_known(fresh):
     fresh.config["dialogues"]["answers"] = 1
     said = plan(fresh)
     assert "not in the sum: humaneval" in said and "generate_samples  base" not in said
-    assert row(said, "write_dialogues", "teacher or student")[0] == 8 * (1 + 2 * 1 + 1)
+    assert row(said, "write_dialogues", "teacher or student")[0] == 2 * 8 * (1 + 2 * 1 + 1)
 
 
 @pytest.mark.slow
@@ -99,7 +100,7 @@ def test_a_bound_is_kept_and_a_finished_run_has_nothing_to_do(fresh, endpoint):
     # Now the number of test problems is known.
     fresh.config["duel"] = {"max_tokens": 50}
     problems = len(read_jsonl(fresh.root / RUN / "rounds/0/test.jsonl"))
-    assert row(plan(fresh), "run_duel", "teacher")[0] == problems < 16
+    assert row(plan(fresh), "run_duel", "teacher")[0] == 2 * problems < 32
 
 
 def test_a_config_with_a_mistake(fresh):

@@ -1,16 +1,20 @@
 """Samples: answers of a model to problems, greedy by default, and the solution in each answer."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from aiev.core.log import Progress, log
 from aiev.evaluation.benchmarks.base import Task
 from aiev.llm.client import ChatClient
-from aiev.llm.failures import Unanswerable
+from aiev.llm.failures import UNANSWERABLE, Unanswerable
 from aiev.llm.ledger import Answer
-from aiev.llm.responses import final_text
+from aiev.llm.responses import final_text, is_cut_off
+
+CUT_OFF = "cut-off"
+"""Of an answer that the limit of tokens ended, with more room too."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +40,13 @@ async def generate(
     """Ask for one answer to each task; -> rows of samples.jsonl in the tasks' order.
 
     Row: {task_id, solution: the code or "", answer: as the model wrote it, finish_reason,
-    prompt_tokens, completion_tokens}: EvalPlus's format and keys of our own. A task that does not
-    fit the model's context has an empty answer with finish_reason "context-full".
+    asked_again, prompt_tokens, completion_tokens}: EvalPlus's format and keys of our own.
+
+    An answer that is cut off at the limit of tokens is asked for again with twice as many, once. A
+    greedy one goes on as it began, so that this is the same as twice the limit for all. One that is
+    cut off once more has no solution: it fails, and is counted (`counts`). A task that has no
+    answer at all, as it does not fit the model's context or is refused, has an empty one with the
+    reason for finish_reason, and fails too: every task is in pass@1's denominator.
     """
     with Progress("samples", len(tasks), "task") as progress:
 
@@ -62,6 +71,7 @@ async def _ask(client: ChatClient, prompt: str, decoding: Decoding, task_id: str
             temperature=decoding.temperature,
             max_tokens=decoding.max_tokens,
             seed=decoding.seed(task_id),
+            more_room=True,
         )
     except Unanswerable as none:
         return Answer(text="", finish_reason=none.reason, prompt_tokens=0, completion_tokens=0)
@@ -70,9 +80,31 @@ async def _ask(client: ChatClient, prompt: str, decoding: Decoding, task_id: str
 def _row(task: Task, answer: Answer, questions: Questions) -> dict[str, Any]:
     return {
         "task_id": task["task_id"],
-        "solution": questions.extract(final_text(answer.text), task),
+        "solution": "" if answer.cut_off else questions.extract(final_text(answer.text), task),
         "answer": answer.text,
         "finish_reason": answer.finish_reason,
+        "asked_again": answer.asked_again,
         "prompt_tokens": answer.prompt_tokens,
         "completion_tokens": answer.completion_tokens,
     }
+
+
+def unusable(row: Mapping[str, Any]) -> str | None:
+    """Why the answer of a row has no solution whatever it holds: "cut-off", "refused",
+    "context-full", "request-failed"; None for a whole answer."""
+    reason = row["finish_reason"]
+    if is_cut_off(reason):
+        return CUT_OFF
+    return reason if reason in UNANSWERABLE else None
+
+
+def counts(rows: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    """How many answers were asked for, how many of them again with more room, and how many could
+    not be used, by reason; in the order of the words, without those that are 0 beside "asked"."""
+    found: Counter[str] = Counter(asked=0)
+    for row in rows:
+        found["asked"] += 1
+        found["asked-again"] += row["asked_again"]
+        if reason := unusable(row):
+            found[reason] += 1
+    return {name: n for name, n in sorted(found.items()) if n or name == "asked"}

@@ -7,6 +7,7 @@ it, and a call that was sent is waited for even where its caller has given up: i
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,11 +24,12 @@ from aiev.llm.failures import (
     RequestFailed,
     Unanswerable,
     Unreachable,
+    WrongRequest,
 )
 from aiev.llm.ledger import Answer, Ledger, key_of
-from aiev.llm.requests import Question, request_of
+from aiev.llm.requests import ROOM, Question, request_of
 from aiev.llm.responses import final_text
-from aiev.llm.sending import Failed, Sender, Tries
+from aiev.llm.sending import STILL_BUSY, Failed, Sender, Tries
 
 MAX_WAIT_SECONDS = 1800.0
 """For which a busy server is waited for, for one question."""
@@ -38,16 +40,13 @@ MAX_UNKNOWN_FAILURES = 0.25
 MIN_UNKNOWN_FAILURES = 5
 """So many may fail in any case: of a few questions a share says little."""
 
-ROOM = 2
-"""How many times as many tokens an answer that was cut off gets the second time."""
-
 FILTERED = ("content_filter", "refusal", "safety", "prohibited_content", "recitation", "sensitive")
 """Finish reasons, in lower case, of an answer that the vendor's filter ended."""
 
 PROBE = [{"role": "user", "content": "Reply with the word OK."}]
 """A question that any server can answer: where it does, the fault was the other question's."""
 
-PROBE_TOKENS, PROBE_TRIES = 16, Tries(failed=2, timed_out=1)
+PROBE_TOKENS, PROBE_TRIES = 16, Tries(failed=2, timed_out=1, max_wait=60.0)
 
 
 class ChatClient:
@@ -115,7 +114,8 @@ class ChatClient:
 
         grammar: of the answer, in GBNF, for servers that sample under one.
         more_room: ask for an answer that was cut off at `max_tokens` again with twice as many,
-        once; `Answer.cut_off` says whether that one was cut off too.
+        once; `Answer.cut_off` says whether that one was cut off too. A model that cannot write so
+        many leaves the first one.
         conversation: its slot in the server's memory, where the start of `messages` is still read
         from last time. Left to itself, llama.cpp gives the slot to any conversation that shares the
         examples at the start of all prompts, and reads each one anew at every turn.
@@ -127,8 +127,10 @@ class ChatClient:
         question = Question(messages, temperature, top_p, max_tokens, seed, grammar)
         answer = await self._ask(question, conversation)
         if more_room and answer.cut_off:
-            question = replace(question, max_tokens=ROOM * max_tokens)
-            answer = await self._ask(question, conversation)
+            question = replace(question, max_tokens=ROOM * max_tokens, again=True)
+            with suppress(ContextFull):
+                answer = await self._ask(question, conversation)
+            answer = replace(answer, asked_again=True)
         return replace(answer, text=final_text(answer.text))
 
     async def _ask(self, question: Question, conversation: int | None) -> Answer:
@@ -193,6 +195,11 @@ class ChatClient:
             answer = await self._sender.send(key, request, limits, conversation)
         except Failed as error:
             raise await self._blame(error, request, question, self.asked > answered) from None
+        except WrongRequest as error:
+            if not question.again:
+                raise
+            # It was right with fewer tokens: this model cannot write so many.
+            raise ContextFull(str(error)) from None
         # A server of ours ends an answer where its context is full, as if that were the limit of
         # tokens; on record, the half would be the answer in a larger context too.
         short = answer.cut_off and answer.completion_tokens < question.max_tokens
@@ -213,7 +220,7 @@ class ChatClient:
         if error.unreachable:
             return self._sender.error(str(error), kind=Unreachable)
         if self.endpoint.state() or not (answers or await self._probe(question)):
-            return self._sender.error(str(error))
+            return self._sender.error(str(error), STILL_BUSY if error.busy else "")
         before = self.ledger.find(request)
         if before and before.finish_reason == RequestFailed.reason:
             return RequestFailed(str(error))

@@ -52,12 +52,36 @@ _ITEM = (400, 403, 413, 422, 451, 500)
 
 _TEXT = r"(context|sequence|input|prompt|token|message|request|position|conversation|text)s?"
 _MORE = (
-    r"(exceed|too (long|large|many)|longer|larger|greater|more than|maximum|max\b|limit|at most)"
+    r"(exceed|too (long|large|many)|longer|larger|greater|more than|maximum|max\b|limit|at most"
+    r"|must be (less|smaller|<))"
+)
+
+_REFUSED = (
+    *("content_filter", "content_policy_violation", "invalid_prompt", "safety"),
+    *("data_inspection_failed", "datainspectionfailed", "responsibleaipolicyviolation"),
+    *("moderation", "moderation_blocked", "content_moderation", "content_blocked"),
+    *("prohibited_content", "sensitive_words_detected", "guardrail_violation"),
+    *("contentfilter", "cyber_policy", "recitation", "1301", "1026", "1027"),
+    *("sensitivecontentdetected", "inputtextsensitivecontentdetected"),
+    *("outputtextsensitivecontentdetected", "contentpolicyviolationerror"),
+)
+
+_SYSTEM = (
+    r"system (role|message|prompt|instruction)s? (is |are )?(not|un)\s?"
+    r"(supported|enabled|allowed)",
+    # A chat template that takes no system message, or no two messages of one role.
+    r"roles must alternate",
 )
 
 RULES = (
     # One request above the limit of a minute is never sent, however long one waits.
     Rule("context-full", (429,), words=(r"request too large",)),
+    # vLLM: this prompt leaves less room than max_tokens; a shorter one leaves enough.
+    Rule("context-full", (400,), words=(r"your request has \d+ (input|prompt) tokens",)),
+    # Go's words for a connection that was closed; nothing here is about a model's context.
+    Rule("unknown", (400, 500), words=(r"context (deadline|cancel)",)),
+    # A code says what a status that means "busy" elsewhere does not.
+    Rule("refused", (429, 502, 503), codes=_REFUSED),
     # Google's words for a rate limit are those of an account without money elsewhere.
     Rule("busy", (429,), codes=("resource_exhausted",), words=(r"retry in \d",)),
     # OpenRouter: other calls under way have reserved the rest of the money.
@@ -100,24 +124,22 @@ RULES = (
             r"\bmax_\w*tokens\b.{0,20}(is )?too (large|high)",
             r"at most \d+ completion tokens",
             r"\b(temperature|top_p): ",
-            r"system (role|message|prompt|instruction)s? (is |are )?(not|un)\s?"
-            r"(supported|enabled|allowed)",
+            *_SYSTEM,
+            r"not an? (\w+ )?(parameter|argument|field)",
+            r"(parameter|field|argument)s? \S+ (is|are) (invalid|incompatible)",
+            r"invalid \W?(temperature|top_p|top_k|seed|logprobs|stop)\b",
             r"developer instruction is not enabled",
             r"model\b.{0,100}(does not exist|not found|not exist|no longer available)",
             r"(incorrect|invalid) (api|x-api)?[ -]?key",
             r"api key (is )?(not valid|invalid|expired)",
         ),
     ),
+    Rule("configuration", (500,), words=(*_SYSTEM, r"model\b.{0,100}not found, try pulling")),
+    Rule("configuration", (403,), words=(r"not have access",)),
     Rule(
         "refused",
         _ITEM,
-        codes=(
-            *("content_filter", "content_policy_violation", "invalid_prompt", "safety"),
-            *("data_inspection_failed", "datainspectionfailed", "responsibleaipolicyviolation"),
-            *("moderation", "moderation_blocked", "content_moderation", "content_blocked"),
-            *("prohibited_content", "sensitive_words_detected", "guardrail_violation"),
-            *("contentfilter", "cyber_policy", "1301"),
-        ),
+        codes=_REFUSED,
         words=(
             r"content exists risk",
             r"inappropriate content",
@@ -130,7 +152,10 @@ RULES = (
             r"violat\w+.{0,60}(polic|terms|guideline|rules)",
             r"(sensitive|unsafe|harmful|illegal|offensive) (content|information|words?|topic)",
             r"blocked (due to|by|because).{0,40}(content|safety|polic|filter|guardrail)",
-            r"不安全|敏感|违规",
+            r"(response|output|completion|prompt|content|answer) (was |is |has been )?blocked",
+            r"considered high[ -]risk",
+            r"input new_sensitive",
+            r"不安全|敏感|违规|不适当",
         ),
     ),
     Rule(
@@ -139,6 +164,7 @@ RULES = (
         codes=(
             *("context_length_exceeded", "exceed_context_size_error", "string_above_max_length"),
             *("request_too_large", "prompt_too_long", "context_window_exceeded"),
+            "string_too_long",
         ),
         words=(
             rf"{_TEXT}\W+(\w+ ){{0,2}}(length|size|window|tokens?)\b.{{0,80}}{_MORE}",
@@ -155,11 +181,14 @@ RULES = (
             r"string too long",
             # vLLM, where the prompt leaves no room: "max_tokens must be at least 1, got -186".
             r"max_\w*tokens must be at least \d+, got -",
-            r"context (is )?(full|shift|overflow)",
+            r"context (window |length |size )?(is )?(full|shift|overflow)",
+            r"contextwindowexceeded",
+            r"payload too large",
             r"上下文|超过.{0,20}(长度|限制)",
         ),
     ),
     Rule("context-full", (413,)),
+    Rule("refused", (451,)),
     # Busy, under a status that would mean something else.
     Rule(
         "busy",
@@ -167,6 +196,7 @@ RULES = (
         codes=(
             *("rate_limit_exceeded", "rate_limit_error", "overloaded_error", "resource_exhausted"),
             *("throttling", "throttlingexception", "engine_overloaded_error", "unavailable"),
+            "unavailable_error",
         ),
         words=(
             r"rate limit",
@@ -177,8 +207,8 @@ RULES = (
             r"try again (later|in \d)",
         ),
     ),
-    Rule("busy", (408, 409, 425, 429, 502, 503, 504, 520, 521, 522, 523, 524, 529)),
-    Rule("configuration", (401, 402, 403, 404, 405, 406, 410, 411, 415, 501, 505)),
+    Rule("busy", (408, 409, 420, 425, 429, 502, 503, 504, 520, 521, 522, 523, 524, 529)),
+    Rule("configuration", (401, 402, 403, 404, 405, 406, 407, 410, 411, 415, 426, 501, 505)),
     # A value out of its bounds: "`top_p` must be > 0.0 and < 1.0", "max_tokens exceeds ...".
     Rule(
         "configuration",
@@ -188,6 +218,7 @@ RULES = (
             r".{0,80}(must|should|expected|invalid|out of range|unsupported|exceeds|at least"
             r"|too large|greater|less)",
             r"(invalid|missing|required|bad) (value|parameter|model|request body)",
+            r"invalid \W?max_\w*tokens\b",
         ),
     ),
 )

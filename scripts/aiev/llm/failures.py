@@ -40,6 +40,10 @@ class RequestFailed(Unanswerable):
     reason = "request-failed"
 
 
+class WrongRequest(EndpointError):
+    """A parameter of the request is wrong, or its value is."""
+
+
 class Unreachable(EndpointError):
     """No connection to the server was made, after retries."""
 
@@ -67,8 +71,14 @@ class ServerError:
 
     @classmethod
     def inside(cls, completion: Any) -> "ServerError | None":
-        """The error in an answer of status 200, as OpenRouter sends it; None if there is none."""
-        found = (getattr(completion, "model_extra", None) or {}).get("error")
+        """The error in an answer of status 200, as OpenRouter and FastChat send it; None if there
+        is none."""
+        extra = getattr(completion, "model_extra", None) or {}
+        found = extra.get("error")
+        if isinstance(found, str) and found:
+            found = {"message": found}
+        if getattr(completion, "object", None) == "error":
+            found = extra
         if not isinstance(found, dict):
             return None
         status = found.get("code")
@@ -115,7 +125,7 @@ class ServerError:
         return found
 
 
-_CODE_FIELDS = ("code", "type", "status", "error_type", "reason", "limit_source")
+_CODE_FIELDS = ("code", "type", "status", "error_type", "reason", "limit_source", "status_code")
 
 
 def _text_of(response: Any) -> str:
@@ -142,7 +152,9 @@ def _message(body: Any) -> str:
     return ": ".join(dict.fromkeys(filter(None, texts)))
 
 
-_MESSAGE_FIELDS = ("message", "msg", "detail", "error_msg", "description", "error")
+_MESSAGE_FIELDS = (
+    *("message", "msg", "detail", "error_msg", "status_msg", "description", "error", "base_resp"),
+)
 
 
 def describe_error(error: Exception) -> str:

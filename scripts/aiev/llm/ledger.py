@@ -154,6 +154,6 @@ def check_entry(entry: Any) -> tuple[dict[str, Any], Answer]:
     except (KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"not an entry of a ledger: {error}") from error
     known = all(type(getattr(answer, name)) is kind for name, kind in TYPES.items())
-    if not isinstance(request, dict) or not known or answer.key:
+    if not isinstance(request, dict) or not known or answer.key or answer.asked_again:
         raise ValueError("not an entry of a ledger: a field has the wrong type")
     return request, answer

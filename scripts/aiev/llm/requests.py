@@ -22,12 +22,16 @@ from aiev.llm.responses import valid
 
 _NOT_SENT = ("headers", "extra_body")
 
+ROOM = 2
+"""How many times as many tokens an answer that was cut off gets the second time."""
+
 
 @dataclass(frozen=True)
 class Question:
     """What a caller asks: messages and sampling parameters. None leaves a parameter out.
 
     grammar: of the answer, in GBNF; not sent to a server that cannot sample under one.
+    again: whether the model has answered it with fewer tokens, and was cut off; decides nothing.
     """
 
     messages: Sequence[Mapping[str, str]]
@@ -36,6 +40,7 @@ class Question:
     max_tokens: int
     seed: int | None
     grammar: str | None = None
+    again: bool = False
 
 
 def request_of(endpoint: Endpoint, question: Question) -> dict[str, Any]:

@@ -34,6 +34,7 @@ class Answer:
     finish_reason: the server's word for why the answer ended ("stop", "length", ...).
     prompt_tokens, completion_tokens: the server's own counts; 0 where it does not count.
     key:           of the answer's entry in the ledger.
+    asked_again:   whether a shorter limit had cut the answer off before this one was asked for.
     """
 
     text: str
@@ -41,11 +42,24 @@ class Answer:
     prompt_tokens: int
     completion_tokens: int
     key: str = ""
+    asked_again: bool = False
 
     @property
     def cut_off(self) -> bool:
         """Whether the answer ended at the limit of tokens."""
-        return self.finish_reason in ("length", "max_tokens", "MAX_TOKENS")
+        return is_cut_off(self.finish_reason)
+
+
+def is_cut_off(finish_reason: str) -> bool:
+    """Whether the server's word for an answer's end means that a limit of tokens ended it."""
+    return finish_reason.lower() in _CUT_OFF
+
+
+_CUT_OFF = (
+    *("length", "max_tokens", "max_output_tokens", "max_completion_tokens", "model_length"),
+    *("max_length", "token_limit", "model_context_window_exceeded"),
+)
+"""OpenAI's word, and those of Anthropic, Google, Cohere, Mistral and proxies before them."""
 
 
 def final_text(text: str) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -21,6 +22,7 @@ from aiev.llm.endpoints.base import API_KEY, Endpoint
 from aiev.llm.failures import (
     UNANSWERABLE,
     ServerError,
+    WrongRequest,
     describe_error,
     may_be_billed,
     was_sent,
@@ -44,6 +46,15 @@ MAX_PAUSE = 60.0
 NOTICE_SECONDS = 30.0
 """Time between two notices of the same kind on the screen."""
 
+STILL_BUSY = (
+    "raise execution.max_wait_seconds, or run the same command later: every answer so far is kept"
+)
+"""What to do about a server that stays busy."""
+
+GATEWAY = (408, 502, 504, 520, 522, 524)
+"""Statuses that mean a busy server, but that one long question may get each time: what stands
+before the server gives up on it after a minute, say."""
+
 INTERRUPTED = ("insufficient_system_resource", "network_error", "error", "abort")
 """Finish reasons of an answer that the server broke off (DeepSeek, Zhipu, OpenRouter, vLLM)."""
 
@@ -51,29 +62,37 @@ INTERRUPTED = ("insufficient_system_resource", "network_error", "error", "abort"
 @dataclass(frozen=True)
 class Tries:
     """After how many failed attempts, and how many that took their full time, a question is given
-    up."""
+    up; and for how many seconds a busy server is waited for, if that is less than the sender's."""
 
     failed: int = ATTEMPTS
     timed_out: int = TIMEOUTS
+    max_wait: float = math.inf
 
 
 class Busy(Exception):
-    """The server is overloaded or limits the rate. retry_after: seconds it asks for, or 0."""
+    """The server is overloaded or limits the rate.
 
-    def __init__(self, words: str, retry_after: float):
+    retry_after: seconds it asks for, or 0. limited: it limits the rate, of whatever question; else
+    it may be this question alone that takes it too long.
+    """
+
+    def __init__(self, words: str, retry_after: float, limited: bool):
         super().__init__(words)
-        self.retry_after = retry_after
+        self.retry_after, self.limited = retry_after, limited
 
 
 class Failed(Exception):
     """An attempt failed in a way that says nothing about the next one.
 
-    timed_out: it took its full time. unreachable: no connection was made.
+    timed_out: it took its full time. unreachable: no connection was made. busy: the server was said
+    to be busy for as long as one is waited for.
     """
 
-    def __init__(self, words: str, timed_out: bool = False, unreachable: bool = False):
+    def __init__(
+        self, words: str, timed_out: bool = False, unreachable: bool = False, busy: bool = False
+    ):
         super().__init__(words)
-        self.timed_out, self.unreachable = timed_out, unreachable
+        self.timed_out, self.unreachable, self.busy = timed_out, unreachable, busy
 
 
 @dataclass
@@ -155,7 +174,7 @@ class Sender:
         history = _History()
         retrying = tenacity.AsyncRetrying(
             retry=tenacity.retry_if_exception_type((Busy, Failed)),
-            wait=lambda state: self._pause(state.outcome.exception(), history),
+            wait=lambda state: self._pause(state.outcome.exception(), history, tries),
             stop=lambda state: self._give_up(state.outcome.exception(), history, tries),
             before_sleep=lambda state: self._report(state, history),
             sleep=asyncio.sleep,
@@ -164,9 +183,10 @@ class Sender:
         try:
             return await retrying(self._attempt, key, request, limits, place, history)
         except Busy as error:
-            hint = "raise execution.max_wait_seconds, or run the same command later"
             waited = f"it was busy for {history.waited:.0f} s: {error}"
-            raise self.error(waited, f"{hint}: every answer so far is kept") from None
+            if not error.limited:
+                raise Failed(waited, busy=True) from None
+            raise self.error(waited, STILL_BUSY) from None
 
     async def _attempt(
         self,
@@ -240,10 +260,11 @@ class Sender:
             return UNANSWERABLE[error.meaning](words)
         if error.meaning == "busy":
             history.busy += 1
-            return Busy(words, error.retry_after)
+            return Busy(words, error.retry_after, limited=error.status not in GATEWAY)
         if error.meaning == "configuration":
             key = f"check {API_KEY}" if error.status in (401, 403) else "check the model's config"
-            return self.error(words, f"{key}, then run the same command")
+            kind = WrongRequest if error.status in (400, 422) else EndpointError
+            return self.error(words, f"{key}, then run the same command", kind)
         history.failed += 1
         return Failed(words)
 
@@ -255,10 +276,10 @@ class Sender:
         connecting = isinstance(error, openai.APIConnectionError) and not was_sent(error)
         return Failed(self.redact(describe_error(error)), timed_out, connecting)
 
-    def _pause(self, error: Exception, history: _History) -> float:
+    def _pause(self, error: Exception, history: _History, tries: Tries) -> float:
         if isinstance(error, Failed):
             return FIRST_PAUSE * 2 ** (history.failed - 1)
-        left = self.max_wait - history.waited
+        left = min(self.max_wait, tries.max_wait) - history.waited
         history.waited_enough = left <= 0
         pause = error.retry_after or min(FIRST_PAUSE * 2 ** (history.busy - 1), MAX_PAUSE)
         pause = max(min(pause, left), 0.0)

@@ -6,27 +6,38 @@ import re
 import time
 from collections.abc import Mapping
 
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_UNIT_SECONDS = {"ms": 0.001, "mil": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+"""By how a unit begins; the first that fits counts."""
 
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_NUMBER = r"\d+(?:\.\d+)?"
+_UNIT = r"(?:milliseconds?|ms|seconds?|secs?|s|minutes?|mins?|m|hours?|hrs?|h|days?|d)(?![a-z])"
+_DURATION = re.compile(rf"({_NUMBER})\s*({_UNIT})", re.IGNORECASE)
+_DURATIONS = rf"(?:{_NUMBER}\s*{_UNIT}[\s,]*)+"
+
+_BARE = rf"{_NUMBER}(?=\s*(?:[\"'.,;)}}]|$))"
+_ISO_DATE = r"\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d)?"
 
 _SPOKEN = re.compile(
-    r"(?:again|retry|wait)\w*\W+(?:(?:in|after|for|at least)\W+)*(\d+(?:\.\d+)?)\s*"
-    r"(ms|milliseconds?|s|secs?|seconds?|m|mins?|minutes?|h|hours?)\b",
+    r"(?:again|retry|wait|available|requests?)\W+(?:(?:in|after|for|at|at least|about)\W+)+"
+    rf"({_DURATIONS}|{_BARE}|{_ISO_DATE})|wait\W+({_DURATIONS})",
     re.IGNORECASE,
 )
-"""Azure, OpenAI and Groq write the time into the message: "Please retry after 5 seconds"."""
+"""Azure, OpenAI, Groq and others write the time into the message: "Please retry after 5 seconds",
+"try again in 1m30.5s", "Retry after: 30"."""
 
-_COMPOUND = re.compile(r"again in ((?:\d+(?:\.\d+)?[hm])+\d+(?:\.\d+)?s)\b", re.IGNORECASE)
-"""Groq: "Please try again in 1m30.5s"."""
-
-_RETRY_DELAY = re.compile(r'"retry_?delay"\s*:\s*"?(\d+(?:\.\d+)?)(ms|s|m)?', re.IGNORECASE)
-"""Google puts it into the body's details."""
-
-_RESETS = (
-    *("x-ratelimit-reset-requests", "x-ratelimit-reset-tokens", "x-ratelimit-reset"),
-    *("ratelimit-reset", "anthropic-ratelimit-requests-reset", "anthropic-ratelimit-tokens-reset"),
+_IN_BODY = re.compile(
+    r'"(?:x-)?retry[_-]?(?:delay|after|in)[_-]?(ms|milliseconds|seconds|secs|s)?"'
+    rf'\s*:\s*"?({_NUMBER})\s*({_UNIT})?',
+    re.IGNORECASE,
 )
+"""A field of the body: Google's `retryDelay`, `retry_after`, `retry_after_ms`."""
+
+_RESET_IN_BODY = re.compile(r'"x-ratelimit-reset"\s*:\s*"?([^",}]+)', re.IGNORECASE)
+"""OpenRouter hands on the headers of the provider."""
+
+_STRUCTURED = re.compile(r"\b(?:reset|t)=(\d+)")
+"""The header RateLimit of the drafts of IETF's HTTPAPI group: `limit=9, remaining=0, reset=30`, and
+`"default";r=0;t=30`."""
 
 
 def retry_after_seconds(headers: Mapping[str, str], body: str, now: float | None = None) -> float:
@@ -37,32 +48,51 @@ def retry_after_seconds(headers: Mapping[str, str], body: str, now: float | None
     """
     now = time.time() if now is None else now
     named = {name.lower(): value for name, value in headers.items()}
-    milliseconds = _number(named.get("retry-after-ms", ""))
-    if milliseconds:
-        return milliseconds / 1000
-    asked = _seconds(named.get("retry-after", ""), now)
-    if asked:
-        return asked
-    compound = _COMPOUND.search(body)
-    if compound:
-        return _seconds(compound[1].lower(), now)
-    found = _RETRY_DELAY.search(body) or _SPOKEN.search(body)
-    if found:
-        return float(found[1]) * _unit(found[2])
-    # Only the limits that are used up keep us waiting; which these are the headers do not say.
-    return max((_seconds(named.get(name, ""), now) for name in _RESETS), default=0.0)
+    for name in ("retry-after-ms", "x-ms-retry-after-ms"):
+        if milliseconds := _number(named.get(name, "")):
+            return milliseconds / 1000
+    for name in ("retry-after", "x-retry-after"):
+        if asked := _seconds(named.get(name, ""), now):
+            return asked
+    return _in_body(body.replace('\\"', '"'), now) or _until_reset(named, now)
+
+
+def _in_body(body: str, now: float) -> float:
+    if found := _IN_BODY.search(body):
+        return float(found[2]) * _unit_seconds(found[3] or found[1] or "s")
+    if found := _SPOKEN.search(body):
+        return _seconds(found[1] or found[2], now)
+    found = _RESET_IN_BODY.search(body)
+    return _seconds(found[1], now) if found else 0.0
+
+
+def _until_reset(headers: Mapping[str, str], now: float) -> float:
+    """Until the last of the limits that are used up is whole again. One with something left, such
+    as that of a day, keeps nobody waiting."""
+    waits = [0.0]
+    for name, value in headers.items():
+        plain = name.replace("rate-limit", "ratelimit")
+        left = _number(headers.get(name.replace("reset", "remaining"), ""))
+        if "ratelimit" in plain and "reset" in plain and not left:
+            waits.append(_seconds(value, now))
+    if found := _STRUCTURED.search(headers.get("ratelimit", "")):
+        waits.append(float(found[1]))
+    return max(waits)
 
 
 def _seconds(value: str, now: float) -> float:
-    """Of "20", "1.5", "6m0s", "20ms", an HTTP date, an ISO date, or a time since the epoch."""
+    """Of "20", "1.5", "6m0s", "20ms", "30 seconds", "PT30S", an HTTP date, an ISO date, or a time
+    since the epoch; of the first of several."""
     value = value.strip()
-    number = _number(value)
-    if number:
-        if number > 1e11:  # milliseconds since the epoch
-            number /= 1000
-        return max(number - now, 0.0) if number > 1e9 else number
-    if value and not _DURATION.sub("", value):
-        return sum(float(n) * _UNITS[unit] for n, unit in _DURATION.findall(value))
+    # A proxy may join two headers by a comma, which is part of a date too.
+    for part in (value, re.split("[;,]", value)[0].strip()):
+        if number := _number(part):
+            if number > 1e11:  # milliseconds since the epoch
+                number /= 1000
+            return max(number - now, 0.0) if number > 1e9 else number
+        duration = part[2:] if part[:2].upper() == "PT" else part
+        if duration and not _DURATION.sub("", duration).strip(" ,"):
+            return sum(float(n) * _unit_seconds(unit) for n, unit in _DURATION.findall(duration))
     return max(_date(value) - now, 0.0)
 
 
@@ -76,16 +106,16 @@ def _number(value: str) -> float:
 
 
 def _date(value: str) -> float:
-    try:
-        return email.utils.parsedate_to_datetime(value).timestamp()
-    except (TypeError, ValueError, OverflowError):
-        pass
-    try:
-        return datetime.datetime.fromisoformat(value).timestamp()
-    except (ValueError, OverflowError):
-        return 0.0
+    for parse in (email.utils.parsedate_to_datetime, datetime.datetime.fromisoformat):
+        try:
+            date = parse(value)
+            # The oldest of HTTP's forms of a date has no zone, and is in UTC like the others.
+            return (date if date.tzinfo else date.replace(tzinfo=datetime.UTC)).timestamp()
+        except (TypeError, ValueError, OverflowError):
+            continue
+    return 0.0
 
 
-def _unit(word: str | None) -> float:
-    word = (word or "s").lower()
-    return _UNITS["ms" if word.startswith(("ms", "milli")) else word[0]]
+def _unit_seconds(word: str) -> float:
+    word = word.lower()
+    return next(seconds for start, seconds in _UNIT_SECONDS.items() if word.startswith(start))

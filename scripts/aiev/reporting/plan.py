@@ -9,6 +9,7 @@ from typing import Any
 from aiev.engine.events import Job
 from aiev.llm.costs import Costs, cost_table
 from aiev.llm.endpoints import needs_weights
+from aiev.llm.requests import ROOM
 from aiev.reporting.terminal import columns
 
 Asked = tuple[tuple[str, ...], int | None, int]
@@ -54,7 +55,8 @@ class Bounds:
                 if questions is None:
                     self.unknown.add(job.wildcards()["benchmark"])
                 else:
-                    self._add(job.rule, roles, questions, written)
+                    # Each answer may be cut off, and asked for again with more room.
+                    self._add(job.rule, roles, 2 * questions, (1 + ROOM) * written)
 
     def total(self) -> Bound:
         total = Bound("all", "all")

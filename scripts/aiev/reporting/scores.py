@@ -3,7 +3,7 @@
 What is known of a benchmark (title, size, the paper's figures) comes with its scores.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from aiev.core.errors import UserError
@@ -222,7 +222,7 @@ def comparison_cells(scores: Mapping[str, Any]) -> tuple[list[str], list[list[st
 def notes(scores: Mapping[str, Any]) -> list[str]:
     """What a reader must know before comparing the rows."""
     found = ["In brackets: Wilson's 95% interval for so many tasks."]
-    for score in scores["models"][0]["scores"].values():
+    for name, score in scores["models"][0]["scores"].items():
         title = score["title"]
         found.append(f"{title}: judged by {score['evaluator']}.")
         if score["size"] and score["tasks"] < score["size"]:
@@ -235,4 +235,15 @@ def notes(scores: Mapping[str, Any]) -> list[str]:
                 f"{title}: the canonical solution of {', '.join(score['exceptions'])} does not "
                 "pass; counted as failed for every model."
             )
+        found += _lost(name, scores["models"])
     return found
+
+
+def _lost(benchmark: str, models: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """How many answers of each model failed because they were cut off, refused, ..."""
+    for model in models:
+        score = model["scores"][benchmark]
+        lost = {k: n for k, n in score["answers"].items() if k not in ("asked", "asked-again")}
+        if lost:
+            words = ", ".join(f"{number} {reason}" for reason, number in lost.items())
+            yield f"{score['title']}: answers of {model['title']} counted as failed: {words}."

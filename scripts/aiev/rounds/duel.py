@@ -15,7 +15,7 @@ from aiev.core.hashing import of_json, of_text
 from aiev.core.log import Progress, log
 from aiev.core.templates import render
 from aiev.core.types import Dialogue
-from aiev.evaluation.generate import Questions
+from aiev.evaluation.generate import Questions, counts, unusable
 from aiev.evaluation.stats import Paired, comparison, mean_interval, rounded, share
 from aiev.languages.base import Script
 from aiev.languages.interpreter import Interpreter
@@ -29,7 +29,8 @@ Answers = dict[str, list[dict[str, Any]]]
 
 MODELS = ("teacher", "student")
 NO_CODE = "no-code"
-"""Outcome of an answer without a program; the other outcomes are the sandbox's."""
+"""Outcome of an answer without a program. One that is cut off, refused, ... has that word for its
+outcome (`evaluation.generate.unusable`); the other outcomes are the sandbox's."""
 
 UNDISCLOSED = "undisclosed-name"
 """Why a problem is excluded: its tests call something besides the entry point that the reference
@@ -184,27 +185,28 @@ def report(
     outcomes, answers, models: by "teacher" and "student"; each model has a `name` and a `digest`.
     Keys: round; counts of problems: test, excluded, compared; excluded: outcome by id; problems:
     each with both models' outcomes; models: for each pass@1 (null where nothing was compared) with
-    Wilson's interval, the share by k samples, outcomes, tokens; paired: see `paired`.
+    Wilson's interval, the share by k samples, outcomes, counts of answers, tokens; paired: see
+    `paired`.
     """
     rows = [
-        {"id": p["task_id"], **{m: _row(outcomes[m][p["task_id"]]) for m in MODELS}}
-        for p in problems
+        {"id": task, **{m: _row(outcomes[m][task], answers[m][task]) for m in MODELS}}
+        for task in (p["task_id"] for p in problems)
     ]
-    counts = {"test": len(problems) + len(excluded), "excluded": len(excluded)}
+    sizes = {"test": len(problems) + len(excluded), "excluded": len(excluded)}
     return {
         "round": round_number,
-        "counts": {**counts, "compared": len(problems)},
+        "counts": {**sizes, "compared": len(problems)},
         "excluded": dict(excluded),
         "problems": rows,
         "models": {
-            m: {**models[m], **_summary(m, rows), **_tokens(answers[m], problems)} for m in MODELS
+            m: {**models[m], **_summary(m, rows), **_costs(answers[m], problems)} for m in MODELS
         },
         "paired": paired(rows),
     }
 
 
-def _row(outcomes: Sequence[str]) -> dict[str, Any]:
-    greedy, *samples = outcomes
+def _row(outcomes: Sequence[str], answers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    greedy, *samples = (unusable(a) or o for o, a in zip(outcomes, answers, strict=True))
     return {"greedy": greedy, "samples": samples}
 
 
@@ -231,9 +233,11 @@ def _sampled(samples: Sequence[Sequence[str]]) -> dict[str, Any] | None:
     }
 
 
-def _tokens(answers: Answers, problems: Sequence[Problem]) -> dict[str, int]:
+def _costs(answers: Answers, problems: Sequence[Problem]) -> dict[str, Any]:
+    """Counts of the answers (`counts`), and their tokens."""
     rows = [row for problem in problems for row in answers[problem["task_id"]]]
-    return {key: sum(row[key] for row in rows) for key in ("prompt_tokens", "completion_tokens")}
+    tokens = {key: sum(row[key] for row in rows) for key in ("prompt_tokens", "completion_tokens")}
+    return {"answers": counts(rows), **tokens}
 
 
 def paired(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:

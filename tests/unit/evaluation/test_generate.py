@@ -1,14 +1,17 @@
 """Samples: what a model is asked, and the rows that its answers become."""
 
 import asyncio
+import json
 
 import pytest
+from scripted import Raw, completion
 
 from aiev.core.errors import EndpointError
 from aiev.evaluation.benchmarks.base import open_benchmark
-from aiev.evaluation.generate import Decoding, Questions, generate
+from aiev.evaluation.generate import Decoding, Questions, counts, generate, unusable
+from aiev.llm.client import ChatClient
 from aiev.llm.failures import ContextFull
-from aiev.llm.ledger import Answer
+from aiev.llm.ledger import Answer, Ledger
 from aiev.rounds.duel import QUESTIONS as DUEL
 
 HUMANEVAL = open_benchmark("humaneval", "evalplus", {})
@@ -45,6 +48,7 @@ def test_rows_are_in_the_problems_order_and_hold_the_raw_answer():
         "solution": "def a(x):\n    return 1",
         "answer": "```python\ndef a(x):\n    return 1\n```",
         "finish_reason": "stop",
+        "asked_again": False,
         "prompt_tokens": 10,
         "completion_tokens": 20,
     }
@@ -58,7 +62,7 @@ def test_the_question_is_evalplus_own_and_greedy():
     words = "Please provide a self-contained Python script that solves the following problem in a"
     text = f"{words} markdown code block:\n```\ndef a(x):\n```"
     assert messages == [{"role": "user", "content": text}]
-    assert how == {"temperature": 0.0, "max_tokens": 64, "seed": 0}
+    assert how == {"temperature": 0.0, "max_tokens": 64, "seed": 0, "more_room": True}
 
 
 def test_a_sample_has_its_problem_s_own_seed_and_temperature():
@@ -100,3 +104,35 @@ def test_thoughts_are_never_the_solution(questions, answer, solution):
     (row,) = asyncio.run(asked)
     assert row["solution"] == solution
     assert row["answer"] == answer
+
+
+@pytest.mark.parametrize("questions", [QUESTIONS, DUEL], ids=["benchmark", "duel"])
+def test_an_answer_that_is_cut_off_twice_fails_and_is_counted(
+    questions, scripted, endpoint_of, tmp_path
+):
+    """Whole as it may look: the model has not come to an end."""
+    whole = f"```python\n{CODE}\n```"
+    refusal = {"error": {"code": "content_filter", "message": "no"}}
+
+    def script(body):
+        text = body["messages"][0]["content"]
+        if "def c" in text:
+            return Raw(json.dumps(refusal).encode(), status=400)
+        short = "def b" in text or ("def a" in text and body["max_tokens"] == 64)
+        choice = {"index": 0, "finish_reason": "length" if short else "stop"}
+        choice["message"] = {"role": "assistant", "content": whole}
+        return Raw(json.dumps(completion("", choices=[choice])).encode())
+
+    scripted.script = script
+    tasks = problems("a", "b", "c", "d")
+
+    async def run():
+        async with ChatClient(endpoint_of(scripted), Ledger(tmp_path)) as chat:
+            return await generate(chat, tasks, questions, Decoding(64))
+
+    rows = asyncio.run(run())
+    assert [row["solution"] for row in rows] == [CODE, "", "", CODE]
+    assert [unusable(row) for row in rows] == [None, "cut-off", "refused", None]
+    assert rows[1]["answer"] == whole
+    assert counts(rows) == {"asked": 4, "asked-again": 2, "cut-off": 1, "refused": 1}
+    assert counts([]) == {"asked": 0}

@@ -51,6 +51,36 @@ ERRORS = [
     (529, {"error": {"type": "overloaded_error", "message": "Overloaded"}}, "busy"),
     (401, {"error": {"message": "no"}}, "configuration"),
     (500, {"error": {"message": "oops"}}, "unknown"),
+    (451, {"error": {"message": "no"}}, "refused"),
+    (503, {"error": {"message": "no", "code": "content_filter"}}, "refused"),
+    (400, {"error": {"code": "InputTextSensitiveContentDetected"}}, "refused"),
+    (400, {"base_resp": {"status_code": 1026, "status_msg": "no"}}, "refused"),
+    (400, {"error": {"message": "rejected because it was considered high risk"}}, "refused"),
+    (403, {"error": {"message": "The response was blocked."}}, "refused"),
+    (403, {"error": {"message": "You do not have access: usage policies"}}, "configuration"),
+    (422, {"detail": [{"type": "string_too_long", "loc": ["body", "messages"]}]}, "context-full"),
+    (400, {"error": {"message": "litellm.ContextWindowExceededError: x"}}, "context-full"),
+    (
+        400,
+        {"error": {"message": "prompt tokens (9) and max_tokens (5) must be less than 12"}},
+        "context-full",
+    ),
+    (
+        400,
+        {
+            "message": "'max_tokens' is too large: 4000. This model's maximum context length is "
+            "4096 tokens and your request has 900 input tokens (4000 > 4096 - 900)."
+        },
+        "context-full",
+    ),
+    (500, {"error": {"message": "context deadline exceeded (Client.Timeout)"}}, "unknown"),
+    (500, {"error": {"message": "Jinja Exception: System role not supported"}}, "configuration"),
+    (500, {"error": {"message": "Conversation roles must alternate user/a"}}, "configuration"),
+    (400, {"error": {"message": "'top_k' is not a permitted parameter"}}, "configuration"),
+    (400, {"error": {"message": "Invalid 'temperature': maximum prompt is 1"}}, "configuration"),
+    (400, {"error": {"message": "Invalid max_tokens value, [1, 8192]"}}, "configuration"),
+    (407, "Proxy Authentication Required", "configuration"),
+    (500, {"error": {"message": "Loading model", "type": "unavailable_error"}}, "busy"),
 ]
 
 
@@ -69,6 +99,35 @@ def test_what_an_error_means(status, body, meaning):
         ({}, "Please try again in 1m30.5s.", 90.5),
         ({}, '{"retryDelay": "34s"}', 34),
         ({"Retry-After": "soon"}, "", 0),
+        ({"Retry-After": "30 seconds"}, "", 30),
+        ({"Retry-After": "PT1M30S"}, "", 90),
+        ({"Retry-After": "30, 60"}, "", 30),
+        ({"Retry-After": "1700000030"}, "", 30),
+        ({"Retry-After": "2023-11-14T22:13:50Z"}, "", 30),
+        ({"Retry-After": "Tuesday, 14-Nov-23 22:13:50 GMT"}, "", 30),
+        ({"Retry-After": "Tue Nov 14 22:13:50 2023"}, "", 30),
+        ({"x-ms-retry-after-ms": "700"}, "", 0.7),
+        ({"RateLimit": '"default";r=0;t=30'}, "", 30),
+        ({"RateLimit": "limit=100, remaining=0, reset=30"}, "", 30),
+        ({"X-RateLimit-Reset-After": "30"}, "", 30),
+        (
+            {
+                "x-ratelimit-reset-requests-day": "33000",
+                "x-ratelimit-remaining-requests-day": "9",
+                "x-ratelimit-reset-tokens-minute": "11.5",
+                "x-ratelimit-remaining-tokens-minute": "0",
+            },
+            "",
+            11.5,
+        ),
+        ({}, "Retry after: 30", 30),
+        ({}, "Expected available in 8 seconds.", 8),
+        ({}, "Please try again in 1d2h", 93600),
+        ({}, "Please try again at 2023-11-14T22:13:50Z", 30),
+        ({}, '{"error": {"retry_after_ms": 1500}}', 1.5),
+        ({}, '{"raw": "{\\"retry_after\\": 30}"}', 30),
+        ({}, '{"headers": {"X-RateLimit-Reset": "1700000030000"}}', 30),
+        ({}, "Try again in 5 models", 0),
     ],
 )
 def test_how_long_a_server_asks_to_wait(headers, body, seconds):

@@ -284,6 +284,37 @@ def test_a_rate_limit_without_end(scripted, endpoint_of, ledger):
     assert len(scripted.bodies) == 4 and "execution.max_wait_seconds" in caught.value.hint
 
 
+def test_a_question_that_always_takes_a_gateway_too_long_is_given_up(scripted, endpoint_of, ledger):
+    """Cloudflare's 524, say: a run that ended here would end here each time."""
+
+    def script(body):
+        slow = body["messages"][0]["content"] == "slow"
+        return Raw(b"", "text/plain", 524) if slow else "Good day"
+
+    scripted.script = script
+    for _ in range(2):
+        with pytest.raises(RequestFailed, match="524"):
+            ask(endpoint_of(scripted), ledger, "slow", max_wait=0.01)
+    scripted.script = lambda body: Raw(b"", "text/plain", 524)
+    with pytest.raises(EndpointError, match="524") as caught:
+        ask(endpoint_of(scripted), ledger, "other", max_wait=0.01)
+    assert "execution.max_wait_seconds" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"error": "Rate limit exceeded"},
+        {"error": {"message": "Rate limit exceeded", "code": 429}},
+        {"object": "error", "message": "Rate limit exceeded", "code": 50002},
+    ],
+)
+def test_an_error_in_an_answer_of_status_200_is_one(body, scripted, endpoint_of, ledger):
+    replies = [Raw(json.dumps(body).encode())] * (ATTEMPTS + 1)
+    scripted.script = lambda body: replies.pop() if replies else "Good day"
+    assert ask(endpoint_of(scripted), ledger)[0].text == "Good day"
+
+
 def test_a_date_far_away_is_waited_for_up_to_the_limit_only(scripted, endpoint_of, ledger):
     replies = [limited("Wed, 01 Jan 2031 00:00:20 GMT")]
     scripted.script = lambda body: replies.pop() if replies else "Good day"
@@ -441,3 +472,44 @@ def test_the_key_is_sent_and_written_nowhere(scripted, endpoint_of, ledger):
         assert "secret-key" not in path.name
         assert path.is_dir() or b"secret-key" not in path.read_bytes()
     assert "secret-key" not in repr(endpoint_of(scripted))
+
+
+def cut(**fields) -> Raw:
+    return raw(
+        choices=[
+            {
+                "index": 0,
+                "finish_reason": "length",
+                "message": {"role": "assistant", "content": "Half"},
+            }
+        ],
+        **fields,
+    )
+
+
+def test_an_answer_that_was_cut_off_is_asked_for_once_more(scripted, endpoint_of, ledger):
+    scripted.script = lambda body: cut() if body["max_tokens"] == 8 else "Whole"
+    (answer,) = ask(endpoint_of(scripted), ledger, max_tokens=8, more_room=True)
+    assert (answer.text, answer.cut_off, answer.asked_again) == ("Whole", False, True)
+    scripted.script = lambda body: cut()
+    (answer,) = ask(endpoint_of(scripted), ledger, max_tokens=9, more_room=True)
+    assert (answer.text, answer.cut_off, answer.asked_again) == ("Half", True, True)
+    assert [body["max_tokens"] for body in scripted.bodies] == [8, 16, 9, 18]
+    (answer,) = ask(endpoint_of(scripted), ledger, max_tokens=9)
+    assert (answer.cut_off, answer.asked_again) == (True, False)
+    assert [path for path in ledger.root.rglob("*.json") if "asked_again" in path.read_text()] == []
+
+
+def test_a_model_that_cannot_write_twice_as_many_tokens_does_not_end_the_run(
+    scripted, endpoint_of, ledger
+):
+    """8192 tokens, asked for first, are all that some models write; no run could finish."""
+    words = "max_tokens is too large: 16. This model supports at most 8 completion tokens"
+    no = json.dumps({"error": {"message": words}}).encode()
+    scripted.script = lambda body: cut() if body["max_tokens"] == 8 else Raw(no, status=400)
+    for mode in ("record", "replay"):
+        ledger.mode = mode
+        (answer,) = ask(endpoint_of(scripted), ledger, max_tokens=8, more_room=True)
+        assert (answer.text, answer.cut_off) == ("Half", True)
+    with pytest.raises(EndpointError, match="at most 8 completion tokens"):
+        ask(endpoint_of(scripted), Ledger(ledger.root), max_tokens=16)

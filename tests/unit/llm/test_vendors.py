@@ -98,7 +98,9 @@ def test_what_becomes_of_a_reply(vendor, name, scripted, endpoint_of, tmp_path):
         answer = ask(endpoint, tmp_path)
         assert answer.text == "" and answer.cut_off
     else:
-        with pytest.raises(OUTCOMES[reply["means"]]):
+        # It is this question alone that a gateway gives up on.
+        busy = RequestFailed if reply["status"] in sending.GATEWAY else EndpointError
+        with pytest.raises(OUTCOMES.get(reply["means"], busy)):
             ask(endpoint, tmp_path)
     if "wait" in reply:
         error = ServerError(reply["status"], reply["body"], reply.get("headers", {}))
@@ -108,7 +110,28 @@ def test_what_becomes_of_a_reply(vendor, name, scripted, endpoint_of, tmp_path):
 OUTCOMES = {
     "refused": Refused,
     "context-full": ContextFull,
-    "busy": EndpointError,  # after no wait at all
     "configuration": EndpointError,
     "unknown": RequestFailed,
 }
+
+
+def test_each_status_means_what_the_page_says():
+    (rows,) = re.findall(r"^\| status \| means \|\n\|[-|]+\n((?:\|.*\n)+)", PAGE, re.MULTILINE)
+    known = {
+        int(status): meaning
+        for statuses, meaning in re.findall(r"\| ([\d, ]+) \| `(.*)` \|", rows)
+        for status in statuses.split(", ")
+    }
+    assert len(known) > 20
+    for status in range(400, 600):
+        assert ServerError(status, "").meaning == known.get(status, "unknown"), status
+
+
+SAYINGS = re.findall(r"^\| (\d{3}) \| `(.+?)` \| `(.+?)` \|$", PAGE, re.MULTILINE)
+
+
+@pytest.mark.parametrize(("status", "said", "meaning"), SAYINGS)
+def test_each_example_of_an_error_means_what_the_page_says(status, said, meaning):
+    error = {"code": said} if re.fullmatch(r"[a-z_]+", said) else {"message": said}
+    assert ServerError(int(status), {"error": error}).meaning == meaning
+    assert len(SAYINGS) > 20

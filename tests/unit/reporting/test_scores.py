@@ -54,6 +54,7 @@ def score(model, correct=5, tasks=20, benchmark="humaneval", plus=None, **own):
         "base": share(correct, tasks),
         "plus": None if plus is None else share(plus, tasks),
         "solved": {"base": ids[:correct], "plus": None if plus is None else ids[:plus]},
+        "answers": {"asked": tasks},
         **own,
     }
 
@@ -111,6 +112,14 @@ def test_a_subset_and_its_exceptions_are_said():
     whole = page(table([score(m, tasks=164, plus=4) for m in TITLES], TITLES), DUELS)
     assert "subset" not in whole
     assert "| 3.0 [1.3, 6.9] | 2.4 [1.0, 6.1] | 164 |" in whole
+
+
+def test_answers_that_count_as_failed_are_said():
+    lost = {"asked": 20, "asked-again": 6, "cut-off": 4, "refused": 1}
+    student = score("student", answers=lost)
+    text = page(table([SCORES[0], SCORES[1], student], TITLES), DUELS)
+    words = "HumanEval: answers of tuned student counted as failed: 4 cut-off, 1 refused."
+    assert f"- {words}" in text and "answers of base" not in text
 
 
 def test_a_benchmark_that_the_paper_does_not_have():

@@ -234,8 +234,9 @@ def test_the_pairs_add_up(pairs):
     assert found["difference"] == pytest.approx((counts[2] - counts[3]) / len(pairs), abs=1e-6)
 
 
-def answer(tokens=5):
-    return {"prompt_tokens": tokens, "completion_tokens": 2 * tokens, "solution": RIGHT}
+def answer(finish_reason="stop", asked_again=False):
+    ends = {"finish_reason": finish_reason, "asked_again": asked_again}
+    return {"prompt_tokens": 5, "completion_tokens": 10, "solution": RIGHT, **ends}
 
 
 MODELS = {m: {"name": m, "digest": m[0]} for m in ("teacher", "student")}
@@ -247,15 +248,30 @@ def test_the_report_has_both_models_beside_each_other():
         "teacher": {"0-a": ["passed", "failed"], "0-b": ["failed", "failed"]},
         "student": {"0-a": ["passed", "passed"], "0-b": ["passed", "failed"]},
     }
-    answers = {m: {"0-a": [answer(), answer()], "0-b": [answer()]} for m in MODELS}
+    answers = {m: {"0-a": [answer(), answer()], "0-b": [answer(), answer()]} for m in MODELS}
     found = report(3, problems, {"0-c": "failed"}, outcomes, answers, MODELS)
     assert found["counts"] == {"test": 3, "excluded": 1, "compared": 2}
     student = found["models"]["student"]
     assert student["greedy"]["pass@1"] == 1 and student["digest"] == "s"
     assert student["sampled"]["pass@1"] == 0.5 and student["sampled"]["samples"] == 1
-    assert (student["prompt_tokens"], student["completion_tokens"]) == (15, 30)
+    assert (student["prompt_tokens"], student["completion_tokens"]) == (20, 40)
     assert found["models"]["teacher"]["outcomes"] == {"failed": 1, "passed": 1}
     assert found["paired"]["only_student"] == 1 and found["round"] == 3
+
+
+def test_answers_that_cannot_be_used_are_outcomes_and_are_counted():
+    problems = [{"task_id": task} for task in "abc"]
+    outcomes = {m: {"a": ["no-code"], "b": ["no-code"], "c": ["passed"]} for m in MODELS}
+    rows = {
+        "a": [answer("length", asked_again=True)],
+        "b": [answer("refused")],
+        "c": [answer(asked_again=True)],
+    }
+    found = report(0, problems, {}, outcomes, dict.fromkeys(MODELS, rows), MODELS)
+    teacher = found["models"]["teacher"]
+    assert teacher["outcomes"] == {"cut-off": 1, "passed": 1, "refused": 1}
+    assert teacher["answers"] == {"asked": 3, "asked-again": 2, "cut-off": 1, "refused": 1}
+    assert teacher["greedy"]["total"] == 3
 
 
 def test_a_duel_over_nothing_says_so():

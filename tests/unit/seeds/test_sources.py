@@ -1,6 +1,8 @@
 """Sources as they are found: odd encodings and names, hub data sets, and sources of users' own."""
 
 import ast
+import gzip
+import io
 import json
 import os
 import zipfile
@@ -319,3 +321,74 @@ def test_the_example_of_the_magicoder_sets_mines_copies_of_their_shape(tmp_path)
     found = {seed["text"]: seed["language"] for seed in shards[0]}
     assert found == {"x = sorted(y": "python", "Add a time limit to this program.": "text"}
     assert report["snippets"] == {"seed": 2, "filtered": 1, "no-text": 1, "empty-row": 1}
+
+
+ROW = json.dumps({"text": function("good")}) + "\n"
+OTHER = json.dumps({"text": function("other")}) + "\n"
+
+
+def csv_of(*rows: str) -> bytes:
+    return "".join(f"{row}\n" for row in ("text,number", *rows)).encode()
+
+
+def parquet(rows: list[dict]) -> bytes:
+    import pyarrow
+    import pyarrow.parquet
+
+    file = io.BytesIO()
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), file)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+@pytest.mark.parametrize(
+    ("files", "lost"),
+    [
+        ({"a.jsonl": f"{ROW}null\n{OTHER}"}, "no-text"),
+        ({"a.jsonl": f"{ROW}{{'text': 1\n{OTHER}"}, "not-json"),
+        ({"a.jsonl": f"{ROW}[1]\n{OTHER}"}, "not-an-object"),
+        ({"a.json": f"{ROW}[1]\n{OTHER}"}, "not-an-object"),
+        ({"a.jsonl": f'{ROW}{{"text": "\\ud800"}}\n{OTHER}'}, "not-unicode"),
+        ({"a.jsonl": ROW.encode() + b'{"text": "\xff"}\n' + OTHER.encode()}, "not-json"),
+        ({"a.jsonl.gz": gzip.compress(f"{ROW}]\n{OTHER}".encode())}, "not-json"),
+        ({"a.csv": csv_of("good = 1,1", "y,2,3,4", "other = 1,1")}, "malformed-row"),
+    ],
+    ids=["null", "broken", "list", "json", "surrogate", "bytes", "gz", "csv"],
+)
+def test_a_row_that_the_library_refuses_costs_no_other(files, lost, streaming, tmp_path):
+    data = tmp_path / "data"
+    data.mkdir()
+    for name, content in files.items():
+        (data / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    source = {"kind": "hub", "dataset": str(data), "licence": "MIT", "streaming": streaming}
+    seeds, report = mine_one(source, [data], tmp_path / "cache")
+    assert len(seeds) == 2
+    assert report["snippets"] == {lost: 1, "seed": 2}
+    short = {**source, "max_rows": 2}
+    _, report = mine_one(short, [data], tmp_path / "cache")
+    assert report["snippets"] == {lost: 1, "seed": 1}
+
+
+def test_a_file_that_the_library_refuses_costs_no_other(tmp_path):
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "a.parquet").write_bytes(parquet([{"text": function("good")}]))
+    (data / "b.parquet").write_bytes(b"PAR1" + b"junk" * 9 + b"PAR1")
+    (data / "c.parquet").write_bytes(parquet([{"text": function("other")}]))
+    source = {"kind": "hub", "dataset": str(data), "licence": "MIT"}
+    seeds, report = mine_one(source, [data], tmp_path / "cache")
+    assert sorted(seed["name"] for seed in seeds) == ["good", "other"]
+    assert report["sources"][0]["files"] == {"read": 2, "unreadable": 1}
+    (data / "a.parquet").unlink()
+    (data / "c.parquet").unlink()
+    with pytest.raises(UserError, match=r"no usable snippet: \{'unreadable': 1\}"):
+        mine_one(source, [data], tmp_path / "cache")
+
+
+def test_what_the_library_alone_can_read_is_an_error_with_its_words(tmp_path):
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "a.arrow").write_bytes(b"junk")
+    source = {"kind": "hub", "dataset": str(data), "licence": "MIT"}
+    with pytest.raises(UserError, match="cannot load the data set"):
+        mine_one(source, [data], tmp_path / "cache")

@@ -1,15 +1,17 @@
 """A data set of the Hugging Face hub, or a directory that holds one."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field, model_validator
 
 from aiev.core.errors import UserError
+from aiev.core.log import log
 from aiev.seeds.sources.base import Snippet, Tally, own_name
 from aiev.seeds.sources.rows import RowSettings, rows_as_snippets
+from aiev.seeds.sources.tables import can_read, rows_of
 
 
 class Source:
@@ -70,31 +72,58 @@ class Source:
         return rows_as_snippets(rows, config, where)
 
 
-def _rows(
-    config: Mapping[str, Any], dataset: str, cache: Path, where: str
-) -> Iterator[dict[str, Any]]:
+def _rows(config: Mapping[str, Any], dataset: str, cache: Path, where: str) -> Iterator[Any]:
+    """Rows of the data set, as the `datasets` library reads them. Where it refuses the files for a
+    row in them, they are read row by row instead."""
     from datasets import load_dataset  # takes a second to import
     from datasets.exceptions import DatasetsError
 
+    named = {key: config[key] for key in ("revision", "data_dir", "data_files")}
+    named |= {"path": dataset, "name": config["config"], "cache_dir": str(cache)}
+    read = 0
     try:
-        rows: Iterable[dict[str, Any]] = load_dataset(
-            dataset,
-            config["config"],
-            split=config["split"],
-            revision=config["revision"],
-            data_dir=config["data_dir"],
-            data_files=config["data_files"],
-            streaming=config["streaming"],
-            cache_dir=str(cache),
-        )
+        rows = load_dataset(**named, split=config["split"], streaming=config["streaming"])
         # Within the same `try`: a streamed data set is read as its rows are asked for.
-        yield from islice(rows, config["max_rows"])
-    except (OSError, ValueError, RuntimeError, DatasetsError) as error:
-        # The library's own words for a file that it cannot parse say nothing; their cause does.
-        reason = f"{error}: {error.__cause__}" if error.__cause__ else str(error)
-        raise UserError(
-            f"cannot load the data set: {reason}",
-            where=where,
-            hint="check the network and the keys that name it: revision, split, config, data_dir, "
-            "data_files; of a JSON Lines file with broken rows, the kind `jsonl` uses the others",
-        ) from error
+        for row in islice(rows, config["max_rows"]):
+            yield row
+            read += 1
+    except (OSError, ValueError, TypeError, RuntimeError, DatasetsError) as error:
+        files = _files(named, config["split"]) if _is_of_a_file(error, dataset) else []
+        if not files:
+            raise _unloadable(error, where) from error
+        log.warning("%s: %s; its files are read row by row", where, _reason(error))
+        # It has refused none of the rows so far; those are the same here.
+        yield from islice(chain.from_iterable(map(rows_of, files)), read, config["max_rows"])
+
+
+def _is_of_a_file(error: Exception, dataset: str) -> bool:
+    """Whether what the library failed at may be in the files: else it is the network."""
+    return Path(dataset).is_dir() or not isinstance(error.__cause__ or error, OSError)
+
+
+def _files(named: Mapping[str, Any], split: str) -> list[str]:
+    """The files of a split; none where the library does not find them, or where there are some
+    that only the library can read."""
+    from datasets import load_dataset_builder
+    from datasets.exceptions import DatasetsError
+
+    try:
+        found = load_dataset_builder(**named).config.data_files or {}
+    except (OSError, ValueError, RuntimeError, DatasetsError):
+        return []
+    files = [str(name) for name in found.get(split, [])]
+    return files if all(map(can_read, files)) else []
+
+
+def _unloadable(error: Exception, where: str) -> UserError:
+    return UserError(
+        f"cannot load the data set: {_reason(error)}",
+        where=where,
+        hint="check the network and the keys that name it: revision, split, config, data_dir, "
+        "data_files",
+    )
+
+
+def _reason(error: Exception) -> str:
+    """The library's own words for a file that it cannot parse say nothing; their cause does."""
+    return f"{error}: {error.__cause__}" if error.__cause__ else str(error)

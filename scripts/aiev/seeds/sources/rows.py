@@ -38,11 +38,15 @@ def rows_as_snippets(
 ) -> Iterator[Snippet | Tally]:
     """Snippets in the rows of a table, each taken as it is, and what was left out.
 
+    rows: of any JSON type; a Tally in the place of one that could not be read is handed on.
     config: as in `RowSettings`. Raises UserError where no row at all has a field that the config
     names: that is a mistyped name, and not bad rows.
     """
     columns: set[str] = set()
     for row in rows:
+        if isinstance(row, Tally):
+            yield row
+            continue
         columns.update(row if isinstance(row, dict) else ())
         yield _snippet(row, config)
     named = {"field": config["field"], "language_field": config["language_field"]}
