@@ -11,7 +11,8 @@ from aiev.evaluation.benchmarks.base import Task
 from aiev.llm.client import ChatClient
 from aiev.llm.failures import UNANSWERABLE, Unanswerable
 from aiev.llm.ledger import Answer
-from aiev.llm.responses import final_text, is_cut_off
+from aiev.llm.responses import is_cut_off
+from aiev.llm.thoughts import final_text
 
 CUT_OFF = "cut-off"
 """Of an answer that the limit of tokens ended, with more room too."""

@@ -12,7 +12,7 @@ from typing import Literal, Protocol
 from aiev.dataset.layout import Message, Step, Turn, shortened
 from aiev.interpreter.triggers import Trigger
 from aiev.interpreter.workspace import Done, Run, State, Workspace
-from aiev.llm.responses import final_text
+from aiev.llm.thoughts import final_text
 
 Reason = Literal["answered", "declined", "max-runs", "cut-off"]
 

@@ -73,14 +73,18 @@ def _within(block: Block, source: str) -> list[Block]:
 
 def language_of(info: str) -> str:
     """The language that an info string names: "python" for `Python`, `{.python}`,
-    `python title="x"`, `language-python` and `python:main.py`, "py" for `main.py`."""
+    `python title="x"`, `language-python`, `#!python` and `python:main.py`, "py" for `main.py` and
+    for `12:15:main.py`, lines of a file."""
     info = info.strip().lower()
     if info.startswith("{"):
         words = [word.strip("{}") for word in info.replace("{", "").replace("}", " ").split()]
         info = next((w for w in words if w not in _DIRECTIVES and w[:1] != "#"), "")
-    word = info.split()[0] if info else ""
+    word = info.split()[0].removeprefix("#!") if info else ""
+    parts = [part for part in word.split(":") if not part.isdigit() and part not in _DIRECTIVES]
+    word = ":".join(parts) or word
     if name := _FILE_NAME.fullmatch(word.partition(":")[0]):
         return name[1]
+    word = re.sub(r"^lang(uage)?=\W?", "", word)
     found = _WORD.search(word)
     return found[0].removeprefix("language-").removeprefix("lang-") if found else ""
 

@@ -4,6 +4,7 @@ bash reads the commands, nothing here does. They run in a process of their own, 
 `cd` nor a virtual environment that they make hides the program, which is put into /box after them.
 """
 
+import sys
 from dataclasses import replace
 
 from aiev.core.files import module_path
@@ -28,9 +29,10 @@ case $command in
   venv) exec python -m venv "$@" ;;
 esac
 """
+_OWN_PIP = f"pip3.{sys.version_info.minor}"  # the box has this process's Python
 # As a notebook spells them too; a `%` at a command's start is bash's own word for a job.
 _TOOLS = {
-    **dict.fromkeys(("pip", "pip3", "!pip", "!pip3"), _PIP),
+    **dict.fromkeys(("pip", "pip3", _OWN_PIP, "!pip", "!pip3"), _PIP),
     **dict.fromkeys(("!python", "!python3", "py"), _PYTHON),
     **dict.fromkeys(("uv", "!uv"), _UV),
     **{"virtualenv": _VENV, "sudo": _SUDO},

@@ -28,8 +28,8 @@ from aiev.llm.failures import (
 )
 from aiev.llm.ledger import Answer, Ledger, key_of
 from aiev.llm.requests import ROOM, Question, request_of
-from aiev.llm.responses import final_text
 from aiev.llm.sending import STILL_BUSY, Failed, Sender, Tries
+from aiev.llm.thoughts import final_text
 
 MAX_WAIT_SECONDS = 1800.0
 """For which a busy server is waited for, for one question."""

@@ -1,36 +1,18 @@
-"""Answers of models: read from what a server sent, and without the model's thoughts.
+"""Answers of models, read from what a server sent.
 
-One reader for dialogues, duels, benchmarks and the interpreter. Nothing that a server sends is
-trusted: any field may be of any type.
+One reader for dialogues, duels, benchmarks and the interpreter; `thoughts` takes out what is no
+part of an answer. Nothing that a server sends is trusted: any field may be of any type.
 """
 
-import re
 from dataclasses import dataclass
 from typing import Any
-
-THOUGHT_TAGS = (
-    ("<think>", "</think>"),
-    ("<thinking>", "</thinking>"),
-    ("<thought>", "</thought>"),
-    ("<reasoning>", "</reasoning>"),
-    ("<seed:think>", "</seed:think>"),
-    ("<|begin_of_thought|>", "<|end_of_thought|>"),
-    ("[THINK]", "[/THINK]"),
-    ("◁think▷", "◁/think▷"),
-    # gpt-oss: channels, of which the last one is the answer.
-    ("<|channel|>analysis<|message|>", "<|channel|>final<|message|>"),
-)
-"""What models put around their thoughts: DeepSeek-R1, Qwen3, Seed, Sky-T1, Magistral, Kimi."""
-
-_NOT_QUOTED = r"(?<![`'\"])"
-"""A tag in quotes or backticks is text about the tag."""
 
 
 @dataclass(frozen=True)
 class Answer:
     """A model's answer.
 
-    text:          as the server sent it, thoughts included; `final_text` is what a caller reads.
+    text:          as the server sent it, thoughts included; a caller reads `thoughts.final_text`.
     finish_reason: the server's word for why the answer ended ("stop", "length", ...).
     prompt_tokens, completion_tokens: the server's own counts; 0 where it does not count.
     key:           of the answer's entry in the ledger.
@@ -60,47 +42,6 @@ _CUT_OFF = (
     *("max_length", "token_limit", "model_context_window_exceeded"),
 )
 """OpenAI's word, and those of Anthropic, Google, Cohere, Mistral and proxies before them."""
-
-
-def final_text(text: str) -> str:
-    """The answer without the model's thoughts; one that has none is returned as it is.
-
-    Thoughts stand between tags. A server whose chat template opens them in the prompt sends the
-    closing tag alone; an answer that was cut off while the model was thinking has only the opening
-    tag, and nothing is left of it.
-    """
-    answer = text
-    for opening, closing in THOUGHT_TAGS:
-        answer = _without(answer, _tag(opening), _tag(closing))
-    return text if answer == text else answer.strip()
-
-
-def _tag(text: str) -> re.Pattern[str]:
-    return re.compile(_NOT_QUOTED * (text[1:2] != "/") + re.escape(text), re.IGNORECASE)
-
-
-def _without(text: str, opening: re.Pattern[str], closing: re.Pattern[str]) -> str:
-    kept, position = [], 0
-    while True:
-        start, end = opening.search(text, position), closing.search(text, position)
-        if end and (not start or end.start() < start.start()):
-            if _quoted(text, end):
-                kept.append(text[position : end.end()])
-            else:
-                kept.clear()  # all before a closing tag alone is thought
-            position = end.end()
-        elif start:
-            kept.append(text[position : start.start()])
-            end = closing.search(text, start.end())
-            position = end.end() if end else len(text)
-        else:
-            return "".join(kept) + text[position:]
-
-
-def _quoted(text: str, match: re.Match[str]) -> bool:
-    """Whether a closing tag is text about the tag: in quotes or backticks."""
-    before, after = text[: match.start()][-1:], text[match.end() :][:1]
-    return bool(before) and before in "`'\"" and (after == before or before == "`")
 
 
 def answer_of(completion: Any) -> Answer:

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiev.languages.python.pip_arguments import read_calls, requirements_after
+from aiev.languages.python.pip_shim import expanded
 
 
 def after(installed, *commands):
@@ -32,6 +33,10 @@ def after(installed, *commands):
         ("install -i http://there/simple a", ["--index-url http://there/simple", "a"]),
         ("install ./a.whl git+https://there/a", ["./a.whl", "git+https://there/a"]),
         ("install -t", []),
+        ("install -C x=y --config-settings=x=y --use-feature fast-deps -d there a", ["a"]),
+        ("install --dry-run a", []),
+        ("install --upgrade pip setuptools wheel", []),
+        ("install setuptools wheel", ["setuptools", "wheel"]),
     ],
 )
 def test_what_one_call_asks_for(command, asked):
@@ -50,6 +55,8 @@ def test_what_one_call_asks_for(command, asked):
         (["a==2.0"], ["install a", "install a>=1"], ["a==2.0"]),
         (["a==2.0"], ["install -U a"], ["a"]),
         (["a==2.0"], ["install a[extra]"], ["a[extra]"]),
+        (["a==2.0"], ["install -qU a"], ["a"]),
+        (["a==2.0"], ["install -I a"], ["a"]),
         (["a"], ["install a"], ["a"]),
         # In one call, two pins are pip's own conflict.
         ([], ["install a==1 a==2"], ["a==1", "a==2"]),
@@ -79,3 +86,18 @@ def test_any_arguments_are_read(calls):
 def test_anything_that_a_program_writes_there_is_read(content):
     lines = json.dumps(["install", "a"]).encode() + b"\n" + content
     assert read_calls(lines)[0] == ["install", "a"]
+
+
+def test_requirements_files_are_read_as_pip_reads_them(tmp_path):
+    folder = tmp_path / "more"
+    folder.mkdir()
+    (tmp_path / "first.txt").write_text(
+        "\ufeff# What we need\n\na==1 --hash=sha256:00\nb \\\n  >=2  # or later\n"
+        "-r more/second.txt\n"
+    )
+    (folder / "second.txt").write_text("-i http://there/simple\nc\n--requirement third.txt\n")
+    (folder / "third.txt").write_text("d; python_version > '3'\n-r third.txt\n")
+    found = list(expanded(["install", "-r", str(tmp_path / "first.txt"), "e"]))
+    wanted = ["install", "a==1", "b >=2", "-i", "http://there/simple", "c"]
+    assert found[:6] == wanted and found[-1] == "e"
+    assert set(found[6:-1]) == {"d; python_version > '3'"}

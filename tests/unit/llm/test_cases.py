@@ -31,9 +31,10 @@ from aiev.llm.client import ChatClient
 from aiev.llm.endpoints import serve
 from aiev.llm.failures import ServerError, Unanswerable
 from aiev.llm.ledger import Ledger, key_of
-from aiev.llm.responses import answer_of, final_text
+from aiev.llm.responses import answer_of
 from aiev.llm.secrets import Redactor, secret_from_environment
 from aiev.llm.settings import Request
+from aiev.llm.thoughts import final_text
 from aiev.llm.waiting import retry_after_seconds
 
 ERRORS = [
@@ -144,10 +145,48 @@ def test_how_long_a_server_asks_to_wait(headers, body, seconds):
         ("x = text.split('</think>')\n", "x = text.split('</think>')\n"),
         ("[THINK]hm[/THINK]Answer", "Answer"),
         (" as it is \n", " as it is \n"),
+        # Other tags, and other spellings of them.
+        ("<think >x</think >Answer", "Answer"),
+        ("<thoughts>x</thoughts>Answer", "Answer"),
+        ("<thinking>x<reflection>y</reflection>z</thinking>Answer", "Answer"),
+        ("<|think|>x<|/think|>Answer", "Answer"),
+        ("<unused94>thought\nx<unused95>Answer", "Answer"),
+        ("<|START_THINKING|>x<|END_THINKING|><|START_RESPONSE|>Answer<|END_RESPONSE|>", "Answer"),
+        (
+            "<|begin_of_thought|>x<|end_of_thought|>\n<|begin_of_solution|>Answer"
+            "<|end_of_solution|>",
+            "Answer",
+        ),
+        (
+            "<|channel|>commentary<|message|>x<|end|><|start|>assistant<|channel|>final<|message|>"
+            "Answer<|return|>",
+            "Answer",
+        ),
+        # Thoughts that quote the tags, and that leave a fence open.
+        ("The tag `<think>` begins them.\n</think>\nAnswer", "Answer"),
+        ("<think>\nOr is '</think>' its end?\n</think>\nAnswer", "Answer"),
+        ("Draft:\n```python\nx = 1\n</think>\nAnswer", "Answer"),
+        # Code and text about the tags.
+        ("Use re.sub(r'<think>.*?</think>', '', s).", "Use re.sub(r'<think>.*?</think>', '', s)."),
+        (
+            "```python\n# Strip <think> and </think> tags.\nx = 1\n```",
+            "```python\n# Strip <think> and </think> tags.\nx = 1\n```",
+        ),
+        (
+            "```html\n<think>\nhello\n</think>\n```\nDone",
+            "```html\n<think>\nhello\n</think>\n```\nDone",
+        ),
     ],
 )
 def test_thoughts_are_no_part_of_an_answer(text, answer):
     assert final_text(text) == answer
+
+
+def test_many_tags_are_read_in_time():
+    start = time.monotonic()
+    assert final_text("<think>" * 9000 + "x" + "</think>" * 9000) == ""
+    final_text("```\n<think>\n" * 9000)
+    assert time.monotonic() - start < 5
 
 
 def test_content_in_parts_and_impossible_token_counts():

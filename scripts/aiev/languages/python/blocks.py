@@ -10,12 +10,14 @@ from aiev.languages.base import Code
 from aiev.languages.markdown import Block, fenced, language_of, unix
 from aiev.languages.python.functions import BROKEN, free_names, parse
 
-FENCES = ("python", "py", "python3", "py3", "ipython", "ipython3", "jupyter")
-"""Languages of the fenced blocks that are Python."""
+FENCES = ("python", "py", "python3", "py3", "ipython", "ipython3", "jupyter", "tool_code")
+"""Languages of the fenced blocks that are Python; the last is Gemini's."""
 
 _BARE_FENCE = re.compile(r"^(?:`{3,}|~{3,})[ \t]*$", re.MULTILINE)
-# A fence at the left margin, which words may follow, or a closing one behind code.
-_INNER_FENCE = re.compile(r"^`{3,}(?P<info>[^`\n]*)$|(?<=[^\s`])`{3,}[ \t]*$", re.MULTILINE)
+# A fence on a line, which words may follow at the left margin, or a closing one behind code.
+_INNER_FENCE = re.compile(
+    r"^`{3,}(?P<info>[^`\n]*)$|^[ \t]+`{3,}[ \t]*$|(?<=[^\s`])`{3,}[ \t]*$", re.MULTILINE
+)
 # A notebook's commands and magics, and those of them that mean something to a shell.
 _MAGICS, _SHELL = ("!", "%"), ("!", "%pip ", "%uv ", "%cd ")
 

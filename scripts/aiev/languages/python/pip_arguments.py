@@ -5,6 +5,7 @@ names. Options that name another source are kept as requirements, to be refused 
 """
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -13,6 +14,8 @@ from packaging.version import InvalidVersion
 
 ALWAYS_HERE = ("pip", "uv")
 """Tools whose stand-ins are in the box: many blocks begin with upgrading them."""
+WITH_THEM = ("setuptools", "wheel")
+"""What is upgraded in one command with pip, by habit: no program asks for it so."""
 MAX_CALLS = 100
 """Calls of pip that are read; a shell block has a few."""
 # Options that name another source, by all their spellings.
@@ -29,7 +32,12 @@ _VALUES = (
     *("--platform", "--python-version", "--implementation", "--abi", "--upgrade-strategy"),
     *("--no-binary", "--only-binary", "--timeout", "--retries", "--proxy", "--trusted-host"),
     *("--progress-bar", "--root-user-action", "--python", "--cert", "--client-cert"),
+    *("-C", "--config-settings", "--config-setting", "--global-option", "--build-option"),
+    *("-d", "--dest", "-b", "--build", "--use-feature", "--use-deprecated", "--exists-action"),
+    *("--keyring-provider", "--group", "--resume-retries"),
 )
+_UPGRADE = re.compile(r"-[a-zA-Z]*[UI][a-zA-Z]*|--upgrade|--force-reinstall|--ignore-installed")
+"""Options of one letter may stand together: -qU."""
 
 
 def read_calls(content: bytes) -> list[list[str]]:
@@ -59,7 +67,8 @@ def requirements_after(installed: Sequence[str], calls: Iterable[Sequence[str]])
             gone = {_name(word) for word in words}
             found = [text for text in found if _name(text) not in gone]
         elif command == "install":
-            words = [word for word in words if _name(word) not in ALWAYS_HERE]
+            here = ALWAYS_HERE + WITH_THEM * any(_name(word) in ALWAYS_HERE for word in words)
+            words = [word for word in words if _name(word) not in here]
             words = [word for word in words if upgrade or not _fulfilled(word, found)]
             names = {_name(word) for word in words}
             found = [text for text in found if _name(text) not in names]
@@ -82,7 +91,9 @@ def _parsed(call: Sequence[str]) -> tuple[str, list[str], list[str], bool]:
         elif word in _VALUES:
             next(rest, None)
         elif word.startswith("-"):
-            upgrade = upgrade or word in ("-U", "--upgrade", "--force-reinstall")
+            if word == "--dry-run":
+                return "", [], [], False
+            upgrade = upgrade or bool(_UPGRADE.fullmatch(word))
         elif word:
             words.append(word)
     return words[0] if words else "", words[1:], sources, upgrade

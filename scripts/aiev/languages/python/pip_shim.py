@@ -38,27 +38,36 @@ def main(arguments=None):
     return 0
 
 
-def expanded(arguments):
-    """The arguments with the lines of requirements files in the place of their names."""
+def expanded(arguments, folder="", depth=0):
+    """The arguments with the lines of requirements files in the place of their names, which are
+    relative to `folder`; files that name each other are read to a depth."""
     words = iter(arguments)
     for word in words:
         name, equals, value = word.partition("=")
         if word in ("-r", "--requirement"):
-            yield from lines_of(next(words, ""))
+            path = next(words, "")
         elif name == "--requirement" and equals:
-            yield from lines_of(value)
+            path = value
         elif word.startswith("-r") and not word.startswith("--"):
-            yield from lines_of(word[2:])
+            path = word[2:]
         else:
             yield word
+            continue
+        if depth < 9:
+            path = os.path.join(folder, path)
+            yield from expanded(lines_of(path), os.path.dirname(path), depth + 1)
 
 
 def lines_of(path):
-    with open(path, encoding="utf-8", errors="replace") as file:
-        for line in file:
-            line = line.partition(" #")[0].strip()
-            if line and not line.startswith("#"):
-                yield from line.split(None, 1) if line.startswith("-") else [line]
+    with open(path, encoding="utf-8-sig", errors="replace") as file:
+        text = file.read()
+    # A line may go on; options behind a requirement, such as its hash, are pip's own affair.
+    for line in text.replace("\\\n", " ").splitlines():
+        line = line.partition(" #")[0].strip()
+        if line.startswith("-"):
+            yield from line.split(None, 1)
+        elif line and not line.startswith("#"):
+            yield " ".join(line.partition(" --")[0].split())
 
 
 def installed():
