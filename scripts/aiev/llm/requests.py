@@ -20,7 +20,10 @@ from typing import Any
 from aiev.llm.endpoints.base import PARAMETERS, UNSENT_SEED, Endpoint
 from aiev.llm.responses import valid
 
-_NOT_SENT = ("headers", "extra_body")
+SEND_DEFAULTS = "send_defaults"
+"""In the key where it is on: the server's own default is another one."""
+
+_NOT_SENT = ("headers", "extra_body", SEND_DEFAULTS)
 
 ROOM = 2
 """How many times as many tokens an answer that was cut off gets the second time."""
@@ -55,6 +58,8 @@ def request_of(endpoint: Endpoint, question: Question) -> dict[str, Any]:
             parameters[renamed] = _number(name, value)
     if changes.get("seed", "seed") is None and question.seed is not None:
         parameters[UNSENT_SEED] = question.seed
+    if changes.get(SEND_DEFAULTS):
+        parameters[SEND_DEFAULTS] = True
     added = {k: v for k, v in changes.items() if k not in PARAMETERS and k not in _NOT_SENT}
     return {
         **endpoint.identity(),
@@ -69,9 +74,10 @@ def request_of(endpoint: Endpoint, question: Question) -> dict[str, Any]:
 
 
 def body_of(endpoint: Endpoint, request: Mapping[str, Any]) -> dict[str, Any]:
-    """The request as it is sent: without what identifies the model here, and without defaults."""
-    ours = (endpoint.identity().keys() - {"model"}) | {UNSENT_SEED}
-    default = endpoint.api_defaults
+    """The request as it is sent: without what identifies the model here, and without the API's
+    defaults unless `send_defaults` asks for them."""
+    ours = (endpoint.identity().keys() - {"model"}) | {UNSENT_SEED, SEND_DEFAULTS}
+    default = {} if request.get(SEND_DEFAULTS) else endpoint.api_defaults
     return {
         name: value
         for name, value in request.items()

@@ -49,6 +49,11 @@ class Request(Section):
     seed: str | None = Field(
         "seed", description="Name under which it is sent, such as random_seed; null leaves it out."
     )
+    send_defaults: bool = Field(
+        False,
+        description="Whether a top_p of 1.0, the API's default, is sent, too: for servers with "
+        "another default, such as llama.cpp and vLLM.",
+    )
     extra_body: dict[str, Any] = Field(
         {}, description="More parameters that are added to each request, as they are."
     )

@@ -1,5 +1,6 @@
 """Whose answers a local model's are: what is in the key of the ledger."""
 
+import importlib
 import subprocess
 import sys
 
@@ -47,6 +48,21 @@ def test_a_local_model_without_weights_says_which_key_names_them(tmp_path):
     ):
         pass
     assert "models.ROLE.resource" in caught.value.hint
+
+
+@pytest.mark.parametrize("special", [False, True])
+def test_the_server_is_started_as_the_config_says(special, tmp_path):
+    file = tmp_path / "a model.gguf"
+    file.write_bytes(b"weights")
+    own = {"context_tokens": 512, "threads": 3, "gpu_layers": -1, "special_tokens": special}
+    with serve(SETTINGS | own, file, tmp_path, None) as endpoint:
+        command = endpoint.command()
+    module = importlib.import_module(command[2])
+    params = module.parameters(module.options(command[3:]))
+    assert (params.model.path, params.model_alias) == (str(file), {"student"})
+    assert (params.n_parallel, params.n_ctx, params.port) == (2, 1024, 0)
+    assert (params.cpuparams.n_threads, params.cpuparams_batch.n_threads) == (3, 3)
+    assert (params.n_gpu_layers, params.special) == (-1, special)
 
 
 def test_a_server_that_prints_more_than_a_pipe_holds_is_not_blocked(tmp_path):

@@ -31,3 +31,15 @@ def test_a_grammar_is_sent_and_in_the_key():
 def test_a_server_that_knows_no_grammar_gets_none():
     endpoint = Endpoint("openai", "m", "v", None, slots=1)
     assert request_of(endpoint, question(GRAMMAR)) == request_of(endpoint, question())
+
+
+def test_a_default_of_the_api_is_sent_where_it_is_asked_for():
+    """llama.cpp's own default of top_p is 0.95, vLLM's that of the model's generation_config."""
+    asked = Question(ASKED, 0.5, 1.0, 8, 1)
+    plain = Endpoint("openai", "m", "v", None, slots=1)
+    whole = Endpoint("openai", "m", "v", None, slots=1, request={"send_defaults": True})
+    assert "top_p" not in body_of(plain, request_of(plain, asked))
+    body = body_of(whole, request_of(whole, asked))
+    assert body == body_of(plain, request_of(plain, asked)) | {"top_p": 1.0}
+    # It may be another answer.
+    assert key_of(request_of(whole, asked)) != key_of(request_of(plain, asked))

@@ -323,7 +323,7 @@ def test_the_example_of_the_magicoder_sets_mines_copies_of_their_shape(tmp_path)
     assert report["snippets"] == {"seed": 2, "filtered": 1, "no-text": 1, "empty-row": 1}
 
 
-ROW = json.dumps({"text": function("good")}) + "\n"
+GOOD = json.dumps({"text": function("good")}) + "\n"
 OTHER = json.dumps({"text": function("other")}) + "\n"
 
 
@@ -344,13 +344,13 @@ def parquet(rows: list[dict]) -> bytes:
 @pytest.mark.parametrize(
     ("files", "lost"),
     [
-        ({"a.jsonl": f"{ROW}null\n{OTHER}"}, "no-text"),
-        ({"a.jsonl": f"{ROW}{{'text': 1\n{OTHER}"}, "not-json"),
-        ({"a.jsonl": f"{ROW}[1]\n{OTHER}"}, "not-an-object"),
-        ({"a.json": f"{ROW}[1]\n{OTHER}"}, "not-an-object"),
-        ({"a.jsonl": f'{ROW}{{"text": "\\ud800"}}\n{OTHER}'}, "not-unicode"),
-        ({"a.jsonl": ROW.encode() + b'{"text": "\xff"}\n' + OTHER.encode()}, "not-json"),
-        ({"a.jsonl.gz": gzip.compress(f"{ROW}]\n{OTHER}".encode())}, "not-json"),
+        ({"a.jsonl": f"{GOOD}null\n{OTHER}"}, "no-text"),
+        ({"a.jsonl": f"{GOOD}{{'text': 1\n{OTHER}"}, "not-json"),
+        ({"a.jsonl": f"{GOOD}[1]\n{OTHER}"}, "not-an-object"),
+        ({"a.json": f"{GOOD}[1]\n{OTHER}"}, "not-an-object"),
+        ({"a.jsonl": f'{GOOD}{{"text": "\\ud800"}}\n{OTHER}'}, "not-unicode"),
+        ({"a.jsonl": GOOD.encode() + b'{"text": "\xff"}\n' + OTHER.encode()}, "not-json"),
+        ({"a.jsonl.gz": gzip.compress(f"{GOOD}]\n{OTHER}".encode())}, "not-json"),
         ({"a.csv": csv_of("good = 1,1", "y,2,3,4", "other = 1,1")}, "malformed-row"),
     ],
     ids=["null", "broken", "list", "json", "surrogate", "bytes", "gz", "csv"],

@@ -1,6 +1,5 @@
 """A llama.cpp server for one GGUF file, or for a checkpoint, which is converted first."""
 
-import json
 import os
 import shutil
 import subprocess
@@ -24,7 +23,7 @@ OUTTYPE = "f16"
 
 @dataclass
 class LlamaCpp(LocalEndpoint):
-    """The server of `_llamacpp_server`, which prints its address first."""
+    """The server of `aiev.llm.llamacpp_server`, which prints its address first."""
 
     reads_stdout: ClassVar[bool] = True
     grammars: ClassVar[bool] = True
@@ -39,17 +38,18 @@ class LlamaCpp(LocalEndpoint):
         model = self.weights
         if model.is_dir():
             model = converted(model, self.digest, self.scratch, self.log_path)
-        chosen = {
-            "model": str(model),
+        chosen = self.settings
+        options = {
             "name": self.model,
             "conversations": self.conversations,
-            "context": self.settings["context_tokens"],
-            "threads": self.settings["threads"],
-            "gpu_layers": self.settings["gpu_layers"],
-            # No key of the config: the interpreter serves a student so, nothing else does.
-            "special_tokens": self.settings.get("special_tokens", False),
+            "context": chosen["context_tokens"],
+            "threads": chosen["threads"],
+            "gpu-layers": chosen["gpu_layers"],
         }
-        return [sys.executable, "-m", "aiev.llm.endpoints._llamacpp_server", json.dumps(chosen)]
+        command = [sys.executable, "-m", "aiev.llm.llamacpp_server", str(model)]
+        command += [f"--{name}={value}" for name, value in options.items()]
+        # No key of the config: the interpreter serves a student so, nothing else does.
+        return command + ["--special-tokens"] * chosen.get("special_tokens", False)
 
     def address(self) -> str:
         return self.printed[0] if self.printed else ""
