@@ -4,7 +4,9 @@ Those close to a benchmark item are dropped. A dialogue's texts (problem, every 
 every function and method in them, bare) are compared with a benchmark item's (prompt, docstring,
 solution, prompt and solution, the function, bare) by normalised Levenshtein similarity, 1 - edits /
 length of the longer, after runs of white space are made one space. Bare: without docstrings,
-comments, decorators, type hints, and a leading `self` or `cls`.
+comments, decorators, type hints, and a leading `self` or `cls`. A problem that holds a prompt or a
+docstring whole, or the words of a docstring before its examples, is as near as can be, however much
+stands around it.
 
 So are those that nearly repeat a test problem of a duel, see `near_tests`.
 """
@@ -28,6 +30,11 @@ from aiev.languages.python.functions import BROKEN, normal_form, parse
 
 REPORT_CUTOFF = 0.7
 """Similarities below count together in the report: this cutoff makes it about 5x faster."""
+
+
+MIN_HELD = 40
+"""Characters of the shortest text of a benchmark that a problem may not hold: "Add two numbers" is
+anybody's."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +142,32 @@ def _nearest(
         if value > best[place]["similarity"]:
             found = {"task_id": item.task_id, "field": item.field, "text": name}
             best[place] = {**found, "similarity": value}
-    yield from best
+    held = _held(items)
+    for found, dialogue in zip(best, batch, strict=True):
+        yield _whole_item(dialogue, held) or found
+
+
+def _held(items: Sequence[_Item]) -> list[tuple[str, _Item]]:
+    """Texts that no problem may hold, in lower case, each with its item."""
+    found = []
+    for item in items:
+        if item.field in ("prompt", "docstring"):
+            words = item.text.casefold()
+            spoken = words.partition(" >>>")[0] if item.field == "docstring" else words
+            found += [(text, item) for text in {words, spoken} if len(text) >= MIN_HELD]
+    return found
+
+
+def _whole_item(dialogue: Dialogue, held: Sequence[tuple[str, _Item]]) -> dict[str, Any] | None:
+    """The first item that the dialogue's problem holds whole."""
+    for name, text in texts_of(dialogue):
+        if name == "problem":
+            text = text.casefold()
+            for words, item in held:
+                if words in text:
+                    own = {"task_id": item.task_id, "field": item.field, "text": name}
+                    return {**own, "similarity": 1.0}
+    return None
 
 
 def texts_of(dialogue: Dialogue) -> Iterator[tuple[str, str]]:

@@ -76,6 +76,24 @@ def test_each_field_of_a_problem_is_looked_for(parts, field, text):
 
 
 @pytest.mark.parametrize(
+    "words", [PROMPT, DOCSTRING, DOCSTRING.partition(">>>")[0], " ".join(DOCSTRING.upper().split())]
+)
+def test_a_problem_that_holds_a_benchmark_s_is_dropped_however_long_it_is(words):
+    """Case 26."""
+    before = "Our accountants round numbers all day, and want a function that they can trust. " * 3
+    (row,) = dropped(problem=f"{before}\n\n{words}\n\nTell what each step of it costs. " * 2)
+    assert (row["task_id"], row["text"], row["similarity"]) == ("HumanEval/2", "problem", 1)
+
+
+def test_a_few_words_of_a_benchmark_are_anybody_s():
+    short = PROBLEM | {"prompt": 'def add(x, y):\n    """Add two numbers x and y"""\n'}
+    short |= {"entry_point": "add", "canonical_solution": "    return x + y\n"}
+    problem = "Add two numbers x and y, which are matrices, and tell the rank of the sum." * 2
+    _, report = run(dialogue(problem=problem), problems=[short])
+    assert report["dropped"] == []
+
+
+@pytest.mark.parametrize(
     "code",
     [
         BARE.replace("    ", "\t"),
