@@ -66,9 +66,12 @@ def samples_of(
             raise UserError(f"{count} for {task_id}", where=place, hint=hint)
         found[task_id].append(_solution(row, known[task_id], place))
     if missing := sorted(task for task, solutions in found.items() if not solutions):
-        raise UserError(f"no sample for {_named(missing)}", where=where)
+        hint = "each task of the benchmark needs a sample; an empty solution counts as failed"
+        raise UserError(f"no sample for {_named(missing)}", where=where, hint=hint)
     if short := sorted(task for task, solutions in found.items() if len(solutions) < each):
-        raise UserError(f"fewer than {each} samples for {_named(short)}", where=where)
+        hint = "give as many samples for each task as --n says"
+        message = f"fewer than {each} samples for {_named(short)}"
+        raise UserError(message, where=where, hint=hint)
     return found
 
 

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.text import Text
 
-from aiev.core.errors import UserError
+from aiev.core.errors import UserError, hint_for
 from aiev.interpreter import transcript
 from aiev.interpreter.session import Event, Finished, Ran, Said, Session
 from aiev.interpreter.workspace import Run
@@ -247,7 +247,8 @@ class Terminal:
             with open(path, "xb") as file:
                 file.write(content)
         except OSError as error:
-            raise UserError(f"cannot write: {error.strerror}", where=str(path)) from None
+            hint = hint_for(error)
+            raise UserError(f"cannot write: {error.strerror}", where=str(path), hint=hint) from None
         return path
 
     def note(self, text: str, style: str = "dim") -> None:

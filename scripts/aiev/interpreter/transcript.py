@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from aiev.core.errors import UserError
+from aiev.core.errors import UserError, hint_for
 from aiev.core.files import write_text
 from aiev.dataset.layout import Step, Turn, in_fence, parts_of
 from aiev.interpreter.session import Session
@@ -27,7 +27,8 @@ def save(session: Session, path: Path) -> None:
     try:
         write_text(path, write(session))
     except OSError as error:
-        raise UserError(f"cannot write: {error.strerror}", where=str(path)) from None
+        hint = hint_for(error)
+        raise UserError(f"cannot write: {error.strerror}", where=str(path), hint=hint) from None
 
 
 def load(session: Session, path: Path) -> None:
@@ -40,7 +41,8 @@ def load(session: Session, path: Path) -> None:
         variables = base64.b64decode(value.get("variables", ""))
         state = State(files, tuple(map(str, value["requirements"])), variables)
     except OSError as error:
-        raise UserError(f"cannot read: {error.strerror}", where=str(path)) from None
+        hint = "check the path and the permissions of the file"
+        raise UserError(f"cannot read: {error.strerror}", where=str(path), hint=hint) from None
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         hint = "name a file that /save wrote, with the end .json"
         raise UserError(f"not a conversation: {error!r}", where=str(path), hint=hint) from None

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-from aiev.core.errors import UserError
+from aiev.core.errors import UserError, hint_for
 from aiev.core.files import dump_line, write_text
 from aiev.core.hashing import of_text
 from aiev.core.locks import lock_when_free
@@ -126,7 +126,8 @@ class Ledger:
                     for part in self.path(key).parent.glob(f".{key}.json.*.part"):
                         part.unlink(missing_ok=True)
             except OSError as error:
-                raise UserError(f"cannot write: {error.strerror}", where=str(path)) from error
+                message, hint = f"cannot write: {error.strerror}", hint_for(error)
+                raise UserError(message, where=str(path), hint=hint) from error
             yield
 
 

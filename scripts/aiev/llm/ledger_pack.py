@@ -15,7 +15,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from aiev.core.errors import UserError
+from aiev.core.errors import UserError, hint_for
 from aiev.core.files import dump_line, write_bytes
 from aiev.core.log import Progress
 from aiev.llm.ledger import Ledger, check_entry, key_of, read_entry
@@ -52,7 +52,8 @@ def pack(ledger: Path, target: Path) -> tuple[int, str]:
     """
     expected = sum(1 for _ in entries(ledger))
     if not expected:
-        raise UserError("there is no ledger entry to pack", where=str(ledger))
+        hint = "do a run first, or name another ledger with --ledger"
+        raise UserError("there is no ledger entry to pack", where=str(ledger), hint=hint)
     beside = target.with_name(f".{target.name}.{os.getpid()}.part")
     digest, count, bad = hashlib.sha256(), 0, []
     try:
@@ -75,7 +76,8 @@ def pack(ledger: Path, target: Path) -> tuple[int, str]:
             raise _damaged(bad, str(ledger), "delete them, run again, and pack then")
         os.replace(beside, target)
     except OSError as error:
-        raise UserError(f"cannot pack: {error.strerror}", where=str(target)) from error
+        hint = hint_for(error)
+        raise UserError(f"cannot pack: {error.strerror}", where=str(target), hint=hint) from error
     finally:
         beside.unlink(missing_ok=True)
     return count, digest.hexdigest()
@@ -138,7 +140,9 @@ def _lines(source: Path) -> Iterator[bytes]:
             while line := file.readline(MAX_LINE_BYTES + 1):
                 if len(line) > MAX_LINE_BYTES:
                     raise UserError(
-                        f"a line of more than {MAX_LINE_BYTES} bytes", where=str(source)
+                        f"a line of more than {MAX_LINE_BYTES} bytes",
+                        where=str(source),
+                        hint="name a file that `aiev ledger pack` wrote",
                     )
                 yield line
                 progress.step(count=packed.tell() - progress.done)
@@ -149,7 +153,8 @@ def _lines(source: Path) -> Iterator[bytes]:
             hint="get the pack again; entries that are in the ledger stay",
         ) from error
     except OSError as error:
-        raise UserError(f"cannot read: {error.strerror}", where=str(source)) from error
+        hint = "check the path and the permissions of the file"
+        raise UserError(f"cannot read: {error.strerror}", where=str(source), hint=hint) from error
 
 
 def _put(path: Path, line: bytes) -> str:

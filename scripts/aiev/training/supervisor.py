@@ -114,7 +114,9 @@ def _tokenizer(student: Path):
     try:
         return AutoTokenizer.from_pretrained(student, local_files_only=True)
     except (OSError, ValueError) as error:
-        raise UserError(f"cannot load the tokenizer: {error}", where=str(student)) from error
+        message = f"cannot load the tokenizer: {error}"
+        hint = "models.student.resource has to be a checkpoint with its tokenizer"
+        raise UserError(message, where=str(student), hint=hint) from error
 
 
 def _restored_config(student: Path) -> dict[str, Any]:

@@ -93,7 +93,8 @@ class Benchmark(base.Benchmark):
                     hint="set `language` of the benchmark, or give the file of its language",
                 )
         if len({task["task_id"] for task in tasks}) != len(tasks) or not tasks:
-            raise UserError("no problems, or one of them twice", where=str(path))
+            hint = "give a file of nuprl/MultiPL-E"
+            raise UserError("no problems, or one of them twice", where=str(path), hint=hint)
         return tasks
 
     def prepare(self, source: Path, sandbox: Sandbox, limits: Limits) -> list[Task]:
@@ -175,4 +176,5 @@ def _rows(path: Path) -> list[dict[str, Any]]:
     try:
         return [json.loads(line) for line in gzip.decompress(data).decode().splitlines()]
     except (OSError, EOFError, ValueError) as error:
-        raise UserError(f"not a readable benchmark: {error}", where=str(path)) from error
+        hint = "give a JSON Lines file of nuprl/MultiPL-E, gzipped or not"
+        raise UserError(f"not a readable benchmark: {error}", where=str(path), hint=hint) from error

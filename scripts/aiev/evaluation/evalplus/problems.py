@@ -18,6 +18,7 @@ from aiev.evaluation.benchmarks.base import Task
 
 SHARED_KEYS = ("task_id", "prompt", "entry_point", "canonical_solution")
 HUMANEVAL_KEYS = (*SHARED_KEYS, "test")
+FORMATS = "give a JSON Lines file in the form of HumanEval or EvalPlus, gzipped or not"
 EVALPLUS_KEYS = (*SHARED_KEYS, "contract", "base_input", "plus_input", "atol")
 
 
@@ -73,15 +74,17 @@ def read_problems(path: Path) -> list[Task]:
         text = (gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data).decode("utf-8")
         problems = [json.loads(line) for line in text.split("\n") if line.strip()]
     except (OSError, EOFError, zlib.error, ValueError) as error:
-        raise UserError(f"not a readable benchmark: {error}", where=str(path)) from error
+        message = f"not a readable benchmark: {error}"
+        raise UserError(message, where=str(path), hint=FORMATS) from error
     if not problems:
-        raise UserError("the benchmark holds no problem", where=str(path))
+        raise UserError("the benchmark holds no problem", where=str(path), hint=FORMATS)
     keys = EVALPLUS_KEYS if is_evalplus(problems[0]) else HUMANEVAL_KEYS
     for number, problem in enumerate(problems, 1):
         _check(problem, keys, f"{path}, line {number}")
     ids = [problem["task_id"] for problem in problems]
     if repeated := sorted({task for task in ids if ids.count(task) > 1}):
-        raise UserError(f"tasks that occur twice: {', '.join(repeated)}", where=str(path))
+        message = f"tasks that occur twice: {', '.join(repeated)}"
+        raise UserError(message, where=str(path), hint="keep one line for each task")
     return problems
 
 

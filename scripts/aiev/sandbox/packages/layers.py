@@ -31,7 +31,7 @@ from installer.scripts import Script
 from installer.sources import WheelFile
 from installer.utils import construct_record_file, copyfileobj_with_hashing, fix_shebang
 
-from aiev.core.errors import UserError
+from aiev.core.errors import UserError, hint_for
 from aiev.sandbox.api import SITE_PACKAGES
 from aiev.sandbox.packages.resolver import MIB, InstallFailed, run_module
 
@@ -61,7 +61,8 @@ def locked(path: Path) -> Iterator[None]:
             yield
     except OSError as error:
         where = str(error.filename or path)
-        raise UserError(f"cannot keep packages: {error.strerror}", where=where) from error
+        message = f"cannot keep packages: {error.strerror}"
+        raise UserError(message, where=where, hint=hint_for(error)) from error
 
 
 @contextmanager

@@ -53,7 +53,8 @@ def _files(path: Path) -> Iterator[tuple[str, bytes | None]]:
     try:
         archive = zipfile.ZipFile(path)
     except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
-        raise UserError(f"not a wheel: {error}", where=str(path)) from error
+        hint = "name a file that ends in .whl, or use another kind of source"
+        raise UserError(f"not a wheel: {error}", where=str(path), hint=hint) from error
     with archive:
         for name in sorted(n for n in archive.namelist() if n.endswith(".py")):
             try:
