@@ -85,7 +85,7 @@ def _audited(config: dict[str, Any], tasks: list, problems: list, ledger: Path) 
     from aiev.llm.client import open_client
     from aiev.llm.endpoints import serve, with_server
     from aiev.recipes.aiev_instruct.audited import audit_one
-    from aiev.recipes.aiev_instruct.dialogue import Settings
+    from aiev.recipes.aiev_instruct.options import Settings
     from aiev.sandbox.api import open_sandbox, with_containers
 
     execution = {**config["execution"], "ledger": {**config["execution"]["ledger"]}}

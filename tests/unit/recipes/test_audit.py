@@ -12,8 +12,7 @@ from aiev.languages.interpreter import Interpreter
 from aiev.llm.client import ChatClient
 from aiev.llm.ledger import Ledger
 from aiev.recipes.aiev_instruct.audited import audit_one
-from aiev.recipes.aiev_instruct.dialogue import Settings
-from aiev.recipes.aiev_instruct.roles import Sampling
+from aiev.recipes.aiev_instruct.options import Sampling, Settings
 from aiev.recipes.verification.audit import audit_problem, by_evidence, choose, read_tasks, rows
 from aiev.recipes.verification.settings import Policy
 from aiev.sandbox.api import open_sandbox

@@ -11,11 +11,11 @@ from aiev.core.errors import EndpointError
 from aiev.core.files import dump_line
 from aiev.core.hashing import of_text
 from aiev.languages.interpreter import Interpreter, error_text
-from aiev.llm import sending
+from aiev.llm import retries
 from aiev.llm.client import ChatClient
 from aiev.llm.ledger import Ledger
-from aiev.recipes.aiev_instruct.dialogue import Settings, write_dialogue
-from aiev.recipes.aiev_instruct.roles import Sampling
+from aiev.recipes.aiev_instruct.dialogue import write_dialogue
+from aiev.recipes.aiev_instruct.options import Sampling, Settings
 from aiev.recipes.base import turn_seed, write_dialogues
 from aiev.recipes.verification.policies import Policy, judge
 from aiev.sandbox.api import open_sandbox
@@ -40,7 +40,7 @@ def sandbox():
 @pytest.fixture
 def write(scripted, endpoint_of, sandbox, tmp_path, monkeypatch):
     """Dialogues of seeds by their functions' names. Each call has a ledger of its own."""
-    monkeypatch.setattr(sending, "FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(retries, "FIRST_PAUSE", 0.001)
     ledgers = iter(range(100))
 
     def run(

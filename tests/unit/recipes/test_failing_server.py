@@ -17,12 +17,12 @@ from aiev.core.errors import EndpointError
 from aiev.core.files import dump_line
 from aiev.core.hashing import of_text
 from aiev.languages.interpreter import Interpreter
-from aiev.llm import sending
+from aiev.llm import retries
 from aiev.llm.client import ChatClient
 from aiev.llm.endpoints.base import Endpoint
 from aiev.llm.ledger import Ledger
-from aiev.recipes.aiev_instruct.dialogue import Settings, write_dialogue
-from aiev.recipes.aiev_instruct.roles import Sampling
+from aiev.recipes.aiev_instruct.dialogue import write_dialogue
+from aiev.recipes.aiev_instruct.options import Sampling, Settings
 from aiev.recipes.base import write_dialogues
 from aiev.rounds.splits import split_round
 from aiev.sandbox.api import open_sandbox
@@ -90,7 +90,7 @@ class Failing:
 
 @pytest.fixture(autouse=True)
 def no_pause(monkeypatch):
-    monkeypatch.setattr(sending, "FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(retries, "FIRST_PAUSE", 0.001)
 
 
 @pytest.fixture(scope="module")

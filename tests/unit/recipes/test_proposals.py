@@ -7,7 +7,8 @@ import pytest
 from aiev.core.templates import render
 from aiev.llm.ledger import Answer
 from aiev.recipes.aiev_instruct import roles
-from aiev.recipes.aiev_instruct.roles import Questioner, Sampling
+from aiev.recipes.aiev_instruct.options import Sampling
+from aiev.recipes.aiev_instruct.roles import Questioner
 from aiev.recipes.verification.contract import read_contract
 
 

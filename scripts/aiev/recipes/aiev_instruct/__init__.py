@@ -21,7 +21,7 @@ class Recipe:
     Config = DialogueSettings
 
     def __init__(self, params: Mapping[str, Any]):
-        from aiev.recipes.aiev_instruct.dialogue import Settings
+        from aiev.recipes.aiev_instruct.options import Settings
 
         self.settings = Settings.of(params)
 

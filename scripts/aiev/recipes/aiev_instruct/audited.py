@@ -5,7 +5,9 @@ import asyncio
 from aiev.languages.interpreter import Interpreter
 from aiev.llm.client import ChatClient
 from aiev.recipes.aiev_instruct.compose import solution_of
-from aiev.recipes.aiev_instruct.dialogue import Settings, Talk, finish
+from aiev.recipes.aiev_instruct.dialogue import finish
+from aiev.recipes.aiev_instruct.options import Settings
+from aiev.recipes.aiev_instruct.talk import Talk
 from aiev.recipes.verification.audit import Audited, AuditProblem, IsRight
 
 

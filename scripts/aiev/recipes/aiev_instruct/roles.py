@@ -6,22 +6,9 @@ from functools import partial
 from aiev.core.templates import render
 from aiev.llm.client import ChatClient
 from aiev.recipes.aiev_instruct import grammars
+from aiev.recipes.aiev_instruct.options import Sampling
 
 _render = partial(render, __file__)
-
-
-@dataclass(frozen=True)
-class Sampling:
-    """How the roles sample. Temperatures per role; max tokens of an answer, per step."""
-
-    questioner_temperature: float
-    programmer_temperature: float
-    top_p: float
-    problem_tokens: int
-    solution_tokens: int
-    description_tokens: int
-    independent_temperature: float = 0.8
-    tests_tokens: int = 384
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,130 @@
+"""A dialogue under way: what was said and run so far, and how the model is asked for more."""
+
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiev.core.types import Seed
+from aiev.languages.base import Script
+from aiev.languages.interpreter import Interpreter
+from aiev.llm.client import ChatClient
+from aiev.llm.failures import Unanswerable
+from aiev.recipes.aiev_instruct.options import Settings
+from aiev.recipes.aiev_instruct.output import ends
+from aiev.recipes.aiev_instruct.roles import Programmer, Questioner, Reply
+from aiev.recipes.base import turn_seed
+from aiev.recipes.verification.contract import Contract
+from aiev.recipes.verification.evidence import NOTHING
+from aiev.recipes.verification.separate import Parts
+
+EMPTY = Script("")
+NO_PARTS = Parts("", "", (), "")
+NO_CONTRACT = Contract("", (), "no-signature")
+
+
+class Rejected(Exception):
+    """The dialogue ends here; the message is its reason in the record."""
+
+
+@dataclass
+class Talk:
+    """One dialogue under way.
+
+    messages, executions: the record so far. script: the last program, `parts` of it taken apart.
+    others: independent solutions. draft: how many examples of the problem's draft were corrected
+    and left out. no_ops: revisions that changed nothing.
+    answers: how many were asked for, how many of them again because the one before could not be
+    used (resampled), and how many were cut off or refused.
+    """
+
+    seed: Seed
+    chat: ChatClient
+    interpreter: Interpreter
+    settings: Settings
+    id: str
+    place: int
+    messages: list[dict[str, str]] = field(default_factory=list)
+    executions: list[dict[str, Any]] = field(default_factory=list)
+    script: Script = EMPTY
+    parts: Parts = NO_PARTS
+    installed: tuple[str, ...] = ()
+    turn: int = 0
+    contract: Contract = NO_CONTRACT
+    others: list[str] = field(default_factory=list)
+    draft: dict[str, int] = field(default_factory=lambda: {"corrected": 0, "left_out": 0})
+    evidence: dict[str, Any] = field(default_factory=lambda: dict(NOTHING))
+    no_ops: int = 0
+    rounds: int = 0
+    answers: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def problem(self) -> str:
+        """The problem of the record; "" while there is none."""
+        return self.messages[0]["content"] if self.messages else ""
+
+    def say(self, role: str, kind: str, content: str) -> str:
+        self.messages.append({"role": role, "kind": kind, "content": content})
+        return content
+
+    def shown(self, text: str) -> str:
+        return ends(text, self.settings.shown_characters)
+
+    def questioner(self) -> Questioner:
+        return Questioner(self.chat, self.settings.sampling, self.place)
+
+    def programmer(self) -> Programmer:
+        """A new conversation, which has seen nothing."""
+        settings = self.settings
+        return Programmer(self.chat, settings.sampling, self.place, settings.packages)
+
+    def next_seed(self) -> int:
+        self.turn += 1
+        return turn_seed(self.settings.run_seed, self.id, self.turn)
+
+    async def ask(self, question: Awaitable[Reply]) -> Reply:
+        """The answer to a question, counted."""
+        self.answers["asked"] += 1
+        try:
+            reply = await question
+        except Unanswerable as none:
+            self.answers[none.reason] += 1
+            raise
+        self.answers["cut-off"] += reply.cut
+        return reply
+
+    async def sample(
+        self,
+        role: Questioner | Programmer,
+        ask: Callable[[int], Awaitable[Reply]],
+        usable: Callable[[str], bool],
+    ) -> str:
+        """An answer that can be used; the last one, if none can. Others are asked again, and are
+        no part of the dialogue. Raises Rejected where the token limit cut the last one too."""
+        for left in range(self.settings.answers - 1, -1, -1):
+            reply = await self.ask(ask(self.next_seed()))
+            if not reply.cut and usable(reply.text):
+                return reply.text
+            if left:
+                role.forget()
+                self.answers["resampled"] += 1
+        if reply.cut:
+            raise Rejected("cut-off")
+        return reply.text
+
+    def record(self, stopped: str) -> dict[str, Any]:
+        """The evidence, with what only the loop knows."""
+        return {
+            **self.evidence,
+            "stopped": stopped,
+            "rounds": self.rounds,
+            "revisions": {"of": self.rounds, "no_ops": self.no_ops},
+            "solutions": {**self.evidence["solutions"], "of": len(self.others)},
+            "draft": self.draft,
+            "answers": {name: count for name, count in sorted(self.answers.items()) if count},
+        }
+
+    def packages(self) -> list[dict[str, str]]:
+        """What was installed in the end: name, version, sha256 of each."""
+        layer = self.interpreter.layer(self.installed)
+        return layer.packages if layer else []
