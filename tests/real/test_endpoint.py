@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from aiev.core.errors import EndpointError
-from aiev.llm import sending
+from aiev.llm import retries
 from aiev.llm.client import ChatClient
 from aiev.llm.endpoints import serve
 from aiev.llm.failures import ContextFull
@@ -131,7 +131,7 @@ def test_an_answer_cut_off_by_the_context_is_an_error(weights, tmp_path):
 def test_a_server_that_dies_in_mid_run_is_reported_and_its_answers_stay(
     weights, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(sending, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(retries, "FIRST_PAUSE", 0.01)
     ledger = Ledger(tmp_path / "ledger")
     with serve(SETTINGS, weights, tmp_path, tmp_path / "job.log") as endpoint:
         ask(endpoint, ledger, HELLO, max_tokens=8)

@@ -28,7 +28,8 @@ from aiev.llm.failures import (
 )
 from aiev.llm.ledger import Answer, Ledger, key_of
 from aiev.llm.requests import ROOM, Question, request_of
-from aiev.llm.sending import STILL_BUSY, Failed, Sender, Tries
+from aiev.llm.retries import Failed, Tries
+from aiev.llm.sending import STILL_BUSY, Sender
 from aiev.llm.thoughts import final_text
 
 MAX_WAIT_SECONDS = 1800.0

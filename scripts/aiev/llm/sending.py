@@ -1,8 +1,7 @@
-"""One question sent to an endpoint, with retries: what is tried again, when, and how long."""
+"""One question sent to an endpoint, with retries, each attempt charged to the budget."""
 
 import asyncio
 import logging
-import math
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -29,19 +28,8 @@ from aiev.llm.failures import (
 )
 from aiev.llm.requests import body_of
 from aiev.llm.responses import Answer, answer_of, tokens_of
+from aiev.llm.retries import USUAL_TRIES, Busy, Failed, History, Tries
 from aiev.llm.secrets import Redactor
-
-ATTEMPTS = 5
-"""Failed attempts before a question is given up."""
-
-TIMEOUTS = 2
-"""Attempts that may take their full time: a server that hangs is not waited for five times."""
-
-FIRST_PAUSE = 0.5
-"""Seconds before the first retry; doubled each time."""
-
-MAX_PAUSE = 60.0
-"""Seconds of the longest pause where a busy server does not say how long."""
 
 NOTICE_SECONDS = 30.0
 """Time between two notices of the same kind on the screen."""
@@ -59,58 +47,11 @@ INTERRUPTED = ("insufficient_system_resource", "network_error", "error", "abort"
 """Finish reasons of an answer that the server broke off (DeepSeek, Zhipu, OpenRouter, vLLM)."""
 
 
-@dataclass(frozen=True)
-class Tries:
-    """After how many failed attempts, and how many that took their full time, a question is given
-    up; and for how many seconds a busy server is waited for, if that is less than the sender's."""
-
-    failed: int = ATTEMPTS
-    timed_out: int = TIMEOUTS
-    max_wait: float = math.inf
-
-
-class Busy(Exception):
-    """The server is overloaded or limits the rate.
-
-    retry_after: seconds it asks for, or 0. limited: it limits the rate, of whatever question; else
-    it may be this question alone that takes it too long.
-    """
-
-    def __init__(self, words: str, retry_after: float, limited: bool):
-        super().__init__(words)
-        self.retry_after, self.limited = retry_after, limited
-
-
-class Failed(Exception):
-    """An attempt failed in a way that says nothing about the next one.
-
-    timed_out: it took its full time. unreachable: no connection was made. busy: the server was said
-    to be busy for as long as one is waited for.
-    """
-
-    def __init__(
-        self, words: str, timed_out: bool = False, unreachable: bool = False, busy: bool = False
-    ):
-        super().__init__(words)
-        self.timed_out, self.unreachable, self.busy = timed_out, unreachable, busy
-
-
 @dataclass
 class Bill:
     """What one attempt is charged; None for nothing."""
 
     tokens: Tokens | None = None
-
-
-@dataclass
-class _History:
-    """The attempts at one question so far."""
-
-    failed: int = 0
-    timed_out: int = 0
-    busy: int = 0
-    waited: float = 0.0
-    waited_enough: bool = False
 
 
 class Sender:
@@ -161,7 +102,7 @@ class Sender:
         request: Mapping[str, Any],
         limits: Tokens,
         place: int | None = None,
-        tries: Tries = Tries(),
+        tries: Tries = USUAL_TRIES,
     ) -> Answer:
         """The server's answer.
 
@@ -171,11 +112,11 @@ class Sender:
         Raises Unanswerable for a question that the server refuses, Failed after so many
         `tries`, EndpointError where the config is wrong or the server stays busy, BudgetError.
         """
-        history = _History()
+        history = History(min(self.max_wait, tries.max_wait))
         retrying = tenacity.AsyncRetrying(
             retry=tenacity.retry_if_exception_type((Busy, Failed)),
-            wait=lambda state: self._pause(state.outcome.exception(), history, tries),
-            stop=lambda state: self._give_up(state.outcome.exception(), history, tries),
+            wait=lambda state: history.pause(state.outcome.exception()),
+            stop=lambda state: history.is_over(state.outcome.exception(), tries, self.endpoint),
             before_sleep=lambda state: self._report(state, history),
             sleep=asyncio.sleep,
             reraise=True,
@@ -194,7 +135,7 @@ class Sender:
         request: Mapping[str, Any],
         limits: Tokens,
         place: int | None,
-        history: _History,
+        history: History,
     ) -> Answer:
         body = body_of(self.endpoint, request)
         known = {name: body.pop(name) for name in ("model", "messages")}
@@ -224,7 +165,7 @@ class Sender:
             bill.tokens = tokens_of(answer, limits)
         return answer
 
-    def _read(self, completion: Any, history: _History) -> Answer:
+    def _read(self, completion: Any, history: History) -> Answer:
         try:
             answer = answer_of(completion)
         except ValueError as error:
@@ -253,7 +194,7 @@ class Sender:
             else:
                 self.budget.release(key)
 
-    def _meant(self, error: ServerError, history: _History) -> Exception:
+    def _meant(self, error: ServerError, history: History) -> Exception:
         """The exception for what an error of the server means."""
         words = self.redact(str(error))
         if error.meaning in UNANSWERABLE:
@@ -268,7 +209,7 @@ class Sender:
         history.failed += 1
         return Failed(words)
 
-    def _failed(self, error: Exception, history: _History) -> Failed:
+    def _failed(self, error: Exception, history: History) -> Failed:
         """The exception for an attempt without an answer that can be read."""
         history.failed += 1
         timed_out = isinstance(error, openai.APITimeoutError)
@@ -276,23 +217,7 @@ class Sender:
         connecting = isinstance(error, openai.APIConnectionError) and not was_sent(error)
         return Failed(self.redact(describe_error(error)), timed_out, connecting)
 
-    def _pause(self, error: Exception, history: _History, tries: Tries) -> float:
-        if isinstance(error, Failed):
-            return FIRST_PAUSE * 2 ** (history.failed - 1)
-        left = min(self.max_wait, tries.max_wait) - history.waited
-        history.waited_enough = left <= 0
-        pause = error.retry_after or min(FIRST_PAUSE * 2 ** (history.busy - 1), MAX_PAUSE)
-        pause = max(min(pause, left), 0.0)
-        history.waited += pause
-        return pause
-
-    def _give_up(self, error: Exception, history: _History, tries: Tries) -> bool:
-        if isinstance(error, Busy):
-            return history.waited_enough
-        tried = history.failed >= tries.failed or history.timed_out >= tries.timed_out
-        return tried or bool(self.endpoint.state())
-
-    def _report(self, state: tenacity.RetryCallState, history: _History) -> None:
+    def _report(self, state: tenacity.RetryCallState, history: History) -> None:
         error, pause = state.outcome.exception(), state.upcoming_sleep
         if isinstance(error, Failed):
             log.info("attempt %d failed: %s", history.failed, error)

@@ -13,13 +13,12 @@ import pytest
 from scripted import CLOSE, HANG, Raw, completion
 
 from aiev.core.errors import BudgetError, EndpointError, UserError
-from aiev.llm import client
-from aiev.llm import sending as module
+from aiev.llm import client, retries
 from aiev.llm.budget import MESSAGE_TOKENS, Budget, max_tokens_of
 from aiev.llm.client import ChatClient, open_client
 from aiev.llm.costs import Costs, cost_summary, cost_table
 from aiev.llm.ledger import LOCKS, Ledger
-from aiev.llm.sending import ATTEMPTS, TIMEOUTS
+from aiev.llm.retries import ATTEMPTS, TIMEOUTS
 
 PRICES = {"m": {"prompt_usd_per_million": 10.0, "completion_usd_per_million": 30.0}}
 fork = multiprocessing.get_context("fork")
@@ -27,7 +26,7 @@ fork = multiprocessing.get_context("fork")
 
 @pytest.fixture(autouse=True)
 def no_pause(monkeypatch):
-    monkeypatch.setattr(module, "FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(retries, "FIRST_PAUSE", 0.001)
 
 
 def account(root, usd=None, tokens=None, stage="s") -> Budget:

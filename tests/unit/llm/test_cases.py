@@ -21,14 +21,13 @@ from urllib.parse import quote, quote_plus
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scripted import Raw, completion, scripted_endpoint
+from scripted import Raw, completion
 
 from aiev.core.errors import EndpointError, UserError
 from aiev.core.process_group import ProcessGroup
 from aiev.core.settings import checked
-from aiev.llm import sending
+from aiev.llm import retries
 from aiev.llm.client import ChatClient
-from aiev.llm.endpoints import serve
 from aiev.llm.failures import ServerError, Unanswerable
 from aiev.llm.ledger import Ledger, key_of
 from aiev.llm.responses import answer_of
@@ -242,7 +241,7 @@ def test_a_key_that_a_server_repeats_is_in_no_error_log_or_record(
     status, scripted, endpoint_of, tmp_path, monkeypatch, caplog
 ):
     """In an answer, too: it would be written down, trained on and run in the sandbox."""
-    monkeypatch.setattr(sending, "FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(retries, "FIRST_PAUSE", 0.001)
     random_keys = random.Random(status)
     for number, form in enumerate(FORMS):
         key = "".join(random_keys.choices(KEY_CHARACTERS, k=24))
@@ -310,36 +309,6 @@ def test_keys_of_answers_stay_as_they_were():
     text = '{"kind":"openai","model":"m","seed":1,"temperature":0.5,"top_p":1.0}'
     assert key_of(request) == hashlib.sha256(text.encode()).hexdigest()
     assert key_of({**request, "top_p": 1}) == key_of(request)
-
-
-KIND = """
-from contextlib import contextmanager
-from aiev.llm.endpoints.base import Endpoint, NoOptions
-
-class Kind:
-    Config = NoOptions
-
-    def gpus(self, config):
-        return 3
-
-    @contextmanager
-    def open(self, config, weights, scratch, log, conversations=0):
-        yield Endpoint("mine", config["name"], "1", config["base_url"], 2)
-"""
-
-
-def test_a_kind_is_added_by_one_file(tmp_path):
-    kind = tmp_path / "mine.py"
-    kind.write_text(KIND)
-
-    async def ask(endpoint):
-        async with ChatClient(endpoint, Ledger(tmp_path / "ledger")) as chat:
-            return await chat.complete([{"role": "user", "content": "Hello"}])
-
-    with scripted_endpoint(lambda body: "Good day") as server:
-        model = {"kind": str(kind), "name": "m", "base_url": server.url}
-        with serve(model, None, tmp_path, None) as endpoint:
-            assert asyncio.run(ask(endpoint)).text == "Good day"
 
 
 CHILDREN = """

@@ -10,19 +10,19 @@ import pytest
 from scripted import CLOSE, HANG, Raw, completion
 
 from aiev.core.errors import EndpointError
-from aiev.llm import sending as module
+from aiev.llm import retries
 from aiev.llm.client import PROBE_TRIES, ChatClient
 from aiev.llm.endpoints.base import Endpoint
 from aiev.llm.failures import ContextFull, Refused, RequestFailed
 from aiev.llm.ledger import Ledger
-from aiev.llm.sending import ATTEMPTS, TIMEOUTS
+from aiev.llm.retries import ATTEMPTS, TIMEOUTS
 
 HELLO = [{"role": "user", "content": "Hello"}]
 
 
 @pytest.fixture(autouse=True)
 def no_pause(monkeypatch):
-    monkeypatch.setattr(module, "FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(retries, "FIRST_PAUSE", 0.001)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 from scripted import CLOSE, Raw
 
 from aiev.core.errors import EndpointError
-from aiev.llm import sending
+from aiev.llm import retries
 from aiev.llm.client import ChatClient
 from aiev.llm.failures import Unreachable
 from aiev.llm.ledger import Ledger
@@ -20,7 +20,7 @@ WRITING = Check({"temperature": 0.7, "top_p": 0.95, "max_tokens": 99}, system=Tr
 
 @pytest.fixture(autouse=True)
 def no_pause(monkeypatch):
-    monkeypatch.setattr(sending, "FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(retries, "FIRST_PAUSE", 0.001)
 
 
 def check(endpoint, tmp_path, wanted=WRITING):

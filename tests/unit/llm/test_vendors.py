@@ -17,7 +17,7 @@ from scripted import Raw
 from aiev.config.run import RunConfig
 from aiev.core.errors import EndpointError
 from aiev.core.settings import checked
-from aiev.llm import sending
+from aiev.llm import retries
 from aiev.llm.client import ChatClient
 from aiev.llm.failures import ContextFull, Refused, RequestFailed, ServerError
 from aiev.llm.ledger import Ledger
@@ -34,7 +34,7 @@ PAGE = (ROOT / "docs/vendors.md").read_text("utf-8")
 
 @pytest.fixture(autouse=True)
 def no_pause(monkeypatch):
-    monkeypatch.setattr(sending, "FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(retries, "FIRST_PAUSE", 0.001)
 
 
 def example(vendor: str) -> dict:
