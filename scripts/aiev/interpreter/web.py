@@ -2,19 +2,14 @@
 
 The page is our own and loads nothing from elsewhere. It puts what models, programs and users wrote
 into itself as text alone, and its content security policy allows no other script than its own.
-Files go up and down as bytes. A conversation is known by an unguessable id, which only the page
-that began it has; it is kept in memory, until it was idle for an hour or others take its place.
+Files go up and down as bytes. Only the page that began a conversation has its id.
 """
 
 import json
 import queue
-import secrets
-import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -22,6 +17,7 @@ from urllib.parse import unquote
 from aiev.core.errors import UserError
 from aiev.interpreter import listening, transcript
 from aiev.interpreter.completions import WithoutTokens
+from aiev.interpreter.conversations import MAX_CONVERSATIONS, Conversation, Conversations
 from aiev.interpreter.listening import BadRequest, Gone
 from aiev.interpreter.session import Event, Ran, Rights, Said, Session
 from aiev.interpreter.workspace import Run, State, with_file
@@ -41,22 +37,8 @@ EXPORTS = {
     "md": transcript.as_markdown,
     "ipynb": transcript.as_notebook,
 }
-MAX_TALKS = 50
-MAX_IDLE_SECONDS = 3600.0
 MAX_WAIT_SECONDS = 600.0
 """For the user's word on a run."""
-
-
-@dataclass
-class Talk:
-    """A conversation with a page. busy: held while an answer is written. allowed: the user's word
-    on the run that waits for it."""
-
-    session: Session
-    busy: threading.Lock = field(default_factory=threading.Lock)
-    stopped: threading.Event = field(default_factory=threading.Event)
-    allowed: queue.Queue[dict[str, Any]] = field(default_factory=lambda: queue.Queue(1))
-    used: float = field(default_factory=time.monotonic)
 
 
 class Handler(listening.Handler):
@@ -89,10 +71,10 @@ class Handler(listening.Handler):
             match method, parts:
                 case "POST", ["", "api", "sessions"]:
                     self.read_json()
-                    known = {"id": self.server.begin(), "model": self.server.model}
+                    known = {"id": self.server.conversations.begin(), "model": self.server.model}
                     self.send_value(200, known)
                 case _, ["", "api", "sessions", id, *rest]:
-                    self._route(self.server.find(id), method, rest)
+                    self._route(self.server.conversations.find(id), method, rest)
                 case _:
                     raise BadRequest("there is no such page", 404)
         except BadRequest as error:
@@ -100,7 +82,7 @@ class Handler(listening.Handler):
         except (Gone, ConnectionError, TimeoutError):
             self.close_connection = True
 
-    def _route(self, talk: Talk, method: str, rest: list[str]) -> None:
+    def _route(self, talk: Conversation, method: str, rest: list[str]) -> None:
         match method, rest:
             case "POST", ["messages"]:
                 self._answer(talk, self._object())
@@ -130,26 +112,26 @@ class Handler(listening.Handler):
             raise BadRequest("the request is no JSON object")
         return value
 
-    def _allow(self, talk: Talk, said: dict[str, Any]) -> None:
+    def _allow(self, talk: Conversation, said: dict[str, Any]) -> None:
         try:
             talk.allowed.put_nowait(said)
         except queue.Full:
             raise BadRequest("nothing waits to be allowed", 409) from None
         self.send_value(200, {})
 
-    def _back(self, talk: Talk, said: dict[str, Any]) -> None:
+    def _back(self, talk: Conversation, said: dict[str, Any]) -> None:
         """Take back this turn and all after it."""
         turn = said.get("turn")
         if type(turn) is not int or turn < 0:
             raise BadRequest("turn: a number is needed")
-        with _alone(talk):
+        with talk.alone():
             while len(talk.session.turns) > turn:
                 talk.session.undo()
             self.send_value(200, {"files": files_of(talk.session.state)})
 
-    def _upload(self, talk: Talk, name: str) -> None:
+    def _upload(self, talk: Conversation, name: str) -> None:
         content = self.read_bytes()
-        with _alone(talk):
+        with talk.alone():
             session = talk.session
             try:
                 session.state = with_file(session.state, name, content, session.workspace.max_bytes)
@@ -157,12 +139,12 @@ class Handler(listening.Handler):
                 raise BadRequest(error.message) from None
             self.send_value(200, {"files": files_of(session.state)})
 
-    def _answer(self, talk: Talk, said: dict[str, Any]) -> None:
+    def _answer(self, talk: Conversation, said: dict[str, Any]) -> None:
         """The answer to a message, as one JSON object a line, while it is written."""
         text = said.get("text")
         if not isinstance(text, str) or not text.strip():
             raise BadRequest("text: a message is needed")
-        with _alone(talk):
+        with talk.alone():
             if not self.server.busy.acquire(timeout=self.server.wait_seconds):
                 raise BadRequest("the server is busy: try again later", 429)
             try:
@@ -171,7 +153,7 @@ class Handler(listening.Handler):
             finally:
                 self.server.busy.release()
 
-    def _write_answer(self, talk: Talk, text: str, asks: bool) -> None:
+    def _write_answer(self, talk: Conversation, text: str, asks: bool) -> None:
         talk.stopped.clear()
         talk.session.rights = self._rights(talk) if asks else Rights()
         words, before = WithoutTokens(), dict(talk.session.state.files)
@@ -201,7 +183,7 @@ class Handler(listening.Handler):
         else:
             self._line(ended=event.reason)
 
-    def _rights(self, talk: Talk) -> Rights:
+    def _rights(self, talk: Conversation) -> Rights:
         """The user is asked, on the page."""
 
         def run(run: Run) -> Run | None:
@@ -216,7 +198,7 @@ class Handler(listening.Handler):
 
         return Rights(run, install)
 
-    def _wait(self, talk: Talk, **asked: Any) -> dict[str, Any]:
+    def _wait(self, talk: Conversation, **asked: Any) -> dict[str, Any]:
         """The user's word; none where the answer was stopped, or nobody is there. Raises Gone."""
         while not talk.allowed.empty():
             talk.allowed.get_nowait()
@@ -270,35 +252,11 @@ class WebServer(listening.Listener):
         address: tuple[str, int],
         new_session: Callable[[], Session],
         model: str,
-        max_talks: int = MAX_TALKS,
+        max_conversations: int = MAX_CONVERSATIONS,
         **options: Any,
     ):
-        self.new_session, self.model, self.max_talks = new_session, model, max_talks
-        self._talks: OrderedDict[str, Talk] = OrderedDict()
-        self._lock = threading.Lock()
+        self.conversations, self.model = Conversations(new_session, max_conversations), model
         super().__init__(address, **options)
-
-    def begin(self) -> str:
-        """Id of a new conversation. The longest unused one goes where there are too many."""
-        id = secrets.token_urlsafe(24)
-        with self._lock:
-            self._talks[id] = Talk(self.new_session())
-            now = time.monotonic()
-            for old, talk in list(self._talks.items()):
-                idle = now - talk.used > MAX_IDLE_SECONDS or len(self._talks) > self.max_talks
-                if idle and not talk.busy.locked() and old != id:
-                    del self._talks[old]
-        return id
-
-    def find(self, id: str) -> Talk:
-        """The conversation of that id. Raises BadRequest."""
-        with self._lock:
-            talk = self._talks.get(id)
-            if talk is None:
-                raise BadRequest("this conversation is over: begin a new one", 404)
-            talk.used = time.monotonic()
-            self._talks.move_to_end(id)
-            return talk
 
 
 def files_of(state: State, before: dict[str, bytes] | None = None) -> list[dict[str, Any]]:
@@ -308,17 +266,3 @@ def files_of(state: State, before: dict[str, bytes] | None = None) -> list[dict[
         {"name": name, "size": len(content), "changed": known.get(name) != content}
         for name, content in sorted(state.files.items())
     ]
-
-
-class _alone:
-    """Holds a conversation for a `with` block. Raises BadRequest where an answer is written."""
-
-    def __init__(self, talk: Talk):
-        self.talk = talk
-
-    def __enter__(self) -> None:
-        if not self.talk.busy.acquire(blocking=False):
-            raise BadRequest("an answer is being written: stop it first", 409)
-
-    def __exit__(self, *_: Any) -> None:
-        self.talk.busy.release()

@@ -209,7 +209,7 @@ def test_one_answer_at_a_time_in_a_conversation(scripted, workspace):
 
 
 def test_conversations_are_bounded(scripted, workspace):
-    with serving(scripted, workspace, max_talks=2) as server:
+    with serving(scripted, workspace, max_conversations=2) as server:
         pages = [Page(server) for _ in range(3)]
         found = [page.call("POST", f"{page.session}/back", {"turn": 0})[0] for page in pages]
         assert found == [404, 200, 200]
