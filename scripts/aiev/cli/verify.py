@@ -53,24 +53,16 @@ def verify(
       aiev verify --manifest their-manifest.json --ledger their-answers.jsonl.gz
     """
     check_checkout()
-    from aiev.core.files import check_file, read_json
     from aiev.core.locks import hold
     from aiev.core.log import log, start_log
-    from aiev.engine.environment import environment
     from aiev.engine.store import STORE, remove
-    from aiev.provenance.rebuild import Rebuild, check_shape
+    from aiev.provenance.rebuild import Rebuild
 
     start_log(None)
     log.setLevel("WARNING")  # progress is printed anyway
     start, place = time.monotonic(), STORE / "verify"
     path, answers = _sources(config, manifest, ledger)
-    hint = "finish the run first (aiev run), or name somebody's manifest with --manifest FILE"
-    check_file(path, "there is no manifest, which a finished run has", hint)
-    content = read_json(path)
-    check_shape(content, path)
-    if content["environment"] != environment():
-        note = "%s was made with another envs/lock.txt or another Python: bytes may differ"
-        log.warning(note, path)
+    content = _read_manifest(path)
     with hold(STORE / "verify.lock", "another aiev verify is active in this directory"):
         remove(place)
         rebuild = Rebuild(place, content)
@@ -96,6 +88,23 @@ def _sources(config: Path, manifest: Path | None, ledger: Path | None) -> tuple[
     read = read_config(config)
     own = Path("results", read["name"], "manifest.json")
     return manifest or own, ledger or ledger_of(read)
+
+
+def _read_manifest(path: Path) -> dict[str, Any]:
+    """The manifest's content; says where it comes from another environment. Raises UserError."""
+    from aiev.core.files import check_file, read_json
+    from aiev.core.log import log
+    from aiev.engine.environment import environment
+    from aiev.provenance.rebuild import check_shape
+
+    hint = "finish the run first (aiev run), or name somebody's manifest with --manifest FILE"
+    check_file(path, "there is no manifest, which a finished run has", hint)
+    content = read_json(path)
+    check_shape(content, path)
+    if content["environment"] != environment():
+        note = "%s was made with another envs/lock.txt or another Python: bytes may differ"
+        log.warning(note, path)
+    return content
 
 
 def _unpacked(ledger: Path, place: Path) -> Path:
