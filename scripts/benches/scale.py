@@ -65,7 +65,7 @@ def store_million() -> None:
         theirs = _seconds(lambda: [target.write_bytes(p.read_bytes()) for p in places]) / len(keys)
         report("store_restore", 1e6 * ours, "us", "copying the file", 1e6 * theirs, theirs / ours)
         theirs = _seconds(lambda: _run(f"du -s {store.actions}"))
-        ours = _seconds(lambda: collect(store, 2**60, spare_noted=True, busy=""))
+        ours = _seconds(lambda: collect(store, 2**60))
         report("store_gc", ours, "s", "du", theirs, theirs / ours)
 
 

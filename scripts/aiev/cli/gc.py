@@ -13,7 +13,16 @@ if TYPE_CHECKING:
     from aiev.engine.gc import Entry
     from aiev.engine.store import Store
 
-KINDS = ("actions", "layers", "scratch")
+NAMES = {
+    "actions": "actions",
+    "layers": "layers",
+    "scratch": "scratch directories",
+    "verify": "rebuilds",
+    "oracles": "expected outputs",
+    "validated": "validations",
+    "here": "marks",
+}
+"""What the entries of each directory are called."""
 
 SizeArgument = Annotated[
     str, typer.Argument(metavar="[SIZE]", help="Keep at most so much, as 20GiB or 500MiB.")
@@ -24,7 +33,8 @@ AllOption = Annotated[
 
 
 def gc(size: SizeArgument = "20GiB", everything: AllOption = False) -> None:
-    """Delete finished actions, packages and old scratch, least recently used first.
+    """Delete finished actions, packages and other caches, least recently used first; old scratch
+    files at any size.
 
     Nothing is lost but time: what was deleted is made again when it is needed. Files that you
     changed by hand (.aiev/changed) are never deleted.
@@ -46,39 +56,52 @@ def gc(size: SizeArgument = "20GiB", everything: AllOption = False) -> None:
     _report(store, removed, kept, limit)
 
 
-def _find_activity(stack: ExitStack) -> str:
-    """What is active in this directory, or "". Then nothing can start before `stack` closes."""
+def _find_activity(stack: ExitStack) -> dict[str, str]:
+    """What is active in this directory, by the kind of entry that it uses. What is not cannot start
+    before `stack` closes."""
     from aiev.core.locks import hold
     from aiev.engine.run_lock import LOCK, jobs_at_work
+    from aiev.engine.store import STORE
 
+    found = {}
     try:
         stack.enter_context(hold(LOCK, "another run or aiev gc is active in this directory"))
+        jobs = "a job of an earlier run is still active in this directory"
+        active = jobs if jobs_at_work() else ""
     except UserError as error:
-        return error.message
-    return "a job of an earlier run is still active in this directory" if jobs_at_work() else ""
+        active = error.message
+    if active:
+        found = {"layers": active, "scratch": active}
+    try:
+        stack.enter_context(hold(STORE / "verify.lock", "aiev verify is active"))
+    except UserError as error:
+        found["verify"] = error.message
+    return found
 
 
 def _report(store: "Store", removed: "list[Entry]", kept: "list[Entry]", limit: int) -> None:
     from aiev.engine.gc import size_of
 
-    for kind in KINDS:
-        place = store.actions if kind == "actions" else store.root / kind
-        print(f"{place}: removed {_count(removed, kind)}; kept {_count(kept, kind)}")
+    for kind, name in NAMES.items():
+        if kind == "actions" or any(entry.kind == kind for entry in removed + kept):
+            place = store.actions if kind == "actions" else store.root / kind
+            gone, left = (_count(entries, kind, name) for entries in (removed, kept))
+            print(f"{place}: removed {gone}; kept {left}")
     changed = size_of(store.root / "changed")
     if changed:
         print(f"{store.root / 'changed'}: {_mib(changed)}, which only you remove")
-    left = sum(entry.size for entry in kept)
-    if left > limit:
-        print(f"{_mib(left)} are left, more than {_mib(limit)}, as these stay:")
+    size = sum(entry.size for entry in kept)
+    if size > limit:
+        print(f"{_mib(size)} are left, more than {_mib(limit)}, as these stay:")
         spared = Counter()
         for entry in kept:
             spared[f"{entry.kind}: {entry.spared}"] += entry.size
         print("\n".join(f"  {_mib(size)} of {why}" for why, size in sorted(spared.items())))
 
 
-def _count(entries: "list[Entry]", kind: str) -> str:
+def _count(entries: "list[Entry]", kind: str, name: str) -> str:
     sizes = [entry.size for entry in entries if entry.kind == kind]
-    return f"{len(sizes)} {kind} of {_mib(sum(sizes))}"
+    return f"{len(sizes)} {name} of {_mib(sum(sizes))}"
 
 
 def _mib(size: int) -> str:

@@ -158,7 +158,7 @@ def _validated(
     """
     from dataclasses import asdict
 
-    from aiev.core.files import SCRIPTS, read_json, write_json
+    from aiev.core.files import SCRIPTS, mark_used, read_json, write_json
     from aiev.core.hashing import of_file, of_json, of_text
     from aiev.evaluation.scoring import host_facts, validate_canonical
 
@@ -166,9 +166,13 @@ def _validated(
     facts = host_facts(benchmark, of_json(code))
     rests_on = [of_text(benchmark.dump(tasks)), asdict(limits), dict(box), sorted(known), facts]
     path = VALIDATIONS / f"{of_json(rests_on)}.json"
-    if not path.is_file():
-        write_json(path, validate_canonical(benchmark, tasks, sandbox, limits, known))
-    return read_json(path)
+    try:
+        found = read_json(path)
+        mark_used(path)
+    except UserError:  # none, or a damaged one
+        found = validate_canonical(benchmark, tasks, sandbox, limits, known)
+        write_json(path, found)
+    return found
 
 
 def _write(

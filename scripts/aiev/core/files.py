@@ -89,6 +89,12 @@ def read_text(path: Path) -> str:
         raise UserError(f"cannot read: {error.strerror}", where=str(path), hint=hint) from error
 
 
+def mark_used(path: Path) -> None:
+    """Set the time at which a cached file was last used, by which old ones are found."""
+    with suppress(OSError):  # another user's, or just removed
+        os.utime(path)
+
+
 def check_file(path: Path, missing: str, hint: str) -> None:
     """Raise UserError, which says `missing` where there is nothing, unless `path` is a file."""
     if os.path.isdir(path):

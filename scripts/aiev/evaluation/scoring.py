@@ -9,7 +9,7 @@ from statistics import mean
 from typing import Any
 
 from aiev.core.errors import UserError
-from aiev.core.files import write_text
+from aiev.core.files import mark_used, write_text
 from aiev.core.hashing import of_bytes, of_text
 from aiev.core.log import log
 from aiev.evaluation.benchmarks.base import Benchmark, ScoringLimits, Task, Verdict
@@ -91,6 +91,7 @@ def validate_here(
 ) -> None:
     """Validate the benchmark unless `marker` says that it was, on this machine as it is now."""
     if marker.exists():
+        mark_used(marker)
         return
     log.info("validating %s on this machine", benchmark.name)
     validate_canonical(benchmark, tasks, sandbox, limits, known_exceptions)

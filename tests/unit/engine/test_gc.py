@@ -167,6 +167,41 @@ def test_layers_and_scratch_stay_while_something_works_here(store):
     assert not any(place.exists() for place in places)
 
 
+def write_file(store, kind: str, name: str, used: float) -> Path:
+    """A kept file of 1,000 bytes."""
+    path = store.root / kind / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(bytes(1000))
+    os.utime(path, (used, used))
+    return path
+
+
+@pytest.mark.parametrize("kind", ["oracles", "validated", "here"])
+def test_files_of_benchmarks_go_by_their_last_use_beside_a_run(kind, store):
+    old, new = (write_file(store, kind, f"{used}", used) for used in (999, 1001.5))
+    part = write_file(store, kind, ".x.12.part", OLD)
+    with hold(store.root / "lock", "taken"):
+        said = gc(store, "5000B")
+        assert left(store) == "abcd" and not old.exists() and new.exists() and not part.exists()
+        assert f".aiev/{kind}: removed 1 " in said
+        gc(store, "2000B")
+    assert left(store) == "cd" and not new.exists()
+
+
+def test_a_rebuild_goes_by_its_newest_file_unless_it_is_active(store):
+    write_other(store, "verify", "results", OLD)
+    newest = write_other(store, "verify", "logs", 1001.5)
+    collect(store, 5_000)
+    assert left(store) == "bcd" and newest.exists()
+    with hold(store.root / "verify.lock", "taken"):
+        said = gc(store, "0", "--all")
+    assert newest.exists() and "of verify: aiev verify is active (process" in said
+    assert ".aiev/verify: removed 1 rebuilds" in gc(store, "0", "--all")
+    assert [path for path in store.root.iterdir() if "verify" in path.name] == [
+        store.root / "verify.lock"
+    ]
+
+
 def test_what_was_changed_is_never_removed_and_its_size_is_said(store):
     changed = write_other(store, "changed", "results", OLD)
     assert ".aiev/changed: 0.0 MiB, which only you remove" in gc(store, "0", "--all")

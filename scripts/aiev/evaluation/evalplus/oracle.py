@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from aiev.core.errors import UserError
-from aiev.core.files import module_path, write_bytes
+from aiev.core.files import mark_used, module_path, write_bytes
 from aiev.core.hashing import of_text
 from aiev.evaluation.benchmarks.base import EvaluatorCrashed, Task, dump_tasks
 from aiev.evaluation.evalplus import execution
@@ -91,8 +91,11 @@ def _path(folder: Path, task: Task) -> Path:
 
 def _read(folder: Path, task: Task) -> Oracle | None:
     """The kept oracle; None where there is none, or a damaged one."""
+    path = _path(folder, task)
     try:
-        return Oracle(**json.loads(gzip.decompress(_path(folder, task).read_bytes())))
+        oracle = Oracle(**json.loads(gzip.decompress(path.read_bytes())))
+        mark_used(path)
+        return oracle
     except (OSError, EOFError, ValueError, TypeError):
         return None
 

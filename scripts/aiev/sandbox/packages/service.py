@@ -7,13 +7,11 @@ address: a layer that was deleted is made again from it, from any index that has
 
 import importlib.util
 import json
-import os
 import re
 import sys
 import sysconfig
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -25,7 +23,7 @@ from packaging.version import Version
 from rapidfuzz import fuzz, process
 
 from aiev.core.errors import UserError
-from aiev.core.files import dump_line
+from aiev.core.files import dump_line, mark_used
 from aiev.core.hashing import of_json
 from aiev.sandbox.api import SITE_PACKAGES
 from aiev.sandbox.packages.layers import (
@@ -127,8 +125,7 @@ class Packages:
         place = self._place(packages)
         if not place.is_dir():
             self._remake(packages)
-        with suppress(OSError):
-            os.utime(place)  # marks it as used, for garbage collection
+        mark_used(place)
         return Layer(place.name, MappingProxyType({SITE_PACKAGES: place}), packages)
 
     def _limits(self) -> dict[str, Any]:
