@@ -21,7 +21,8 @@ from aiev.languages.base import Script
 from aiev.languages.interpreter import Interpreter
 from aiev.languages.python.blocks import code_block
 from aiev.languages.python.functions import BROKEN, parse
-from aiev.languages.python.program import missing_imports, split_program, undisclosed_names
+from aiev.languages.python.program import missing_imports, undisclosed_names
+from aiev.recipes.verification.separate import separate
 
 Problem = dict[str, Any]
 Answers = dict[str, list[dict[str, Any]]]
@@ -113,9 +114,9 @@ def _outcome(problem: Problem, solution: str, interpreter: Interpreter) -> str:
 
 
 def _without_own_tests(solution: str) -> str:
-    """The solution without tests and what follows its last definition; "" where nothing changes."""
+    """The solution without what `separate` takes for tests; "" where nothing changes."""
     try:
-        parts = split_program(solution)
+        parts = separate(solution)
     except SyntaxError:
         return ""
     return parts.solution if parts.tests.strip() else ""

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiev.languages.interpreter import Interpreter
-from aiev.languages.python.program import split_program
+from aiev.recipes.verification.separate import separate
 from aiev.rounds.duel import (
     grouped,
     judge,
@@ -149,7 +149,7 @@ assert double(3) == 6
 @pytest.mark.parametrize("program", REFERENCES.values(), ids=REFERENCES)
 @pytest.mark.parametrize("fence", ["Here:\n```python\n{}```\n", "{}"])
 def test_a_reference_passes_as_an_answer(program, fence, interpreter):
-    parts = split_program(program)
+    parts = separate(program)
     made = problem(solution=parts.solution, tests=parts.tests)
     assert judge(made, made["reference"], interpreter) == "passed"
     answer = program_in(fence.format(program))
