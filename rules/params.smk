@@ -6,6 +6,7 @@ makes: nothing
 """
 
 from aiev.evaluation.benchmarks import BENCHMARKS as BENCHMARK_KINDS
+from aiev.languages import LANGUAGES
 from aiev.languages.toolchains import TOOLCHAINS
 from aiev.evaluation.settings import BenchmarkSettings
 from aiev.recipes import RECIPES

@@ -15,6 +15,7 @@ PREFLIGHT = config["execution"]["preflight"]
 CHECKED = "logs/{run}/models.json"
 # The code that a job uses follows from the config's choices, so that no other choice counts.
 RECIPE = RECIPES.source(config["dialogues"]["recipe"])
+LANGUAGE = LANGUAGES.source(config["dialogues"]["language"])
 
 
 # No job has its output as an input, not even an `ancient` one: Snakemake does not look for changed

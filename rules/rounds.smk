@@ -41,7 +41,10 @@ rule write_dialogues:
             **IMAGE,
         ),
     shell:
-        main("write_dialogues", RECIPE, *ENDPOINTS, execution=execution_config())
+        main(
+            *("write_dialogues", RECIPE, LANGUAGE, *ENDPOINTS),
+            execution=execution_config(),
+        )
         + "--seeds {input.seeds:q} --weights {input.weights:q} --student {input.student:q}"
         + " --next {input.next:q} --dialogues {output:q}"
 

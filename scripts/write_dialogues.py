@@ -31,10 +31,13 @@ def main(job: Job) -> None:
     seeds = read_jsonl(job.input("seeds"))
     model = with_server(job.params["model"], job.execution)
     sandbox = with_containers(job.params["sandbox"], job.execution)
+    language = job.params["dialogues"]["language"]
     # Each dialogue has two, the Questioner's and the Programmer's.
     conversations = 2 * job.execution["in_flight"]
     with (
-        open_interpreter(sandbox, job.execution["ledger"], STORE / "layers") as interpreter,
+        open_interpreter(
+            sandbox, job.execution["ledger"], STORE / "layers", language
+        ) as interpreter,
         serve(model, job.weights(), job.scratch(), job.log_path, conversations) as endpoint,
     ):
         stage = stage_of(job, endpoint)

@@ -12,13 +12,14 @@ from aiev.dataset.settings import DecontaminationSettings, TagSettings
 from aiev.evaluation.settings import EvaluationSettings
 from aiev.llm.settings import STUDENT, TEACHER, Budget, Ledger, Price, Server
 from aiev.recipes import RECIPES
+from aiev.recipes.settings import SharedSettings
 from aiev.recipes.verification.settings import Policy
 from aiev.rounds.settings import DuelSettings, GateSettings, RoundSettings
 from aiev.sandbox.settings import Containers, SandboxSettings
 from aiev.seeds.settings import SeedSettings
 from aiev.training.settings import TrainingSettings
 
-RECIPE = Chosen(RECIPES, "recipe", "aiev-instruct")
+RECIPE = Chosen(RECIPES, "recipe", "aiev-instruct", SharedSettings)
 
 
 class Models(Section):

@@ -12,6 +12,7 @@ from functools import cache
 from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     ValidationError,
@@ -68,6 +69,21 @@ class Section(BaseModel):
 def invalid(message: str, hint: str | None = None) -> PydanticCustomError:
     """An error for validators to raise: what is wrong with the value, and what to do about it."""
     return PydanticCustomError("invalid", "{message}", {"message": message, "hint": hint})
+
+
+def known_in(registry: Registry) -> AfterValidator:
+    """Annotation of a string that names a choice of the registry, or a file outside of it."""
+
+    def check(name: str) -> str:
+        try:
+            registry.source(name)
+        except UserError as error:
+            hint = error.hint if name.endswith(".py") else None
+            hint = hint or did_you_mean(name, registry.names(), error.hint)
+            raise invalid(error.message, hint) from None
+        return name
+
+    return AfterValidator(check)
 
 
 def checked(model: type[Model], value: Any, where: str = "config") -> Model:

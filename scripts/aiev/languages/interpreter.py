@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from aiev.languages import LANGUAGES
 from aiev.languages.base import Language, Script
 from aiev.languages.markdown import SHELLS, fenced
 from aiev.languages.python.language import Language as Python
@@ -119,11 +120,15 @@ def error_text(result: Result) -> str:
 
 @contextmanager
 def open_interpreter(
-    sandbox: Mapping[str, Any], ledger: Mapping[str, Any], layers: Path
+    sandbox: Mapping[str, Any], ledger: Mapping[str, Any], layers: Path, language: str = "python"
 ) -> Iterator[Interpreter]:
     """An interpreter as the config's sections `sandbox` and `ledger` say. Resolutions of packages
-    are kept with the model's answers, layers with the finished actions."""
+    are kept with the model's answers, layers with the finished actions.
+
+    language: its name, or the path of a file that defines it.
+    """
     answers = Ledger(Path(ledger["path"]), ledger["mode"])
     packages = Packages(answers, layers, **sandbox["packages"])
     with open_sandbox(sandbox["backend"], sandbox.get("docker", {})) as box:
-        yield Interpreter(box, Limits(**sandbox["limits"]), packages)
+        chosen = LANGUAGES.get(language)()
+        yield Interpreter(box, Limits(**sandbox["limits"]), packages, chosen)

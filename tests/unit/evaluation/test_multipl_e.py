@@ -14,7 +14,8 @@ from aiev.evaluation.benchmarks.base import (
 )
 from aiev.evaluation.multipl_e.programs import printed, program_of, solution_of
 from aiev.evaluation.scoring import validate_canonical
-from aiev.sandbox.api import Result
+from aiev.languages.toolchains import TOOLCHAINS
+from aiev.sandbox.api import Result, open_sandbox
 
 TASKS = {
     "cpp": {
@@ -42,26 +43,27 @@ def task(language):
 
 
 def test_the_mark_is_printed_behind_the_last_test_and_inside_of_main():
-    cpp = program_of(task("cpp"), task("cpp")["prompt"] + "    return 2 * x;\n", "M")
+    solution = task("cpp")["prompt"] + "    return 2 * x;\n"
+    cpp = program_of(task("cpp"), solution, TOOLCHAINS.get("cpp")(), "M")
     assert cpp.endswith('== 4);\n\nstd::cout << "\\nM" << std::endl;\n}\n')
-    java = program_of(task("java"), "", "M")
+    java = program_of(task("java"), "", TOOLCHAINS.get("java")(), "M")
     assert java.index("assert") < java.index('println("\\nM")') < java.rindex("}\n\n}")
 
 
 @pytest.mark.parametrize("language", sorted(TASKS))
 def test_a_complete_program_has_its_tests_once(language):
-    own = task(language)
+    own, chain = task(language), TOOLCHAINS.get(language)()
     whole = own["prompt"] + "\n" + own["tests"]
     closed = whole + "?>" if language == "php" else whole
-    program = program_of(own, closed, "M")
+    program = program_of(own, closed, chain, "M")
     assert program.count("twice(2)") == 1 and "?>" not in program
-    assert program_of(own, own["prompt"], "M").count("twice(2)") == 1
+    assert program_of(own, own["prompt"], chain, "M").count("twice(2)") == 1
 
 
 def test_tests_that_a_solution_only_quotes_are_added_all_the_same():
-    own = task("cpp")
+    own, chain = task("cpp"), TOOLCHAINS.get("cpp")()
     quoted = own["prompt"] + "/*" + own["tests"] + "*/ return 1;\n"
-    assert program_of(own, quoted, "M").count("twice(2)") == 2
+    assert program_of(own, quoted, chain, "M").count("twice(2)") == 2
 
 
 @pytest.mark.parametrize(
@@ -190,3 +192,58 @@ def test_users_find_each_language_by_its_name():
     assert {f"multipl-e-{language}" for language in ("cpp", "java", "js", "php", "rs", "ts")} < set(
         published_benchmarks()
     )
+
+
+SHELL = '''
+"""A language in a file of its own: the shell."""
+from aiev.languages.toolchains import base
+
+
+class Toolchain(base.Toolchain):
+    title = "Shell"
+    fences = ("sh", "bash")
+    packages = ("dash",)
+    programs = ("sh",)
+    source = "main.sh"
+    run = "exec sh -e main.sh"
+    control = "echo ready"
+    prints = "printf '\\n%s\\n' {mark}"
+'''
+IN_SHELL = {
+    "prompt": "# Twice.\ntwice() {\n",
+    "tests": "}\ntest $(twice 2) = 4\n",
+    "stop_tokens": ["\n}"],
+}
+ANSWERS = {
+    "echo $((2 * $1))": "passed",
+    "echo $((3 * $1))": "failed",
+    "exit 0": "failed",
+    "I cannot": "failed",
+}
+
+
+def test_a_language_of_one_file_outside_is_chosen_by_the_config_and_run(tmp_path):
+    (tmp_path / "sh.py").write_text(SHELL)
+    opened = open_benchmark("m", "multipl-e", {"language": str(tmp_path / "sh.py")})
+    tasks = [
+        {"name": f"T_{number}", "language": "sh", **IN_SHELL} for number in range(len(ANSWERS))
+    ]
+    path = tmp_path / "problems.jsonl"
+    path.write_text(opened.dump(tasks))
+    with open_sandbox("bubblewrap") as sandbox:
+        tasks = opened.prepare(path, sandbox, ScoringLimits.of({}).limits)
+        assert "Complete this Shell function" in opened.prompt(tasks[0])
+        solutions = {
+            each["task_id"]: opened.extract(f"```sh\n    {body}\n```", each)
+            for each, body in zip(tasks, ANSWERS, strict=True)
+        }
+        found = opened.judge(tasks, solutions, sandbox, ScoringLimits.of({}))
+    assert [verdict.outcome for verdict in found.values()] == list(ANSWERS.values())
+    assert opened.describe(tasks).title == "MultiPL-E Shell"
+
+
+def test_an_unknown_language_is_named_with_those_there_are():
+    with pytest.raises(UserError, match="no toolchain is called 'cobol'") as raised:
+        open_benchmark("m", "multipl-e", {"language": "cobol"})
+    assert raised.value.where == "config: evaluation.benchmarks.m: language"
+    assert "cpp, java, js, php, rs, ts" in raised.value.hint

@@ -1,12 +1,17 @@
 """Shell commands before a program, in a real box: what they ask pip for, and what they leave."""
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from aiev.languages.base import LANGUAGES, Script
-from aiev.languages.interpreter import Interpreter, script_of
+from aiev.config.load import check_config
+from aiev.core.errors import UserError
+from aiev.core.files import SCRIPTS
+from aiev.languages import LANGUAGES
+from aiev.languages.base import Script
+from aiev.languages.interpreter import Interpreter, open_interpreter, script_of
 from aiev.languages.shell import commands_of
 from aiev.sandbox.api import SITE_PACKAGES, Limits, open_sandbox
 from aiev.sandbox.packages.service import InstallFailed
@@ -206,48 +211,49 @@ def test_a_transcript_holds_commands_and_what_they_printed():
 
 TOY = '''
 """A language in a file of its own: the shell."""
-from aiev.languages.base import Code, Program
+from aiev.languages.base import Code
 from aiev.languages.markdown import fenced
 from aiev.sandbox.api import Request
 
 
 class Language:
-    fences = ("dash",)
-    prompt_name = "shell"
-
     def program(self, answer):
-        found = [block for block in fenced(answer) if block.language in self.fences]
+        found = [block for block in fenced(answer) if block.language == "dash"]
         return Code(found[0].text, (found[0],)) if found else None
-
-    def split(self, code):
-        solution, _, tests = code.partition("# tests\\n")
-        return Program(solution, tests, solution.partition("()")[0], tests.count("test "))
-
-    def stub(self, solution, only=""):
-        return solution.partition("()")[0] + "() { :; }\\n"
 
     def request(self, script, limits, mounts, hash_seed):
         return Request({"main.sh": script.code}, ("sh", "-e", "main.sh"), limits, mounts=mounts)
-
-    def normal_form(self, code):
-        return " ".join(code.split())
 '''
-DASH = "```dash\nadd() { echo $(($1 + $2)); }\n# tests\ntest $(add 1 2) = 3\necho ok\n```"
+RECIPE = "class Recipe:\n    class Config(Section):\n        pass\n"
+DASH = "```dash\nadd() { echo $(($1 + $2)); }\ntest $(add 1 2) = 3\necho ok\n```"
 
 
-def test_a_language_is_added_by_one_file_and_its_program_runs(box, tmp_path):
+def test_a_language_of_one_file_is_chosen_by_the_config_and_its_program_runs(tmp_path):
     (tmp_path / "dash.py").write_text(TOY)
-    language = LANGUAGES.get(str(tmp_path / "dash.py"))()
-    interpreter = Interpreter(box, Limits(), Packages(tmp_path), language)
-    script = script_of(DASH, language=language)
-    assert interpreter.run(script).stdout == "ok\n"
-    program = language.split(script.code)
-    stubbed = Script(language.stub(program.solution) + program.tests)
-    assert (program.entry_point, program.asserts) == ("add", 1)
-    assert interpreter.run(stubbed).outcome == "failed"
+    (tmp_path / "own.py").write_text("from aiev.core.settings import Section\n" + RECIPE)
+    chosen = {"recipe": str(tmp_path / "own.py"), "language": str(tmp_path / "dash.py")}
+    config = {"dialogues": dict(chosen)}
+    check_config(config, SCRIPTS.parent / "config")
+    assert config["dialogues"] == chosen
+    ledger, layers = {"path": str(tmp_path / "ledger"), "mode": "record"}, tmp_path / "layers"
+    language = config["dialogues"]["language"]
+    with open_interpreter(config["sandbox"], ledger, layers, language) as interpreter:
+        script = script_of(DASH, language=interpreter.language)
+        assert interpreter.run(script).stdout == "ok\n"
+        wrong = replace(script, code=script.code.replace("+", "-"))
+        assert interpreter.run(wrong).outcome == "failed"
+
+
+@pytest.mark.parametrize(
+    ("language", "words"), [("cobol", "'cobol' should be 'python'"), (7, "7 should be 'python'")]
+)
+def test_a_language_that_the_recipe_does_not_write_is_a_mistake(language, words):
+    with pytest.raises(UserError) as raised:
+        check_config({"dialogues": {"language": language}}, SCRIPTS.parent / "config")
+    assert raised.value.where == "config: dialogues.language" and words in raised.value.message
 
 
 def test_the_languages_that_come_with_it():
     assert "python" in LANGUAGES.names()
     assert LANGUAGES.source("python") == "aiev.languages.python.language"
-    assert LANGUAGES.get("python").prompt_name == "Python"
+    assert LANGUAGES.get("python")().program("```python\nx = 1\n```").text == "x = 1\n"

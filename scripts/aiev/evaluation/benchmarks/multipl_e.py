@@ -1,4 +1,4 @@
-"""MultiPL-E's HumanEval in C++, Java, JavaScript, PHP, Rust and TypeScript.
+"""MultiPL-E's HumanEval in C++, Java, JavaScript, PHP, Rust, TypeScript, and languages of your own.
 
 Each solution is compiled and run in a sandbox of its own by Debian's toolchain of the language
 (aiev.languages.toolchains). There are no canonical solutions: before anything is judged, the
@@ -11,13 +11,13 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
 from aiev.core.errors import UserError
 from aiev.core.files import read_jsonl
-from aiev.core.settings import Section
+from aiev.core.settings import Section, known_in
 from aiev.core.templates import render
 from aiev.evaluation.benchmarks import base
 from aiev.evaluation.benchmarks.base import (
@@ -34,14 +34,6 @@ from aiev.languages.toolchains.base import Ran, Steps, Toolchain
 from aiev.sandbox.request import Limits, Sandbox
 
 KEYS = ("name", "language", "prompt", "tests", "stop_tokens")
-FENCES = {
-    "cpp": ("cpp", "c++", "c"),
-    "java": ("java",),
-    "js": ("javascript", "js"),
-    "php": ("php",),
-    "rs": ("rust", "rs"),
-    "ts": ("typescript", "ts"),
-}
 ASSERTION = "Assertion `"
 """What C's assert says before it ends the program by a signal: a test that failed."""
 
@@ -53,8 +45,10 @@ PAPER = {"cpp": 68.9, "java": 61.4, "rs": 60.8}
 class Config(Section):
     """A benchmark of MultiPL-E."""
 
-    language: Literal["cpp", "java", "js", "php", "rs", "ts"] = Field(
-        "cpp", description="Language of the problems."
+    language: Annotated[str, known_in(TOOLCHAINS)] = Field(
+        "cpp",
+        description="Language of the problems: cpp, java, js, php, rs or ts, or a Python file of "
+        "your own with a class Toolchain (docs/extending.md).",
     )
     compile_seconds: int = Field(60, ge=1, description="CPU time of a compilation, in seconds.")
     run_seconds: int = Field(15, ge=1, description="CPU time of a program, in seconds.")
@@ -79,6 +73,11 @@ class Benchmark(base.Benchmark):
     def _toolchain(self) -> Toolchain:
         return TOOLCHAINS.get(self.config.language)()
 
+    @property
+    def _language(self) -> str:
+        """The language as MultiPL-E names it: a file of your own is called after it."""
+        return Path(self.config.language).stem
+
     def load(self, path: Path) -> list[Task]:
         tasks = [{**task, "task_id": task.get("name")} for task in _rows(path)]
         for number, task in enumerate(tasks, 1):
@@ -86,9 +85,9 @@ class Benchmark(base.Benchmark):
             if missing := [key for key in KEYS if key not in task]:
                 message = f"not a problem of MultiPL-E: no {', '.join(missing)}"
                 raise UserError(message, where=where, hint="give a file of nuprl/MultiPL-E")
-            if task["language"] != self.config.language:
+            if task["language"] != self._language:
                 raise UserError(
-                    f"a problem in {task['language']}, not in {self.config.language}",
+                    f"a problem in {task['language']}, not in {self._language}",
                     where=where,
                     hint="set `language` of the benchmark, or give the file of its language",
                 )
@@ -103,22 +102,22 @@ class Benchmark(base.Benchmark):
         return self.load(source)
 
     def describe(self, tasks: Sequence[Task]) -> Description:
-        language = self.config.language
+        language = self._language
         figures = {"AutoCoder 33B (paper)": [PAPER[language]]} if language in PAPER else {}
         title = f"MultiPL-E {self._toolchain.title}"
-        return Description(title, SIZES[language], figures)
+        return Description(title, SIZES.get(language), figures)
 
     def prompt(self, task: Task) -> str:
         return render(
             programs.__file__,
             "complete",
             language=self._toolchain.title,
-            fence=FENCES[self.config.language][0],
+            fence=self._toolchain.fences[0],
             prompt=task["prompt"].rstrip(),
         )
 
     def extract(self, answer: str, task: Task) -> str:
-        return programs.solution_of(answer, task, FENCES[self.config.language])
+        return programs.solution_of(answer, task, self._toolchain.fences)
 
     def canonical(self, task: Task) -> str:
         """MultiPL-E has none."""
@@ -137,7 +136,7 @@ class Benchmark(base.Benchmark):
 
         def one(task: Task) -> tuple[Ran, Verdict]:
             mark = secrets.token_hex(16)
-            program = programs.program_of(task, solutions[task["task_id"]], mark)
+            program = programs.program_of(task, solutions[task["task_id"]], toolchain, mark)
             ran = toolchain.execute(program, sandbox, steps)
             if ran.outcome == "crashed" and ASSERTION in ran.said:
                 ran = replace(ran, outcome="failed")

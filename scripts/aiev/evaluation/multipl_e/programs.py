@@ -4,34 +4,24 @@ A program that leaves before its tests have run exits with 0 too. So the tests e
 word that nobody can know beforehand, and only a program that printed it has passed.
 """
 
+from collections.abc import Sequence
+
 from aiev.evaluation.benchmarks.base import Task
 from aiev.languages.markdown import fenced
-
-PRINTS = {
-    "cpp": 'std::cout << "\\n{mark}" << std::endl;',
-    "java": 'System.out.println("\\n{mark}");',
-    "js": 'console.log("\\n{mark}");',
-    "php": 'echo "\\n{mark}";',
-    "rs": 'println!("\\n{mark}");',
-    "ts": 'console.log("\\n{mark}");',
-}
-"""Statement that prints the mark on a line of its own."""
-
-ENDS = {"cpp": 1, "java": 2, "rs": 1}
-"""Closing braces behind the last test."""
+from aiev.languages.toolchains.base import Toolchain
 
 
-def program_of(task: Task, solution: str, mark: str) -> str:
+def program_of(task: Task, solution: str, toolchain: Toolchain, mark: str) -> str:
     """The program that decides about a solution: complete, or to be followed by the tests.
 
     mark: a word that the program prints once all its tests have passed.
     """
     tests = task["tests"].rstrip()
     whole = solution.rstrip()
-    if task["language"] == "php":
-        whole = whole.removesuffix("?>").rstrip()
+    if toolchain.end:
+        whole = whole.removesuffix(toolchain.end).rstrip()
     before = whole[: -len(tests)] if whole.endswith(tests) else f"{solution}\n"
-    return before + _marked(tests, task["language"], mark)
+    return before + _marked(tests, toolchain, mark)
 
 
 def printed(stdout: str, mark: str) -> bool:
@@ -39,15 +29,15 @@ def printed(stdout: str, mark: str) -> bool:
     return stdout.rstrip("\n").rpartition("\n")[2] == mark
 
 
-def _marked(tests: str, language: str, mark: str) -> str:
-    statement = PRINTS[language].replace("{mark}", mark)
+def _marked(tests: str, toolchain: Toolchain, mark: str) -> str:
+    statement = toolchain.prints.replace("{mark}", mark)
     at = len(tests)
-    for _ in range(ENDS.get(language, 0)):
+    for _ in range(toolchain.braces):
         at = tests.rindex("}", 0, at)
     return f"{tests[:at]}\n{statement}\n{tests[at:]}\n"
 
 
-def solution_of(answer: str, task: Task, fences: tuple[str, ...]) -> str:
+def solution_of(answer: str, task: Task, fences: Sequence[str]) -> str:
     """Prompt and completion by a chat model's answer; "" without code.
 
     What follows the signature counts, up to the first stop token, as where a model completes the

@@ -42,13 +42,17 @@ class Ran:
 class Toolchain:
     """A language's compiler or interpreter.
 
-    title: as readers know the language. packages: Debian's, which hold it. programs: that must be
+    title: as readers know the language. fences: info strings of its fenced blocks, in lower case;
+    the first one is asked for. packages: Debian's, which hold it. programs: that must be
     in the sandbox. source: name of the program's file. compile: shell command, "" for none, which
     makes `products`. run: shell command. mounts: paths on the host that it needs beside /usr/bin
     and /usr/lib, at the same place in the sandbox. control: a program that must print "ready".
+    prints: statement that prints `{mark}` on a line of its own. braces: that close behind the last
+    test of a program. end: what a program may end with, and nothing can follow; "" for nothing.
     """
 
     title: ClassVar[str]
+    fences: ClassVar[Sequence[str]]
     packages: ClassVar[Sequence[str]]
     programs: ClassVar[Sequence[str]]
     source: ClassVar[str]
@@ -57,6 +61,9 @@ class Toolchain:
     run: ClassVar[str]
     mounts: ClassVar[Sequence[str]] = ()
     control: ClassVar[str]
+    prints: ClassVar[str]
+    braces: ClassVar[int] = 0
+    end: ClassVar[str] = ""
 
     def execute(self, program: str, sandbox: Sandbox, steps: Steps) -> Ran:
         """Compile and run a program."""

@@ -7,6 +7,7 @@ class Toolchain(base.Toolchain):
     """See `base.Toolchain`."""
 
     title = "C++"
+    fences = ("cpp", "c++", "c")
     packages = ("g++",)
     programs = ("g++",)
     source = "main.cpp"
@@ -15,3 +16,5 @@ class Toolchain(base.Toolchain):
     run = "exec ./main"
     mounts = ("/usr/include",)
     control = '#include <bits/stdc++.h>\nint main() { std::cout << "ready"; }\n'
+    prints = 'std::cout << "\\n{mark}" << std::endl;'
+    braces = 1

@@ -11,6 +11,7 @@ class Toolchain(base.Toolchain):
     """See `base.Toolchain`."""
 
     title = "Java"
+    fences = ("java",)
     packages = ("default-jdk-headless", "libjavatuples-java")
     programs = ("javac", "java")
     source = "Problem.java"
@@ -25,3 +26,5 @@ class Toolchain(base.Toolchain):
         "import org.javatuples.*;\nclass Problem { public static void main(String[] a) { "
         'System.out.println(Pair.with("ready", 1).getValue0()); } }\n'
     )
+    prints = 'System.out.println("\\n{mark}");'
+    braces = 2

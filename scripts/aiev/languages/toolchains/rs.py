@@ -7,6 +7,7 @@ class Toolchain(base.Toolchain):
     """See `base.Toolchain`."""
 
     title = "Rust"
+    fences = ("rust", "rs")
     packages = ("rustc",)
     programs = ("rustc",)
     source = "main.rs"
@@ -14,3 +15,5 @@ class Toolchain(base.Toolchain):
     products = "main"
     run = "exec ./main"
     control = 'fn main() { println!("ready"); }\n'
+    prints = 'println!("\\n{mark}");'
+    braces = 1

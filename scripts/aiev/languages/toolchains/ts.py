@@ -7,6 +7,7 @@ class Toolchain(base.Toolchain):
     """See `base.Toolchain`."""
 
     title = "TypeScript"
+    fences = ("typescript", "ts")
     packages = ("nodejs", "node-typescript")
     programs = ("tsc", "node")
     source = "main.ts"
@@ -15,3 +16,4 @@ class Toolchain(base.Toolchain):
     run = "exec node main.js"
     mounts = ("/usr/share/nodejs",)
     control = 'const word: string = "ready";\nconsole.log(word);\n'
+    prints = 'console.log("\\n{mark}");'

@@ -1,5 +1,7 @@
 """Config keys of dialogues: how they are written."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from aiev.core.settings import Section
@@ -42,6 +44,9 @@ class Sampling(Section):
 class DialogueSettings(Section):
     """`dialogues`."""
 
+    language: Literal["python"] = Field(
+        "python", description="Language of the programs; AIEV-Instruct writes and checks Python."
+    )
     feedback_rounds: int = Field(
         7, ge=0, description="Maximum number of feedback rounds after the first solution (paper 7)."
     )
