@@ -53,9 +53,10 @@ def changed_outputs(run: str, remember: bool = True) -> list[Path]:
     before = _seen()
     seen = dict(before)
     changed = []
-    for path, made in _recorded(run):
-        if not path.exists():
+    for path, record in _records(run):
+        if "sha256" not in record or not path.exists():
             continue
+        made = record["sha256"]
         found = {"files": signature(path), "sha256": made}
         if before.get(path.as_posix()) != found and of_path(path) != made:
             changed.append(path)
@@ -90,12 +91,16 @@ def quarantine(path: Path) -> Path:
 def quarantine_changed(run: str, only_look: bool) -> None:
     """Have every changed output of `run` made again, and warn; only warn if `only_look`."""
     for path in changed_outputs(run, remember=not only_look):
-        if only_look:
-            log.warning("%s was changed since it was made: a run would make it again", path)
-        else:
-            place = quarantine(path)
-            log.warning("%s was changed since it was made: it is made again.", path)
-            log.warning("  The changed one is kept as %s", place)
+        _make_again(path, "was changed since it was made", only_look)
+
+
+def _make_again(path: Path, why: str, only_look: bool) -> None:
+    if only_look:
+        log.warning("%s %s: a run would make it again", path, why)
+    else:
+        place = quarantine(path)
+        log.warning("%s %s: it is made again.", path, why)
+        log.warning("  The one that was there is kept as %s", place)
 
 
 def check_unrecorded(
@@ -115,13 +120,8 @@ def check_unrecorded(
             if not only_look:
                 _adopt(path, digest)
             continue
-        what = "has other bytes than its declaration" if digest else "was not made in this checkout"
-        if only_look:
-            log.warning("%s %s: a run would make it again", path, what)
-        else:
-            place = quarantine(path)
-            log.warning("%s %s: it is made again.", path, what)
-            log.warning("  The one that was there is kept as %s", place)
+        why = "has other bytes than its declaration" if digest else "was not made in this checkout"
+        _make_again(path, why, only_look)
 
 
 def _unrecorded(
@@ -165,11 +165,6 @@ def invalidate_mtimes(run: str) -> None:
             for place in (path, path / BOOKKEEPING):
                 if place.exists():
                     os.utime(place, (1, 1))
-
-
-def _recorded(run: str) -> list[tuple[Path, str]]:
-    """Outputs of which there is a record, and the digests that they were made with."""
-    return [(path, record["sha256"]) for path, record in _records(run) if "sha256" in record]
 
 
 def _records(run: str) -> Iterator[tuple[Path, dict[str, Any]]]:

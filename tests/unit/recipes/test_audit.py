@@ -12,13 +12,19 @@ from aiev.languages.interpreter import Interpreter
 from aiev.llm.client import ChatClient
 from aiev.llm.ledger import Ledger
 from aiev.recipes.aiev_instruct.audited import audit_one
-from aiev.recipes.aiev_instruct.options import Sampling, Settings
+from aiev.recipes.aiev_instruct.options import Settings
+from aiev.recipes.aiev_instruct.settings import Sampling
 from aiev.recipes.verification.audit import audit_problem, by_evidence, choose, read_tasks, rows
 from aiev.recipes.verification.settings import Policy
 from aiev.sandbox.api import open_sandbox
 from aiev.sandbox.request import Limits
 
-SETTINGS = Settings(1, 1, 600, Sampling(0.7, 0.5, 0.95, 128, 320, 48))
+SAMPLING = Sampling(
+    problem_tokens=128, solution_tokens=320, description_tokens=48, tests_tokens=384
+)
+SETTINGS = Settings(
+    run_seed=1, feedback_rounds=1, answers=1, shown_characters=600, sampling=SAMPLING
+)
 
 
 @pytest.fixture(scope="module")

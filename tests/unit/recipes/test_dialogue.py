@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from dataclasses import replace
 
 import pytest
 from scripted import ENDINGS, Raw, completion, dialogues, render, seed_source
@@ -15,18 +14,23 @@ from aiev.llm import retries
 from aiev.llm.client import ChatClient
 from aiev.llm.ledger import Ledger
 from aiev.recipes.aiev_instruct.dialogue import write_dialogue
-from aiev.recipes.aiev_instruct.options import Sampling, Settings
+from aiev.recipes.aiev_instruct.options import Settings
+from aiev.recipes.aiev_instruct.settings import Sampling
 from aiev.recipes.base import turn_seed, write_dialogues
 from aiev.recipes.verification.policies import Policy, judge
 from aiev.sandbox.api import open_sandbox
 from aiev.sandbox.packages.service import Packages
 from aiev.sandbox.request import Limits, Result
 
+SAMPLING = Sampling(
+    problem_tokens=128, solution_tokens=320, description_tokens=48, tests_tokens=384
+)
 SETTINGS = Settings(
     run_seed=1,
     feedback_rounds=2,
     shown_characters=600,
-    sampling=Sampling(0.7, 0.5, 0.95, 128, 320, 48),
+    answers=1,
+    sampling=SAMPLING,
 )
 LIMITS = Limits(wall_seconds=10, memory_mib=256, processes=16)
 
@@ -183,7 +187,7 @@ def test_a_wrong_example_of_a_draft_is_corrected_and_confirmed_by_others(write, 
     assert sum("returns `10`" in text for text in votes) == 4, "of the draft"
     assert all("returns `9`" in text for text in votes[4:]) and len(votes) >= 6
     # Without corrections the draft is dropped, once no more votes can save it.
-    (dialogue,) = write("once_a", settings=replace(SETTINGS, corrections=0))
+    (dialogue,) = write("once_a", settings=SETTINGS.model_copy(update={"corrections": 0}))
     assert dialogue["reason"] == "unconfirmed" and kinds(dialogue) == ["problem"]
 
 
@@ -233,7 +237,7 @@ def test_a_problem_that_is_no_contract_is_asked_again_and_then_dropped(
     text, reason, write, scripted
 ):
     scripted.script = lambda body: text
-    (dialogue,) = write("once_a", settings=replace(SETTINGS, answers=3))
+    (dialogue,) = write("once_a", settings=SETTINGS.model_copy(update={"answers": 3}))
     assert dialogue["reason"] == reason and kinds(dialogue) == ["problem"]
     assert len(scripted.bodies) == 3 and len({b["seed"] for b in scripted.bodies}) == 3
 
@@ -261,13 +265,13 @@ def test_an_answer_cut_by_the_token_limit_is_asked_again_and_never_used(part, wr
 
     for times, reason in ((1, ""), (9, "cut-off")):
         scripted.script = cutting(times)
-        (dialogue,) = write("mended_a", settings=replace(SETTINGS, answers=2))
+        (dialogue,) = write("mended_a", settings=SETTINGS.model_copy(update={"answers": 2}))
         assert dialogue["reason"] == reason
 
 
 def test_the_model_sees_that_a_limit_ended_its_program(write, scripted):
     limits = Limits(wall_seconds=0.5, memory_mib=128, processes=16)
-    settings = replace(SETTINGS, feedback_rounds=0)
+    settings = SETTINGS.model_copy(update={"feedback_rounds": 0})
     for program, outcome, said in (
         ("while True: pass", "timed-out", "longer than the time limit"),
         ("y = bytearray(1 << 30)", "out-of-memory", "MemoryError"),
@@ -291,7 +295,7 @@ def test_a_problem_whose_examples_no_independent_solution_keeps_is_dropped_first
     assert dialogue["reason"] == verdict(dialogue) == "unconfirmed"
     assert kinds(dialogue) == ["problem"] and len(scripted.bodies) == 4  # a problem, three votes
     # Without a vote there is nothing to confirm.
-    (dialogue,) = write("once_a", settings=replace(SETTINGS, solutions=0))
+    (dialogue,) = write("once_a", settings=SETTINGS.model_copy(update={"solutions": 0}))
     assert dialogue["reason"] == "unsolved-failed"
 
 
@@ -341,7 +345,7 @@ def test_a_full_context_ends_one_dialogue_and_not_the_others(write, scripted):
 
 
 def test_no_feedback_at_all(write):
-    settings = replace(SETTINGS, feedback_rounds=0)
+    settings = SETTINGS.model_copy(update={"feedback_rounds": 0})
     once, mended = write("once_a", "mended_a", settings=settings)
     assert once["verdict"] == "candidate" and mended["reason"] == "unsolved-failed"
     assert kinds(mended) == ["problem", "solution", "stderr"]
@@ -508,7 +512,7 @@ def test_an_answer_without_a_program_is_sampled_again_and_no_part_of_the_dialogu
         return "I would rather not." if len(asked) < 3 else usual(body)
 
     scripted.script = script
-    (dialogue,) = write("once_a", settings=replace(SETTINGS, answers=3))
+    (dialogue,) = write("once_a", settings=SETTINGS.model_copy(update={"answers": 3}))
     assert dialogue["verdict"] == "candidate"
     assert len(asked) == 3 and len({body["seed"] for body in asked}) == 3
     # The same question each time: what was refused is not in the conversation.
@@ -527,5 +531,5 @@ def test_a_model_that_never_answers_with_a_program_is_left_after_so_many(write, 
         return "I would rather not."
 
     scripted.script = script
-    (dialogue,) = write("once_a", settings=replace(SETTINGS, answers=2))
+    (dialogue,) = write("once_a", settings=SETTINGS.model_copy(update={"answers": 2}))
     assert (dialogue["reason"], len(asked)) == ("no-code", 2)

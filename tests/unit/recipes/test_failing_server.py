@@ -22,14 +22,20 @@ from aiev.llm.client import ChatClient
 from aiev.llm.endpoints.base import Endpoint
 from aiev.llm.ledger import Ledger
 from aiev.recipes.aiev_instruct.dialogue import write_dialogue
-from aiev.recipes.aiev_instruct.options import Sampling, Settings
+from aiev.recipes.aiev_instruct.options import Settings
+from aiev.recipes.aiev_instruct.settings import Sampling
 from aiev.recipes.base import write_dialogues
 from aiev.rounds.splits import split_round
 from aiev.sandbox.api import open_sandbox
 from aiev.sandbox.packages.service import Packages
 from aiev.sandbox.request import Limits
 
-SETTINGS = Settings(1, 1, 600, Sampling(0.7, 0.5, 0.95, 128, 320, 48), answers=2)
+SAMPLING = Sampling(
+    problem_tokens=128, solution_tokens=320, description_tokens=48, tests_tokens=384
+)
+SETTINGS = Settings(
+    run_seed=1, feedback_rounds=1, answers=2, shown_characters=600, sampling=SAMPLING
+)
 NAMES = [f"once_{letter}" for letter in "abcdefghijklmnopqrst"]
 
 

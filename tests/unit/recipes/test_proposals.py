@@ -7,8 +7,8 @@ import pytest
 from aiev.core.templates import render
 from aiev.llm.ledger import Answer
 from aiev.recipes.aiev_instruct import roles
-from aiev.recipes.aiev_instruct.options import Sampling
 from aiev.recipes.aiev_instruct.roles import Questioner
+from aiev.recipes.aiev_instruct.settings import Sampling
 from aiev.recipes.verification.contract import read_contract
 
 
@@ -30,7 +30,7 @@ class Recorder:
 )
 def test_a_seed_is_shown_as_what_it_is(language, shown):
     chat = Recorder()
-    questioner = Questioner(chat, Sampling(0.7, 0.5, 0.95, 128, 320, 48), place=0)
+    questioner = Questioner(chat, Sampling(), place=0)
     asyncio.run(questioner.propose("x = 1", 7, language))
     assert chat.question.startswith(shown)
 

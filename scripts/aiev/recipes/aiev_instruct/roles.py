@@ -6,7 +6,7 @@ from functools import partial
 from aiev.core.templates import render
 from aiev.llm.client import ChatClient
 from aiev.recipes.aiev_instruct import grammars
-from aiev.recipes.aiev_instruct.options import Sampling
+from aiev.recipes.aiev_instruct.settings import Sampling
 
 _render = partial(render, __file__)
 
