@@ -21,6 +21,7 @@ BOXED = (
     module_path("aiev.recipes.verification.boxed.wire"),
     module_path("aiev.recipes.verification.boxed.instrument"),
     module_path("aiev.recipes.verification.boxed.solution_process"),
+    module_path("aiev.recipes.verification.boxed.stand_ins"),
     module_path("aiev.recipes.verification.boxed.tests_process"),
     module_path("aiev.recipes.verification.boxed.controller"),
 )

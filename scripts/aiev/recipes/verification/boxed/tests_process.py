@@ -1,182 +1,18 @@
-"""The process that runs the tests, with stand-ins for the functions of the solution."""
+"""The process that runs the tests, with stand-ins for the objects of the solution."""
 
 import builtins
 import contextlib
 import inspect
 import io
 import json
-import operator
 import os
 import sys
 import types
 from typing import Any
 
 from .instrument import CHECK, ENTERED, REACHED, instrument
-from .solution_process import OPERATORS, describe
-from .wire import EXCEPTIONS, Closed, decode, encode, receive, send
-
-MAX_SHOWN = 300
-"""Characters of a value that is reported."""
-
-
-class Gone(BaseException):
-    """The solution's process is gone; no `except Exception` of the tests may hide it."""
-
-
-class Remote:
-    """Stands for an object of the solution. What is done to it is done there."""
-
-    def __init__(self, peer: "Peer", number: int, value: tuple):
-        self.__dict__["@"] = (peer, number, value)
-
-    def __call__(self, *args, **kwargs):
-        return _ask("call", self, *args, **kwargs)
-
-    def __getattr__(self, name):
-        return _ask("getattr", self, name)
-
-    def __eq__(self, other):
-        """Against a value of the tests, never by the solution's own code: by the plain value that
-        the object stands for, which was sent before it could know what it is compared with."""
-        value = self.__dict__["@"][2]
-        if isinstance(other, Remote):
-            return _ask("eq", self, other)
-        return bool(value) and value[0] == other
-
-    def __ne__(self, other):
-        return not self == other
-
-    def __hash__(self):
-        return _ask("hash", self)
-
-    def __instancecheck__(self, value):
-        return isinstance(value, Remote) and _ask("isinstance", value, self)
-
-
-def _ask(operation: str, remote: Remote, *args, **kwargs):
-    return remote.__dict__["@"][0].ask(operation, (remote, *args), kwargs)
-
-
-def _forward(operation: str):
-    return lambda self, *args: _ask(operation, self, *args)
-
-
-def _compare(operation: str):
-    """Order against a value of the tests, by the plain value as well."""
-
-    def compare(self, other):
-        value = self.__dict__["@"][2]
-        if isinstance(other, Remote):
-            return _ask(operation, self, other)
-        return getattr(operator, operation)(value[0], other) if value else NotImplemented
-
-    return compare
-
-
-for _name in (*OPERATORS, "setattr", "iter", "next", "len", "repr", "str", "bool", "enter", "exit"):
-    if _name in ("lt", "le", "gt", "ge"):
-        setattr(Remote, f"__{_name}__", _compare(_name))
-    elif _name != "eq":
-        setattr(Remote, f"__{_name.rstrip('_')}__", _forward(_name))
-
-
-class Peer:
-    """The solution's process, from this side. calls: what was called, and what came of it."""
-
-    def __init__(self, fd: int, report):
-        self.fd, self.report = fd, report
-        self.names: dict[int, str] = {}
-        self.own: list[Any] = []
-
-    def export(self, value: Any) -> tuple:
-        if isinstance(value, Remote):
-            return ("yours", value.__dict__["@"][1])
-        self.own.append(value)
-        return ("object", len(self.own) - 1)
-
-    def resolve(self, pid: tuple) -> Any:
-        if pid[0] == "yours":
-            return self.own[pid[1]]
-        return Remote(self, pid[1], pid[3])
-
-    def ask(self, operation: str, args: tuple, kwargs: dict) -> Any:
-        """Raises what the solution raised, and Gone."""
-        send_question = encode((operation, args, kwargs), self.export)
-        name = self.names.get(args[0].__dict__["@"][1]) if operation == "call" else None
-        shown = _shown_arguments(args[1:], kwargs) if name else ""
-        try:
-            send(self.fd, b"?" + send_question)
-            answer = self.answered()
-        except Closed:
-            self.report("gone")
-            raise Gone from None
-        if name:
-            came = repr(answer[1]) if answer[0] == "value" else f"raised {answer[3]}"
-            self.report("call", name, shown, came[:MAX_SHOWN])
-        if answer[0] == "error":
-            raise _exception(answer)
-        _, value, printed, changed = answer
-        if printed:
-            sys.stdout.write(printed)
-        for before, after in zip(args[1:], changed, strict=False):
-            _update(before, after)
-        return value
-
-    def ask_names(self, names: list[str]) -> dict[str, Any]:
-        """Those of the names that the solution defines: (kind, value) of each."""
-        send(self.fd, b"?" + encode(("names", (names,), {}), self.export))
-        return self.answered()[1]
-
-    def answered(self) -> tuple:
-        """The answer; functions of the tests that the solution calls meanwhile are run here."""
-        while True:
-            try:
-                answer = decode(receive(self.fd), self.resolve)
-            except Closed:
-                raise
-            except Exception:  # what cannot be read is no answer
-                raise Closed from None
-            if answer[0] == "value":
-                return answer
-            if answer[0] == "error" and answer[1] in EXCEPTIONS:
-                return answer
-            if answer[0] != "callback":
-                # No answer of solution_process: the solution wrote to its socket itself.
-                raise Closed
-            try:
-                result = ("value", self.own[answer[1]](*answer[2], **answer[3]))
-            except Exception as error:
-                result = describe(error)
-            send(self.fd, b"=" + encode(result, self.export))
-
-
-def _exception(answer: tuple) -> BaseException:
-    kind = KNOWN.get(answer[3]) or getattr(builtins, answer[1])  # one of EXCEPTIONS
-    try:
-        return kind(*answer[2])
-    except TypeError:  # UnicodeDecodeError and others want arguments of their own
-        return Exception(*answer[2])
-
-
-KNOWN: dict[str, type] = {}
-"""Exceptions that the solution defines, made anew here by their names."""
-
-
-def _update(before: Any, after: Any) -> None:
-    """Bring into an argument what the solution changed in its copy."""
-    if type(before) is not type(after) or isinstance(before, Remote):
-        return
-    if isinstance(before, list | bytearray):
-        before[:] = after
-    elif isinstance(before, dict | set):
-        before.clear()
-        before.update(after)
-
-
-def _shown_arguments(args: tuple, kwargs: dict) -> str:
-    """Arguments before the call, which may change them."""
-    words = [repr(a) if not callable(a) else getattr(a, "__name__", "?") for a in args]
-    return ", ".join([*words, *(f"{k}={v!r}" for k, v in kwargs.items())])[:MAX_SHOWN]
+from .stand_ins import KNOWN, MAX_SHOWN, Gone, Peer, Remote
+from .wire import EXCEPTIONS, Closed
 
 
 class _Check:
