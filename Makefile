@@ -34,8 +34,8 @@ plan: .venv  ## what a run would do and cost at most, and what was paid so far
 costs: .venv  ## tokens and dollars paid through the run's ledger, by stage and model
 	@$(AIEV) costs --config $(CONFIG)
 
-audit: .venv  ## how often verified is right: BENCHMARK=humaneval or mbpp, N problems (default 40)
-	@$(AIEV) audit --config $(CONFIG) --benchmark $(or $(BENCHMARK),humaneval) --n $(or $(N),40)
+audit: .venv  ## how often verified is right: BENCHMARK=humaneval or mbpp, N=80, EXAMPLES=kept
+	@$(AIEV) audit --config $(CONFIG) --benchmark $(or $(BENCHMARK),humaneval) --n $(or $(N),80) --examples $(or $(EXAMPLES),kept)
 
 why: .venv  ## how FILE=results/... was made, and why it would be made again
 	@$(AIEV) why --config $(CONFIG) $(or $(FILE),$(error name a file: make $@ FILE=results/...))

@@ -13,7 +13,7 @@ from aiev.cli.options import DEFAULT_CONFIG, ConfigOption, check_checkout
 BenchmarkOption = Annotated[str, typer.Option("--benchmark", help="humaneval or mbpp.")]
 NumberOption = Annotated[int, typer.Option("--n", min=1, help="Problems.", metavar="N")]
 ExamplesOption = Annotated[
-    bool, typer.Option("--examples/--no-examples", help="Keep the examples of the problems.")
+    str, typer.Option("--examples", help="Those in the problems' texts: kept, removed or wrong.")
 ]
 LedgerOption = Annotated[
     Path, typer.Option("--ledger", help="Folder of the audit's own answers.", metavar="DIR")
@@ -26,8 +26,8 @@ RecordOption = Annotated[
 def audit(
     config: ConfigOption = DEFAULT_CONFIG,
     benchmark: BenchmarkOption = "humaneval",
-    n: NumberOption = 40,
-    examples: ExamplesOption = True,
+    n: NumberOption = 80,
+    examples: ExamplesOption = "kept",
     ledger: LedgerOption = Path("ledger-audit"),
     record: RecordOption = None,
 ) -> None:
@@ -35,7 +35,8 @@ def audit(
     many it verifies and how many of those are right: one JSON object a line.
 
     The benchmark files are EvalPlus's, in the folder AUTOCODER_MIRROR (default resources/audit).
-    Nothing of an audit reaches training data.
+    Nothing of an audit reaches training data. --examples wrong gives one example of each problem a
+    wrong result, as a small teacher's own problems have them.
 
     \b
       aiev audit --benchmark humaneval --n 80

@@ -55,7 +55,7 @@ def test_a_task_as_a_problem():
         "assert once_a(2) == 8",
         "assert once_a(3) == 9",
     ]
-    bare = audit_problem(task("once_a", "Add."), examples=False)
+    bare = audit_problem(task("once_a", "Add."), "removed")
     assert "once_a(2)" not in bare.description and bare.contract.examples == ()
     mbpp = {
         **task("f"),
@@ -70,6 +70,24 @@ def test_a_task_as_a_problem():
     assert audit_problem(helped) is None
 
 
+def test_one_example_is_made_wrong():
+    """As in a small teacher's own problems. The others stay, and all can still be read."""
+    for name in ("once_a", "once_bb", "mended_c"):
+        problem = audit_problem(task(name, "Add."), "wrong")
+        told, true = problem.contract.examples, problem.true_examples
+        assert [e.call for e in told] == [e.call for e in true] and not problem.contract.flaw
+        assert sum(a != b for a, b in zip(told, true, strict=True)) == 1
+    same = {
+        **task("f"),
+        "prompt": 'def f(x):\n    """\n    >>> f(1)\n    [0]\n    >>> f(2)\n    [0]\n    """\n',
+    }
+    assert "[[0]]" in audit_problem(same, "wrong").description
+    one = {**task("f"), "prompt": 'def f(x):\n    """\n    >>> f(1)\n    2\n    """\n'}
+    assert audit_problem(one, "wrong") is None, "of one example nothing could be told"
+    with pytest.raises(UserError, match="examples that are 'none'"):
+        choose([task("f")], 1, "none")
+
+
 def test_an_audit_by_a_scripted_teacher(scripted, endpoint_of, interpreter, tmp_path):
     """Its second problem is solved wrongly by all answers, which agree with each other."""
 
@@ -79,7 +97,7 @@ def test_an_audit_by_a_scripted_teacher(scripted, endpoint_of, interpreter, tmp_
 
     scripted.script = script
     names = ("once_a", "once_bb", "mended_c", "never_d")
-    problems = choose([task(n) for n in names], 4, True)
+    problems = choose([task(n) for n in names], 4)
 
     def is_right(task_id, solution):
         """Hidden inputs of which the canonical solution tells the answers."""

@@ -34,7 +34,7 @@ class Sampling(Section):
         256, ge=1, description="Maximum length of the description of an error, in tokens."
     )
     independent_temperature: float = Field(
-        0.8, ge=0, description="Temperature of the independent solutions that confirm tests."
+        0.8, gt=0, description="Temperature of the independent solutions that confirm tests."
     )
     tests_tokens: int = Field(
         512, ge=1, description="Maximum length of the Programmer's tests, in tokens."

@@ -33,6 +33,7 @@ class Voters:
     agreeing: int
     solutions: list[str] = field(default_factory=list)
     requirements: tuple[str, ...] = ()
+    _seen: dict[tuple, list[Observation]] = field(default_factory=dict)
 
     async def confirm(self, tests: list[str], enough: int, needs_all: bool = False) -> list[str]:
         """The tests that enough solutions pass, in their order.
@@ -74,14 +75,22 @@ class Voters:
                 return found
             self.solutions.append(await self.ask())
 
+    async def complete(self) -> None:
+        """Ask for all solutions that there may be, whether or not they can change anything."""
+        while len(self.solutions) < self.most:
+            self.solutions.append(await self.ask())
+
     async def _watch(self, tests: list[str]) -> list[Observation]:
-        """The tests on each of the solutions."""
-        if not self.solutions or not tests:
+        """The tests on each of the solutions; only those that are new are run."""
+        if not tests:
             return []
-        parts = Parts("", "\n".join(tests), (), self.entry_point)
-        script = Script("", requirements=self.requirements)
-        cases = [Case(solution) for solution in self.solutions]
-        seen, _ = await asyncio.to_thread(observe, self.interpreter, script, parts, cases)
+        seen = self._seen.setdefault((self.requirements, *tests), [])
+        cases = [Case(solution) for solution in self.solutions[len(seen) :]]
+        if cases:
+            parts = Parts("", "\n".join(tests), (), self.entry_point)
+            script = Script("", requirements=self.requirements)
+            new, _ = await asyncio.to_thread(observe, self.interpreter, script, parts, cases)
+            seen += new
         return seen
 
 

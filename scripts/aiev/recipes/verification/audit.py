@@ -9,35 +9,45 @@ of an audit is written below results/.
 import ast
 import gzip
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from aiev.core.errors import UserError
 from aiev.core.hashing import of_text
-from aiev.recipes.verification.contract import Contract, read_contract, without_examples
+from aiev.recipes.verification.contract import (
+    Contract,
+    Example,
+    read_contract,
+    without_examples,
+)
 from aiev.recipes.verification.policies import POLICIES, Policy, judge
 
 IsRight = Callable[[str, str], bool]
 """Task id and solution -> whether the solution passes the task's hidden tests."""
 
 
+EXAMPLES = ("kept", "removed", "wrong")
+"""What becomes of the examples in a problem's text. "wrong": one of them gets a wrong result, as a
+teacher's own problems often have one."""
+
+
 @dataclass(frozen=True)
 class AuditProblem:
-    """A benchmark problem as the loop sees it."""
+    """A benchmark problem as the loop sees it. true_examples: those of the benchmark's own text."""
 
     id: str
     description: str
     contract: Contract
+    true_examples: tuple[Example, ...]
 
 
-def audit_problem(task: Mapping[str, Any], examples: bool = True) -> AuditProblem | None:
+def audit_problem(task: Mapping[str, Any], examples: str = "kept") -> AuditProblem | None:
     """A task in EvalPlus's format as a problem; None where it needs functions that its prompt
-    defines beside its own.
+    defines beside its own, and, to make an example wrong, where there are not two.
 
-    examples: whether the description keeps those of the prompt. The asserts in a prompt of MBPP
-    are always left out.
+    examples: one of EXAMPLES. The asserts in a prompt of MBPP are always left out.
     """
     name, prompt = task["entry_point"], task["prompt"]
     try:
@@ -53,13 +63,37 @@ def audit_problem(task: Mapping[str, Any], examples: bool = True) -> AuditProble
     words = "\n".join(line for line in words.split("\n") if not line.startswith("assert "))
     head = f"Write a function `{name}({ast.unparse(signature.args)})`."
     description = f"{head}\n\n{words.strip()}"
-    if not examples:
+    true_examples = read_contract(description, entry_point=name).examples
+    if examples != "kept":
         description = without_examples(description, name)
-    return AuditProblem(
-        task["task_id"],
-        description,
-        read_contract(description, entry_point=name),
-    )
+    if examples == "wrong":
+        if len(true_examples) < 2:
+            return None
+        description = "\n".join([description.rstrip(), *one_wrong(task["task_id"], true_examples)])
+    contract = read_contract(description, entry_point=name)
+    return AuditProblem(task["task_id"], description, contract, true_examples)
+
+
+def one_wrong(task_id: str, examples: Sequence[Example]) -> list[str]:
+    """Lines that state the examples, one of them with a wrong result: another one's, or else one
+    that is off by a little."""
+    chosen = int(of_text(task_id)[:8], 16) % len(examples)
+    stated = list(examples)
+    right = stated[chosen].result
+    other = next((e.result for e in examples if e.result != right), None)
+    stated[chosen] = Example(stated[chosen].call, other or _off(ast.literal_eval(right)))
+    return [f"`{example.call}` returns `{example.result}`" for example in stated]
+
+
+def _off(value: Any) -> str:
+    """Source text of a value that is nearly this one."""
+    if isinstance(value, bool) or value is None:
+        return repr(not value)
+    if isinstance(value, int | float | complex):
+        return repr(value + 1)
+    if isinstance(value, str):
+        return repr(value + "a")
+    return repr([value])
 
 
 FILES = {"humaneval": "HumanEvalPlus.jsonl.gz", "mbpp": "MbppPlus.jsonl.gz"}
@@ -83,9 +117,14 @@ def read_tasks(folder: Path, benchmark: str) -> list[dict[str, Any]]:
         ) from error
 
 
-def choose(tasks: Iterable[Mapping[str, Any]], size: int, examples: bool) -> list[AuditProblem]:
+def choose(
+    tasks: Iterable[Mapping[str, Any]], size: int, examples: str = "kept"
+) -> list[AuditProblem]:
     """The `size` problems whose ids have the smallest digests, so that a larger audit holds every
-    smaller one."""
+    smaller one. examples: as for `audit_problem`. Raises UserError for another word."""
+    if examples not in EXAMPLES:
+        hint = f"use one of {', '.join(EXAMPLES)}"
+        raise UserError(f"nothing is known of examples that are {examples!r}", hint=hint)
     problems = [p for task in tasks if (p := audit_problem(task, examples))]
     return sorted(problems, key=lambda problem: of_text(problem.id))[:size]
 
@@ -95,6 +134,8 @@ class Audited:
     """One problem: its evidence, and which of its solutions are right by the hidden tests.
 
     right: the last solution. first_right: the first one. changed: whether feedback changed it.
+    false_examples: in the problem that the dialogue ended with, those that contradict the
+    benchmark's own.
     """
 
     id: str
@@ -102,6 +143,7 @@ class Audited:
     right: bool
     first_right: bool
     changed: bool
+    false_examples: int = 0
 
     def record(self) -> str:
         return json.dumps(vars(self), sort_keys=True)
@@ -140,7 +182,8 @@ def rows(
     """For each policy: how many problems it verifies, and how many of those are right.
 
     repaired: right after feedback where the first solution was wrong. bent: verified although a
-    revision changed what a test expects. recall: verified and right, of all that ended right.
+    revision changed what a test expects, or the problem ended with an example that contradicts the
+    benchmark's. recall: verified and right, of all that ended right.
     """
     solved = sum(each.right for each in audited)
     found = []
@@ -158,7 +201,7 @@ def rows(
                 "recall": round(right / solved, 3) if solved else None,
                 "first_right": sum(each.first_right for each in audited),
                 "repaired": sum(e.right and not e.first_right for e in verified),
-                "bent": sum(bool(each.evidence["bent"]) for each in verified),
+                "bent": sum(e.evidence["bent"] or e.false_examples > 0 for e in verified),
             }
         )
     return found

@@ -1,0 +1,72 @@
+"""Independent solutions: how many are asked for, and how often each is run."""
+
+import asyncio
+
+import pytest
+
+from aiev.languages.interpreter import Interpreter
+from aiev.recipes.aiev_instruct.voting import Voters
+from aiev.sandbox.api import open_sandbox
+from aiev.sandbox.request import Limits
+
+RIGHT = "def f(x):\n    return x + 1\n"
+WRONG = "def f(x):\n    return x\n"
+TESTS = ["assert f(1) == 2", "assert f(2) == 3"]
+
+
+class Counting:
+    """A sandbox that counts the solutions it was given."""
+
+    def __init__(self, sandbox):
+        self.sandbox, self.cases = sandbox, 0
+
+    def run(self, request):
+        self.cases += request.files["cases.json"].count('"solution"')
+        return self.sandbox.run(request)
+
+
+@pytest.fixture(scope="module")
+def sandbox():
+    with open_sandbox("bubblewrap") as opened:
+        yield opened
+
+
+@pytest.fixture
+def voters(sandbox):
+    """`voters(answers)`: those who give these answers, in turn, and the sandbox that counts."""
+
+    def make(answers, most=4, agreeing=2):
+        left, counting = list(answers), Counting(sandbox)
+
+        async def ask():
+            return left.pop(0)
+
+        limits = Limits(wall_seconds=10, memory_mib=256, processes=16)
+        return Voters(ask, Interpreter(counting, limits, None), "f", most, agreeing), counting
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("answers", "asked", "confirmed"),
+    [
+        ([RIGHT, RIGHT], 2, TESTS),
+        ([WRONG, RIGHT, RIGHT], 3, TESTS),
+        ([WRONG, WRONG, WRONG], 3, []),  # one more cannot make two
+        (["", "raise SystemExit", RIGHT, RIGHT], 4, TESTS),
+    ],
+)
+def test_no_more_are_asked_for_than_can_confirm(answers, asked, confirmed, voters):
+    some, counting = voters(answers)
+    assert asyncio.run(some.confirm(TESTS, enough=2)) == confirmed
+    assert len(some.solutions) == asked
+    assert counting.cases == asked, "each solution is run once on the same tests"
+
+
+def test_all_of_them_for_an_audit(voters):
+    some, counting = voters([RIGHT, RIGHT, WRONG, RIGHT])
+    assert asyncio.run(some.confirm(TESTS, enough=2)) == TESTS
+    asyncio.run(some.complete())
+    assert some.solutions == [RIGHT, RIGHT, WRONG, RIGHT]
+    assert asyncio.run(some.confirm(TESTS[:1], enough=1)) == TESTS[:1]
+    assert counting.cases == 2 + 4
