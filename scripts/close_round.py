@@ -2,7 +2,7 @@
 
 from aiev.core.files import read_jsonl, write_json, write_jsonl
 from aiev.engine.job import Job, run_job
-from aiev.recipes.variety import variety
+from aiev.recipes.variety import feedback, variety
 from aiev.recipes.verification.policies import Policy, judged
 from aiev.rounds.seen import without_seen
 from aiev.rounds.splits import split_round
@@ -19,7 +19,8 @@ def main(job: Job) -> None:
         split = without_seen(split, earlier, job.params["decontamination"]["threshold"])
     write_jsonl(job.output("train"), split.train)
     write_jsonl(job.output("test"), split.test)
-    write_json(job.output("report"), {**split.report, "variety": variety(dialogues)})
+    found = {"variety": variety(dialogues), "feedback": feedback(dialogues)}
+    write_json(job.output("report"), {**split.report, **found})
 
 
 if __name__ == "__main__":

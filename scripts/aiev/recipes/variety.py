@@ -59,7 +59,8 @@ def variety(dialogues: Sequence[Dialogue]) -> dict[str, Any]:
 
     near_duplicates: those whose problem or solution is nearly that of an earlier one. with_idea:
     those that take up an idea of their seed. difficulty: how many problems which share of their
-    independent solutions solves, where there were any.
+    independent solutions solves, where there were any; "unconfirmed" are those that could not be
+    told from a wrong problem.
     """
     problems = [d for d in dialogues if d["messages"]]
     texts = [d["messages"][0]["content"] for d in problems]
@@ -70,6 +71,22 @@ def variety(dialogues: Sequence[Dialogue]) -> dict[str, Any]:
         "near_duplicates": len(near),
         "with_idea": sum(bool(d.get("seed_ideas")) for d in problems),
         "difficulty": dict(sorted(Counter(filter(None, map(_difficulty, problems))).items())),
+    }
+
+
+def feedback(dialogues: Sequence[Dialogue]) -> dict[str, int]:
+    """What came of feedback.
+
+    revisions: solutions that were asked for after an error. no_ops: those that changed nothing,
+    which ends a dialogue. repaired: dialogues that failed at first and passed their tests in the
+    end; no test changes on the way. Of dialogues with evidence.
+    """
+    known = [d["evidence"] for d in dialogues if "revisions" in d.get("evidence", {})]
+    no_ops = sum(evidence["revisions"]["no_ops"] for evidence in known)
+    return {
+        "revisions": no_ops + sum(evidence["revisions"]["of"] for evidence in known),
+        "no_ops": no_ops,
+        "repaired": sum(e["rounds"] > 0 and not e["stopped"] for e in known),
     }
 
 
@@ -102,7 +119,8 @@ def _repeats(texts: Sequence[str]) -> set[int]:
 
 def _difficulty(dialogue: Dialogue) -> str:
     counts = dialogue.get("evidence", {}).get("solutions", {})
-    if not counts.get("of") or dialogue["evidence"]["stopped"]:
-        return ""
+    stopped = dialogue.get("evidence", {}).get("stopped")
+    if not counts.get("of") or stopped:
+        return "unconfirmed" if stopped == "unconfirmed" else ""
     quarter = min(3, 4 * counts.get("held", 0) // counts["of"])
     return ("0-25%", "25-50%", "50-75%", "75-100%")[quarter]

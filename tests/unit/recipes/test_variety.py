@@ -2,7 +2,7 @@
 
 import pytest
 
-from aiev.recipes.variety import ideas, shared_ideas, variety
+from aiev.recipes.variety import feedback, ideas, shared_ideas, variety
 
 SEED = """def int_to_bytes_little_endian(number):
     result = bytearray()
@@ -53,10 +53,20 @@ def test_near_duplicates_ideas_and_difficulty_are_counted():
     )
     assert found == {
         **{"problems": 4, "near_duplicates": 2, "with_idea": 1},
-        "difficulty": {"0-25%": 1, "25-50%": 1, "75-100%": 1},
+        "difficulty": {"0-25%": 1, "25-50%": 1, "75-100%": 1, "unconfirmed": 1},
     }
 
 
 def test_empty_solutions_repeat_nothing():
     found = variety([dialogue("One problem."), dialogue("Quite another thing to do.")])
     assert found["near_duplicates"] == 0
+
+
+def test_what_came_of_feedback():
+    def after(rounds, no_ops=0, stopped=""):
+        revisions = {"of": rounds, "no_ops": no_ops}
+        return {"evidence": {"stopped": stopped, "rounds": rounds, "revisions": revisions}}
+
+    dialogues = [after(0), after(2), after(1, 1, "unsolved-failed"), after(3, 0, "unsolved-failed")]
+    found = feedback([*dialogues, {"id": "recorded, without evidence"}])
+    assert found == {"revisions": 7, "no_ops": 1, "repaired": 1}
