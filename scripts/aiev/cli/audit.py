@@ -1,7 +1,6 @@
 """`aiev audit`: how often a verified dialogue is right."""
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,6 +22,9 @@ RecordOption = Annotated[
 ]
 
 
+SCRATCH = Path(".aiev/scratch/audit")
+
+
 def audit(
     config: ConfigOption = DEFAULT_CONFIG,
     benchmark: BenchmarkOption = "humaneval",
@@ -34,9 +36,8 @@ def audit(
     """Put problems with hidden tests through the run's dialogue loop, and print for each policy how
     many it verifies and how many of those are right: one JSON object a line.
 
-    The benchmark files are EvalPlus's, in the folder AUTOCODER_MIRROR (default resources/audit).
-    Nothing of an audit reaches training data. --examples wrong gives one example of each problem a
-    wrong result, as a small teacher's own problems have them.
+    The tests are EvalPlus's. Nothing of an audit reaches training data. --examples wrong gives one
+    example of each problem a wrong result, as a small teacher's own problems have them.
 
     \b
       aiev audit --benchmark humaneval --n 80
@@ -46,12 +47,13 @@ def audit(
     from aiev.config.load import read_config
     from aiev.evaluation.evalplus.hidden import passable
     from aiev.evaluation.stats import wilson_interval
-    from aiev.recipes.verification.audit import by_evidence, choose, read_tasks, rows
+    from aiev.recipes.verification.audit import by_evidence, choose, read_tasks, resource_of, rows
     from aiev.recipes.verification.settings import Policy
+    from aiev.resources.fetch import fetched
 
     read = read_config(config)
-    folder = Path(os.environ.get("AUTOCODER_MIRROR") or "resources/audit")
-    tasks = passable(read_tasks(folder, benchmark))
+    path = fetched(resource_of(benchmark), read["resources"], SCRATCH)
+    tasks = passable(read_tasks(path))
     audited = _audited(read, tasks, choose(tasks, n, examples), ledger)
     if record:
         record.write_text("".join(each.record() + "\n" for each in audited), "utf-8")
@@ -93,10 +95,9 @@ def _audited(config: dict[str, Any], tasks: list, problems: list, ledger: Path) 
     execution["ledger"]["path"] = str(ledger)
     teacher = with_server({**config["models"]["teacher"], "role": "teacher"}, execution)
     sandbox = with_containers(config["sandbox"], execution)
-    settings = Settings.of(config)
+    settings = Settings.of(config).model_copy(update={"all_solutions": True})
     in_flight = execution["in_flight"]
-    scratch = Path(".aiev/scratch/audit")
-    scratch.mkdir(parents=True, exist_ok=True)
+    SCRATCH.mkdir(parents=True, exist_ok=True)
     log = Path("logs") / config["name"] / "audit.log"
     log.parent.mkdir(parents=True, exist_ok=True)
 
@@ -119,7 +120,7 @@ def _audited(config: dict[str, Any], tasks: list, problems: list, ledger: Path) 
         Progress("audit", len(problems), "problem") as progress,
         open_sandbox(**_judging(sandbox)) as judging,
         open_interpreter(sandbox, execution["ledger"], Path(".aiev/layers")) as interpreter,
-        serve(teacher, _weights(config), scratch, log, 2 * in_flight) as endpoint,
+        serve(teacher, _weights(config), SCRATCH, log, 2 * in_flight) as endpoint,
     ):
         chat = open_client(endpoint, execution, "audit", teacher["timeout_seconds"])
         limits = ScoringLimits.of(config["evaluation"]["scoring"])
@@ -133,14 +134,8 @@ def _judging(sandbox: dict[str, Any]) -> dict[str, Any]:
 
 
 def _weights(config: dict[str, Any]) -> Path | None:
-    """The teacher's file, where it is a local one; a run fetches it."""
-    from aiev.core.errors import UserError
+    """The teacher's file, where it is a local one."""
+    from aiev.resources.fetch import fetched
 
     name = config["models"]["teacher"]["resource"]
-    if not name:
-        return None
-    path = Path("resources") / name / config["resources"][name]["file"]
-    if not path.is_file():
-        hint = "a run fetches them: aiev run --config FILE"
-        raise UserError("the teacher's weights are not here", where=str(path), hint=hint)
-    return path
+    return fetched(name, config["resources"], SCRATCH) if name else None

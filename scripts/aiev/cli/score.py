@@ -99,6 +99,7 @@ def _benchmark(
     """The benchmark of a name, or of a file; its file; its known exceptions."""
     from aiev.core.files import check_file
     from aiev.evaluation.benchmarks.base import open_benchmark, published_benchmarks
+    from aiev.resources.fetch import fetched
 
     if bool(name) == bool(tasks):
         raise UserError(
@@ -113,22 +114,9 @@ def _benchmark(
     if name not in names:
         raise UserError(f"no benchmark is called {name!r}", hint=f"use one of {', '.join(names)}")
     kind, published = names[name]
-    source = _fetched(published.resource, config["resources"])
+    source = fetched(published.resource, config["resources"], Path(".aiev/scratch/score"))
     opened = open_benchmark(name, kind, published.config)
     return opened, source, list(published.known_exceptions)
-
-
-def _fetched(name: str, declarations: Mapping[str, Any]) -> Path:
-    """The declared file, fetched unless it is there; its bytes are checked either way."""
-    from aiev.core.hashing import of_file
-    from aiev.resources.declare import declared
-    from aiev.resources.fetch import fetch
-
-    resource = declared(declarations[name], f"config/resources.yaml: {name}")
-    path = Path("resources") / name / resource.file
-    if not path.is_file() or of_file(path) != resource.sha256:
-        fetch(resource, path, Path(".aiev/scratch/score"))
-    return path
 
 
 def _digest(samples: Path) -> str:

@@ -54,7 +54,8 @@ class Dialogue(TypedDict):
     evidence: what the verdict rests on (aiev.recipes.verification.evidence); records of earlier
     versions have none.
     solution and tests: the last version of each; `entry_point` is the function that tests call.
-    independent: other solutions of the problem, right and wrong ones, which voted on its tests.
+    independent: other solutions of the problem, which voted on its tests: {"solution", "draft"
+    (of the problem before its examples were corrected), "passes" (all tests; null: not tried)}.
     seed_ideas: what the problem or its solution takes up of the seed (aiev.recipes.variety).
     seed: {"id", "source", "licence"}. packages: {"name", "version", "sha256"} of each installed.
     """
@@ -72,6 +73,6 @@ class Dialogue(TypedDict):
     executions: list[Execution]
     evidence: NotRequired[dict[str, Any]]
     seed_ideas: NotRequired[list[str]]
-    independent: NotRequired[list[str]]
+    independent: NotRequired[list[dict[str, Any]]]
     verdict: Literal["candidate", "verified", "rejected"]
     reason: str

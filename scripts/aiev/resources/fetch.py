@@ -14,16 +14,17 @@ import subprocess
 import sys
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from aiev.core.errors import UserError
+from aiev.core.hashing import of_file
 from aiev.core.log import Progress, log
 from aiev.core.process import die_with_parent
-from aiev.resources.declare import Resource
+from aiev.resources.declare import Resource, declared
 from aiev.resources.download import BROKEN, CHUNK, download
 
 MIRROR = "AUTOCODER_MIRROR"
@@ -84,6 +85,19 @@ def fetch(resource: Resource, target: Path, work: Path) -> None:
         where=resource.file,
         hint=f"check the network, or put {resource.file} into a directory and name it in {MIRROR}",
     )
+
+
+def fetched(name: str, declarations: Mapping[str, Any], scratch: Path) -> Path:
+    """A declared file in its place, fetched unless it is there; its bytes are checked either way.
+
+    declarations: the config's `resources`. scratch: a folder for what is under way. Raises
+    UserError.
+    """
+    resource = declared(declarations[name], f"config/resources.yaml: {name}")
+    path = Path("resources") / name / resource.file
+    if not path.is_file() or of_file(path) != resource.sha256:
+        fetch(resource, path, scratch)
+    return path
 
 
 def _mirrors(resource: Resource, work: Path) -> Iterator[Mirror]:

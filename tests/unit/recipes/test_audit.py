@@ -14,7 +14,14 @@ from aiev.llm.ledger import Ledger
 from aiev.recipes.aiev_instruct.audited import audit_one
 from aiev.recipes.aiev_instruct.options import Settings
 from aiev.recipes.aiev_instruct.settings import Sampling
-from aiev.recipes.verification.audit import audit_problem, by_evidence, choose, read_tasks, rows
+from aiev.recipes.verification.audit import (
+    audit_problem,
+    by_evidence,
+    choose,
+    read_tasks,
+    resource_of,
+    rows,
+)
 from aiev.recipes.verification.settings import Policy
 from aiev.sandbox.api import open_sandbox
 from aiev.sandbox.request import Limits
@@ -123,9 +130,11 @@ def test_an_audit_by_a_scripted_teacher(scripted, endpoint_of, interpreter, tmp_
 
 
 def test_a_benchmark_s_file(tmp_path):
-    (tmp_path / "MbppPlus.jsonl.gz").write_bytes(gzip.compress(json.dumps(task("f")).encode()))
-    assert read_tasks(tmp_path, "mbpp") == [task("f")]
+    path = tmp_path / "MbppPlus.jsonl.gz"
+    path.write_bytes(gzip.compress(json.dumps(task("f")).encode()))
+    assert read_tasks(path) == [task("f")]
     with pytest.raises(UserError, match="cannot be read"):
-        read_tasks(tmp_path, "humaneval")
+        read_tasks(tmp_path / "HumanEvalPlus.jsonl.gz")
+    assert resource_of("mbpp") == "mbpp-plus"
     with pytest.raises(UserError, match="is called 'other'"):
-        read_tasks(tmp_path, "other")
+        resource_of("other")

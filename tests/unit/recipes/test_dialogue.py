@@ -16,8 +16,10 @@ from aiev.llm.ledger import Ledger
 from aiev.recipes.aiev_instruct.dialogue import write_dialogue
 from aiev.recipes.aiev_instruct.options import Settings
 from aiev.recipes.aiev_instruct.settings import Sampling
+from aiev.recipes.aiev_instruct.talk import Talk
 from aiev.recipes.base import turn_seed, write_dialogues
 from aiev.recipes.verification.policies import Policy, judge
+from aiev.recipes.verification.separate import Parts
 from aiev.sandbox.api import open_sandbox
 from aiev.sandbox.packages.service import Packages
 from aiev.sandbox.request import Limits, Result
@@ -170,7 +172,7 @@ def test_a_solution_is_not_verified_by_tests_that_others_do_not_confirm(write, s
     scripted.script = script
     (dialogue,) = write("once_a")
     assert dialogue["verdict"] == "rejected" and verdict(dialogue) == "unconfirmed"
-    assert dialogue["evidence"]["solutions"] == {"of": 3, "alike": 0, "held": 0}
+    assert dialogue["evidence"]["solutions"] == {"of": 3, "distinct": 3, "alike": 0, "held": 0}
 
 
 def test_a_wrong_example_of_a_draft_is_corrected_and_confirmed_by_others(write, scripted):
@@ -182,13 +184,44 @@ def test_a_wrong_example_of_a_draft_is_corrected_and_confirmed_by_others(write, 
     assert verdict(dialogue) == "verified"
     problem = dialogue["messages"][0]["content"]
     assert "`once_a(3)` returns `9`" in problem and "`10`" not in problem
-    assert dialogue["evidence"]["draft"] == {"corrected": 1, "left_out": 0}
+    assert dialogue["evidence"]["draft"] == {"corrected": 1, "solutions": 4}
+    independent = [(row["draft"], row["passes"]) for row in dialogue["independent"]]
+    assert independent == [(True, None)] * 4 + [(False, True)] * 3
     votes = [b["messages"][-1]["content"] for b in scripted.bodies if b["temperature"] == 0.8]
     assert sum("returns `10`" in text for text in votes) == 4, "of the draft"
     assert all("returns `9`" in text for text in votes[4:]) and len(votes) >= 6
     # Without corrections the draft is dropped, once no more votes can save it.
     (dialogue,) = write("once_a", settings=SETTINGS.model_copy(update={"corrections": 0}))
     assert dialogue["reason"] == "unconfirmed" and kinds(dialogue) == ["problem"]
+
+
+def test_independent_solutions_that_pass_and_that_do_not_are_kept(write, scripted):
+    """What a preference pair is made of; an answer without a program is none."""
+    votes = iter(["x", "nothing", "x + 6", "x + 6"])
+
+    def script(body):
+        said = dialogues(body)
+        votes_now = "Add the numbers" in said and body["temperature"] == 0.8
+        return said.replace("x + 6", next(votes)) if votes_now else said
+
+    scripted.script = script
+    (dialogue,) = write("once_a", settings=SETTINGS.model_copy(update={"all_solutions": True}))
+    kept = [
+        (row["solution"].rpartition("return ")[2], row["passes"]) for row in dialogue["independent"]
+    ]
+    assert kept == [("x", False), ("nothing", False), ("x + 6", True), ("x + 6", True)]
+    solutions = dialogue["evidence"]["solutions"]
+    assert solutions == {"of": 4, "distinct": 3, "alike": 2, "held": 2}
+
+
+def test_a_revision_without_a_test_of_the_first_program_is_bent():
+    """No step of the loop takes one away; the record says so from what was run."""
+    talk = Talk(seed("once_a"), None, None, SETTINGS, "0-a", 0)
+    talk.first_tests = "assert f(1) == 2\nprint(f(1))\nassert (f(2)) == 3\n"
+    talk.parts = Parts("", "assert f(2) == 3\nassert f(1) == 2\nassert f(4) == 5\n", (), "f")
+    assert not talk.record("")["bent"]
+    talk.parts = Parts("", "assert f(1) == 1\nassert f(2) == 3\n", (), "f")
+    assert talk.record("")["bent"]
 
 
 def test_no_more_independent_solutions_than_can_change_something(write, scripted):

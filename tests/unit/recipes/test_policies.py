@@ -36,7 +36,7 @@ def test_good_evidence_is_enough_for_each_policy(name):
         ("problem", "left", "unfinished", "examples"),
         ("problem", "timed-out", "timed-out", "examples"),
         ("problem", "lost: out-of-memory", "check-lost", "examples"),
-        ("draft", {"corrected": 4, "left_out": 0}, "corrected", "examples"),
+        ("draft", {"corrected": 4, "solutions": 4}, "corrected", "examples"),
         ("tests.0.held", False, "unfinished", "examples"),
         ("tests.0.fails", False, "vacuous", "examples"),
         ("bent", True, "bent", "examples"),

@@ -1,9 +1,11 @@
 """One problem of an audit, written by the same loop as any dialogue."""
 
 import asyncio
+import contextlib
 
 from aiev.languages.interpreter import Interpreter
 from aiev.llm.client import ChatClient
+from aiev.llm.failures import Unanswerable
 from aiev.recipes.aiev_instruct.compose import solution_of
 from aiev.recipes.aiev_instruct.dialogue import finish
 from aiev.recipes.aiev_instruct.options import Settings
@@ -32,11 +34,14 @@ async def audit_one(
     name = problem.contract.entry_point
     if not first and stopped == "unconfirmed":
         # A dialogue is dropped here without its solution, which says what the verdict costs.
-        reply = await talk.programmer().solve(problem.description, name, talk.next_seed())
-        first = reply.text
+        with contextlib.suppress(Unanswerable):
+            reply = await talk.programmer().solve(problem.description, name, talk.next_seed())
+            first = reply.text
     solution = solution_of(first, name) or ""
     last = talk.parts.solution or solution
     first_right = await asyncio.to_thread(is_right, problem.id, solution)
     changed = last != solution
     right = await asyncio.to_thread(is_right, problem.id, last) if changed else first_right
-    return Audited(problem.id, talk.record(stopped), right, first_right, changed)
+    true = {example.call: example.result for example in problem.true_examples}
+    false = sum(true.get(e.call, e.result) != e.result for e in talk.contract.examples)
+    return Audited(problem.id, talk.record(stopped), right, first_right, changed, false)

@@ -10,6 +10,7 @@ repaired by changing what was expected.
 
 import ast
 import asyncio
+from typing import Any
 
 from aiev.core.types import Dialogue, Seed
 from aiev.languages.base import Script
@@ -57,13 +58,30 @@ async def write_dialogue(
         "tests": talk.parts.tests,
         "entry_point": talk.parts.entry_point,
         "seed_ideas": shared_ideas(seed["text"], talk.problem, talk.parts.solution),
-        "independent": [solution for solution in talk.others if solution],
+        "independent": independent(talk),
         "packages": await asyncio.to_thread(talk.packages),
         "executions": talk.executions,
         "evidence": talk.record(stopped),
         "verdict": "rejected" if stopped else "candidate",
         "reason": stopped,
     }
+
+
+def independent(talk: Talk) -> list[dict[str, Any]]:
+    """The independent solutions, also those of a corrected draft. passes: whether all tests hold
+    for it, null where this was not tried. A right one and a wrong one of the same problem make a
+    preference pair."""
+    passes = talk.evidence["solutions"].get("passes", [])
+    passes = [*passes, *[None] * (len(talk.others) - len(passes))]
+    found = [
+        {"solution": solution, "draft": draft, "passes": each}
+        for draft, solutions, results in (
+            (True, talk.draft_others, [None] * len(talk.draft_others)),
+            (False, talk.others, passes),
+        )
+        for solution, each in zip(solutions, results, strict=True)
+    ]
+    return [row for row in found if row["solution"]]
 
 
 async def finish(talk: Talk, problem: str = "") -> str:
@@ -105,13 +123,17 @@ async def _write(talk: Talk, problem: str) -> None:
     if talk.settings.packages and await _installs(talk) and not await examples_kept(talk, voters):
         raise Rejected("unconfirmed")
     tests = await confirm_tests(talk, problem, voters)
-    await _solve(talk, questioner, programmer, answer, tests)
+    passed = await _solve(talk, questioner, programmer, answer, tests)
+    if talk.settings.all_solutions:
+        await voters.complete()
+    await _verify(talk, passed)
+    talk.say("interpreter", "stdout", talk.shown(passed.stdout))
 
 
 async def _solve(
     talk: Talk, questioner: Questioner, programmer: Programmer, answer: str, tests: list[str]
-) -> None:
-    """Run the program, with feedback while it fails, and collect evidence when it passes."""
+) -> Result:
+    """Run the program, with feedback while it fails; the run that passed."""
     name = talk.contract.entry_point
     kind = "solution"
     shown = talk.contract.examples[0].call if talk.contract.examples else ""
@@ -124,7 +146,7 @@ async def _solve(
         answer = talk.say("assistant", kind, compose(answer, name, whole))
         result = await _execute(talk, answer)
         if result.outcome == "passed":
-            break
+            return result
         error = talk.say("interpreter", "stderr", talk.shown(error_text(result)))
         if not left:
             raise Rejected(f"unsolved-{result.outcome}")
@@ -132,8 +154,6 @@ async def _solve(
         if not revision:
             raise Rejected(f"unsolved-{result.outcome}")
         answer, kind, talk.rounds = revision, "revision", talk.rounds + 1
-    await _verify(talk, result)
-    talk.say("interpreter", "stdout", talk.shown(result.stdout))
 
 
 async def _feedback(
@@ -190,6 +210,7 @@ async def _execute(talk: Talk, answer: str) -> Result:
         talk.parts = separate(script.code)
     except SyntaxError:
         talk.parts = Parts(script.code, "", (), "")
+    talk.first_tests = talk.first_tests or talk.parts.tests
     result = await asyncio.to_thread(talk.interpreter.run, script)
     if result.outcome != "install-failed":
         talk.installed = script.requirements

@@ -18,12 +18,11 @@ from aiev.recipes.verification.contract import (
 
 @dataclass(frozen=True)
 class Corrected:
-    """A corrected problem. changed, left_out: how many examples of the draft were."""
+    """A corrected problem. changed: how many examples of the draft were."""
 
     problem: str
     contract: Contract
     changed: int
-    left_out: int
 
 
 def corrected(
@@ -32,11 +31,11 @@ def corrected(
     seen: Sequence[tuple[int, Counter[str]]],
     agreeing: int,
     corrections: int,
-    min_examples: int,
 ) -> Corrected | None:
     """The problem with each example that fewer than `agreeing` solutions keep changed to the
-    result that at least `corrections` of them return, or left out; None where fewer than
-    `min_examples` are left.
+    result that at least `corrections` of them return; None where one of them has no such result.
+    No example is left out: the hard ones would go, and the problem's words would go on
+    asking for them.
 
     seen: for each example, how many solutions keep it, and how many return which value.
     """
@@ -47,12 +46,11 @@ def corrected(
             right.append(example)
         elif times >= corrections:
             right.append(Example(example.call, result))
-    if len(right) < min_examples:
-        return None
+        else:
+            return None
     lines = [f"`{example.call}` returns `{example.result}`" for example in right]
     text = "\n".join([without_examples(problem, contract.entry_point).rstrip(), *lines])
-    new = read_contract(text, min_examples, contract.entry_point)
+    new = read_contract(text, len(right), contract.entry_point)
     if new.flaw or list(new.examples) != right:
         return None
-    changed = sum(example not in contract.examples for example in right)
-    return Corrected(text, new, changed, len(contract.examples) - len(right))
+    return Corrected(text, new, sum(example not in contract.examples for example in right))

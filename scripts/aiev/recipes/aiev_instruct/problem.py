@@ -48,8 +48,8 @@ def open_voters(talk: Talk, problem: str) -> Voters:
 async def agree(talk: Talk, problem: str) -> tuple[str, Voters]:
     """The problem, with examples that independent solutions keep, and these solutions.
 
-    An example of a draft that they do not keep is corrected or left out; then other solutions,
-    which see the corrected problem alone, have to keep it. Raises Rejected where they do not:
+    An example of a draft that they do not keep is corrected; then other solutions, which see the
+    corrected problem alone, have to keep it. Raises Rejected where they do not:
     nobody can tell what is asked for, and the rest need not be paid for.
     """
     voters = open_voters(talk, problem)
@@ -57,7 +57,7 @@ async def agree(talk: Talk, problem: str) -> tuple[str, Voters]:
         return problem, voters
     new = await _corrected(talk, problem, voters)
     if new:
-        talk.draft = {"corrected": new.changed, "left_out": new.left_out}
+        talk.corrected, talk.draft_others = new.changed, talk.others
         problem, talk.contract = new.problem, new.contract
         voters = open_voters(talk, problem)
         if await examples_kept(talk, voters):
@@ -80,8 +80,7 @@ async def _corrected(talk: Talk, problem: str, voters: Voters) -> Corrected | No
     if not chosen.corrections:
         return None
     seen = await voters.results(_examples(talk), chosen.corrections)
-    needed = (chosen.agreeing, chosen.corrections, chosen.examples)
-    return corrected(problem, talk.contract, seen, *needed)
+    return corrected(problem, talk.contract, seen, chosen.agreeing, chosen.corrections)
 
 
 async def confirm_tests(talk: Talk, problem: str, voters: Voters) -> list[str]:

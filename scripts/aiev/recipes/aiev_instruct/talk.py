@@ -14,9 +14,10 @@ from aiev.recipes.aiev_instruct.options import Settings
 from aiev.recipes.aiev_instruct.output import ends
 from aiev.recipes.aiev_instruct.roles import Programmer, Questioner, Reply
 from aiev.recipes.base import turn_seed
+from aiev.recipes.verification.consensus import distinct
 from aiev.recipes.verification.contract import Contract
 from aiev.recipes.verification.evidence import NOTHING
-from aiev.recipes.verification.separate import Parts
+from aiev.recipes.verification.separate import Parts, asserts
 
 EMPTY = Script("")
 NO_PARTS = Parts("", "", (), "")
@@ -32,8 +33,9 @@ class Talk:
     """One dialogue under way.
 
     messages, executions: the record so far. script: the last program, `parts` of it taken apart.
-    others: independent solutions. draft: how many examples of the problem's draft were corrected
-    and left out. no_ops: revisions that changed nothing.
+    others: independent solutions. draft_others: those of the problem's draft, where its examples
+    were corrected, and `corrected`: how many were. first_tests: of the first program.
+    no_ops: revisions that changed nothing.
     answers: how many were asked for, how many of them again because the one before could not be
     used (resampled), and how many were cut off or refused.
     """
@@ -52,7 +54,9 @@ class Talk:
     turn: int = 0
     contract: Contract = NO_CONTRACT
     others: list[str] = field(default_factory=list)
-    draft: dict[str, int] = field(default_factory=lambda: {"corrected": 0, "left_out": 0})
+    draft_others: list[str] = field(default_factory=list)
+    corrected: int = 0
+    first_tests: str = ""
     evidence: dict[str, Any] = field(default_factory=lambda: dict(NOTHING))
     no_ops: int = 0
     rounds: int = 0
@@ -114,13 +118,19 @@ class Talk:
 
     def record(self, stopped: str) -> dict[str, Any]:
         """The evidence, with what only the loop knows."""
+        solutions = self.evidence["solutions"]
         return {
             **self.evidence,
             "stopped": stopped,
             "rounds": self.rounds,
             "revisions": {"of": self.rounds, "no_ops": self.no_ops},
-            "solutions": {**self.evidence["solutions"], "of": len(self.others)},
-            "draft": self.draft,
+            "bent": not asserts(self.first_tests) <= asserts(self.parts.tests),
+            "solutions": {
+                **{key: solutions[key] for key in ("alike", "held")},
+                "of": len(self.others),
+                "distinct": distinct(self.others),
+            },
+            "draft": {"corrected": self.corrected, "solutions": len(self.draft_others)},
             "answers": {name: count for name, count in sorted(self.answers.items()) if count},
         }
 

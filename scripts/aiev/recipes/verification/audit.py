@@ -96,25 +96,25 @@ def _off(value: Any) -> str:
     return repr([value])
 
 
-FILES = {"humaneval": "HumanEvalPlus.jsonl.gz", "mbpp": "MbppPlus.jsonl.gz"}
-"""EvalPlus's releases, by the benchmark's name."""
+BENCHMARKS = {"humaneval": "humaneval-plus", "mbpp": "mbpp-plus"}
+"""EvalPlus's files, as declared resources, by the name of the audit's benchmark."""
 
 
-def read_tasks(folder: Path, benchmark: str) -> list[dict[str, Any]]:
-    """Tasks of a benchmark, from EvalPlus's file in a folder. Raises UserError."""
-    if benchmark not in FILES:
-        hint = f"use one of {', '.join(FILES)}"
+def resource_of(benchmark: str) -> str:
+    """The declared file of a benchmark to audit with. Raises UserError."""
+    if benchmark not in BENCHMARKS:
+        hint = f"use one of {', '.join(BENCHMARKS)}"
         raise UserError(f"no benchmark to audit with is called {benchmark!r}", hint=hint)
-    path = folder / FILES[benchmark]
+    return BENCHMARKS[benchmark]
+
+
+def read_tasks(path: Path) -> list[dict[str, Any]]:
+    """Tasks in EvalPlus's format, from a gzipped file. Raises UserError."""
     try:
         lines = gzip.decompress(path.read_bytes()).decode("utf-8").splitlines()
         return [json.loads(line) for line in lines if line.strip()]
     except (OSError, EOFError, ValueError) as error:
-        raise UserError(
-            f"the benchmark cannot be read: {error}",
-            where=str(path),
-            hint="put EvalPlus's file there, or name its folder in AUTOCODER_MIRROR",
-        ) from error
+        raise UserError(f"the benchmark cannot be read: {error}", where=str(path)) from error
 
 
 def choose(

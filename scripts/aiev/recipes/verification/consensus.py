@@ -4,6 +4,7 @@ After CodeT (Chen et al. 2022, arXiv 2207.10397). The solutions are sampled from
 alone, by answers that see neither the tests nor the solution under test.
 """
 
+import ast
 from collections import Counter
 from collections.abc import Sequence
 
@@ -28,6 +29,17 @@ def groups(observations: Sequence[Observation]) -> list[int]:
 def outputs(seen: Observation) -> tuple:
     """Every call that the tests made, with what came of it."""
     return tuple(call for calls in seen.calls.values() for call in calls)
+
+
+def distinct(solutions: Sequence[str]) -> int:
+    """How many solutions differ in more than layout; an empty one does not count."""
+    known = set()
+    for solution in filter(str.strip, solutions):
+        try:
+            known.add(ast.dump(ast.parse(solution)))
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            known.add(solution)
+    return len(known)
 
 
 def can_still_change(agreed: int, asked: int, total: int, needed: int) -> bool:

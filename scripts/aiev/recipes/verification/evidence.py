@@ -2,7 +2,7 @@
 
 Evidence is a plain record, kept with the dialogue:
   stopped      why the dialogue ended before its tests passed: "no-code", "unsolved-failed", ...
-  bent         a revision changed or dropped a test without winning it by consensus
+  bent         the last program lacks an assert of the first one
   rounds       revisions until the tests passed; 0: at the first try
   examples     {found, held, agreed, flaw}: of the problem's own text; agreed: the least number of
                independent solutions that keep one of them
@@ -10,10 +10,12 @@ Evidence is a plain record, kept with the dialogue:
   ended        every statement of the tests ran; `problem`: else why not ("timed-out: ...")
   stub_passes  the tests hold although every function returns None
   mutants      {of, killed, survived}: survived counts operators
-  solutions    {of, alike, held}: independent ones, how many gave the same outputs to all calls, and
-               how many pass all tests; held of `of` is how easy the problem is
+  solutions    {of, distinct, alike, held}: independent ones, how many of them differ, gave the same
+               outputs to all calls, and pass all tests; held of `of` is how easy the problem is
   repetitions  {of, same}: runs under other hash seeds
-  revised      [{before, after, ground}]: tests that revisions changed (after) or lost (null)
+  draft        {corrected, solutions}: examples of the problem's draft that were corrected, and the
+               independent solutions of the draft
+  revisions    {of, no_ops}: solutions after an error that changed something, and nothing
   answers      {asked, resampled, cut-off, refused, ...}: of the model; those that are not 0
 """
 
@@ -45,7 +47,6 @@ NOTHING: dict[str, Any] = {
     "mutants": {"of": 0, "killed": 0, "survived": {}},
     "solutions": {"of": 0, "alike": 0, "held": 0},
     "repetitions": {"of": 0, "same": 0},
-    "revised": [],
 }
 """Evidence of a dialogue about which nothing is known."""
 
@@ -96,6 +97,7 @@ def collect(
             "of": len(others),
             "alike": alike(own, others),
             "held": sum(other.held for other in others),
+            "passes": [other.held for other in others],
         },
         "repetitions": {"of": len(repeated), "same": len(same)},
     }

@@ -40,6 +40,15 @@ def separate(code: str) -> Parts:
         raise SyntaxError(str(error) or type(error).__name__) from error
 
 
+def asserts(tests: str) -> frozenset[str]:
+    """The assert statements of a source text, in one spelling."""
+    try:
+        nodes = list(ast.walk(parse(tests)))
+    except BROKEN:
+        return frozenset({tests})
+    return frozenset(ast.unparse(node) for node in nodes if isinstance(node, ast.Assert))
+
+
 def _separate(tree: ast.Module) -> Parts:
     names = {n.name for n in tree.body if isinstance(n, _DEFINITIONS)}
     tests = _test_definitions(tree, names)
