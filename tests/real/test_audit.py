@@ -28,7 +28,12 @@ def test_the_audit_on_record_gives_its_figures_again(resource, mirror, tmp_path)
     done = aiev("audit", "--config", config, *words, AUTOCODER_MIRROR=str(folder))
     assert done.returncode == 0, done.stderr
     print(done.stdout, file=sys.stderr)
-    rows = {row["policy"]: row for line in done.stdout.splitlines() if line[0] == "{" for row in [json.loads(line)]}
+    rows = {
+        row["policy"]: row
+        for line in done.stdout.splitlines()
+        if line[0] == "{"
+        for row in [json.loads(line)]
+    }
     assert rows["consensus"] == EXPECTED
 
 

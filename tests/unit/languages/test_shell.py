@@ -256,4 +256,4 @@ def test_a_language_that_the_recipe_does_not_write_is_a_mistake(language, words)
 def test_the_languages_that_come_with_it():
     assert "python" in LANGUAGES.names()
     assert LANGUAGES.source("python") == "aiev.languages.python.language"
-    assert LANGUAGES.get("python")().program("```python\nx = 1\n```").text == "x = 1\n"
+    assert LANGUAGES.get("python")().program("```python\nx = 1\n```").text == "x = 1"

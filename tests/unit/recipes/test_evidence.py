@@ -266,7 +266,8 @@ def test_independent_solutions_confirm_tests_or_do_not(examine):
     other = "def add(x, y):\n    return sum([x, y])\n"
     evidence = examine(ADD + TESTS, solutions=[other, other, wrong, crashes, leaves])
     assert [t["agreed"] for t in evidence["tests"]] == [2, 2]
-    assert evidence["solutions"] == {"of": 5, "alike": 2, "held": 2}
+    passes = [True, True, False, False, False]
+    assert evidence["solutions"] == {"of": 5, "alike": 2, "held": 2, "passes": passes}
     policy = Policy(min_examples=0)
     assert judge(evidence, policy) == ""
     assert judge(examine(ADD + TESTS, solutions=[other, wrong, crashes]), policy) == "unconfirmed"
