@@ -28,8 +28,8 @@ help:  ## show this list; `.venv/bin/aiev --help` has more, with examples
 run: .venv  ## run the pipeline with CONFIG (default config/config.yaml), then print its scores
 	@$(AIEV) run --config $(CONFIG) --cores $(CORES)
 
-plan: .venv  ## what a run would do and cost at most, and what was paid so far
-	@$(AIEV) plan --config $(CONFIG)
+plan: .venv  ## what a run would do, take and cost, before it runs; JSON=yes for programs
+	@$(AIEV) plan --config $(CONFIG) $(if $(JSON),--json)
 
 costs: .venv  ## tokens and dollars paid through the run's ledger, by stage and model
 	@$(AIEV) costs --config $(CONFIG)

@@ -73,3 +73,8 @@ def evaluated(w):
 def benchmark(w):
     """The config of the wildcards' benchmark."""
     return config["evaluation"]["benchmarks"][w.benchmark]
+
+
+def without_shape(declaration):
+    """A declaration without what only the plan of a run reads."""
+    return {key: value for key, value in declaration.items() if key != "shape"}

@@ -19,7 +19,7 @@ rule fetch_resource:
     benchmark:
         "benchmarks/resources/{resource}/{file}.tsv"
     params:
-        settings=lambda w: as_json({"declaration": RESOURCES[w.resource]}),
+        settings=lambda w: as_json({"declaration": without_shape(RESOURCES[w.resource])}),
     shell:
         main("fetch_resource", pinned=True) + "--resource {output:q}"
 

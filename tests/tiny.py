@@ -20,6 +20,17 @@ TEMPLATE = (
     "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\n' + m['content'] + '<|im_end|>\n' }}"
     "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
+SHAPE = {
+    "model_type": "llama",
+    "hidden_size": WIDTH,
+    "intermediate_size": 2 * WIDTH,
+    "num_attention_heads": HEADS,
+    "num_key_value_heads": HEADS,
+    "num_hidden_layers": 1,
+    "vocab_size": 259,
+    "tie_word_embeddings": True,
+}
+"""Of the student's config.json, as its declaration gives it."""
 PROBLEMS = ("add_one", "add_two", "add_three", "add_four")
 
 

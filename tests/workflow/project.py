@@ -11,7 +11,7 @@ from pathlib import Path
 
 import yaml
 from scripted import key_of, seed_source
-from tiny import declaration, write_benchmark, write_student
+from tiny import SHAPE, declaration, write_benchmark, write_student
 from wheels import wheel
 
 from aiev.core.files import read_json
@@ -59,7 +59,7 @@ class Project:
         write_student(mirror / "tiny.gguf")
         write_benchmark(mirror / "tiny.jsonl.gz")
         declared = {
-            "tiny-student": declaration(mirror / "tiny.gguf"),
+            "tiny-student": {**declaration(mirror / "tiny.gguf"), "shape": SHAPE},
             "tiny-benchmark": declaration(mirror / "tiny.jsonl.gz"),
         }
         with open(self.root / "config/resources.yaml", "a", encoding="utf-8") as file:

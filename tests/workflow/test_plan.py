@@ -1,15 +1,17 @@
 """`make plan`: what a run would do, and a bound that the run then keeps."""
 
+import json
 import re
 
 import pytest
+import yaml
 from command import aiev
 from matrix import prepared
 from project import Project
 from scripted import scripted_endpoint
 from tiny import answers
 
-from aiev.core.files import read_jsonl
+from aiev.core.files import read_json, read_jsonl
 from aiev.llm.costs import Costs
 
 pytestmark = pytest.mark.workflow
@@ -23,14 +25,21 @@ def plan(project: Project) -> str:
     done = aiev("plan", "--config", "tiny.yaml", root=project.root)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert len(lines) <= 24 and max(map(len, lines)) <= 100, "one screen"
+    assert len(lines) <= 32 and max(map(len, lines)) <= 110, "one screen"
     return done.stdout
 
 
-def row(said: str, rule: str, model: str) -> list[float]:
-    """Questions, tokens read and written, dollars."""
-    (line,) = re.findall(rf"^{rule} +{model}  +(.*)$", said, re.MULTILINE)
-    return [float(number.replace(",", "")) for number in line.split()]
+def numbers(project: Project) -> dict:
+    """The same plan as JSON."""
+    plan(project)
+    done = aiev("plan", "--config", "tiny.yaml", "--json", root=project.root)
+    return json.loads(done.stdout)
+
+
+def row(found: dict, rule: str, model: str, column: str = "most") -> list[float]:
+    """Calls, tokens read and written, dollars."""
+    (one,) = (each for each in found["asked"] if (each["rule"], each["model"]) == (rule, model))
+    return [one[column][name] for name in ("calls", "read", "written", "usd")]
 
 
 @pytest.fixture(scope="module")
@@ -52,21 +61,27 @@ def test_a_run_that_is_to_come(fresh):
     fresh.config["models"]["teacher"]["context_tokens"] = 1000
     fresh.config["duel"] = {"samples": 4, "max_tokens": 50}
     fresh.config["execution"]["budget"] = {"tokens": 10**6}
-    said = plan(fresh)
-    # A round of two shards of 8 seeds: a problem, 3 x 3 programs, 2 errors put into words. Each may
-    # be cut off, and asked for again with twice as many tokens.
-    questions, written = 2 * 16 * (1 + 9 + 2), 3 * 16 * (10 + 900 + 2)
-    usd = round((questions * 1000 + 10 * written) / 1e6, 4)
-    assert row(said, "write_dialogues", "teacher") == [questions, questions * 1000, written, usd]
+    fresh.config["execution"]["plan"] = {"accelerator_gib": 1e-4, "accelerator_tflops": 1}
+    fresh.config["execution"]["plan"]["tokens_per_second"] = 10
+    said, found = plan(fresh), numbers(fresh)
+    # A round of two shards of 8 seeds. Each dialogue: 3 problems, 3 solutions, 2 x 4 independent
+    # ones, tests, and 2 x 3 descriptions and revisions; each call again if its answer is cut off.
+    calls, written = 16 * 2 * (3 + 3 + 8 + 1 + 12), 16 * 3 * (3 * 10 + 17 * 100 + 512 + 6 * 1)
+    usd = (calls * 1000 + 10 * written) / 1e6
+    assert row(found, "write_dialogues", "teacher") == [calls, calls * 1000, written, usd]
     # How many of the 16 are test problems is not known yet.
-    assert row(said, "run_duel", "teacher")[:3] == [160, 160_000, 12_000]
-    assert row(said, "run_duel", "student") == [160, 160 * 4096, 12_000, 0]
-    assert row(said, "generate_samples", "base")[:3] == [4, 4 * 4096, 6 * 768]
-    rows = [line.split() for line in said.splitlines() if re.match("write_|run_d|gen", line)]
-    assert row(said, "all", "all")[0] == sum(int(cells[2].replace(",", "")) for cells in rows)
+    assert row(found, "run_duel", "teacher")[:3] == [160, 160_000, 12_000]
+    assert row(found, "run_duel", "student") == [160, 160 * 4096, 12_000, 0]
+    assert row(found, "generate_samples", "base")[:3] == [4, 4 * 4096, 6 * 768]
+    assert all(each["expected"] is None for each in found["asked"] if each["rule"] == "run_duel")
+    assert found["hours_of_answers"][1] > written / 10 / 2 / 3600
     assert re.search(r"\b2 write_dialogues\b.*\n", said) and "3 generate_samples" in said
     assert "counted as $0: base-tiny, student-tiny" in said
     assert "nothing was paid for so far" in said and "1,000,000 tokens" in said
+    assert "1 training of tiny" in said and re.search(r"of 0.0001, \d+\.\d too much", said)
+    training = found["training"]
+    assert training["too_much"] == training["memory"]["total"] - int(1e-4 * 2**30)
+    assert training["each"][0]["hours"][1] > 0 and training["each"][0]["hours"][0] is None
     assert not (fresh.root / RUN).exists() and not (fresh.root / "ledger").exists()
 
 
@@ -76,13 +91,25 @@ def test_a_benchmark_of_a_size_that_is_not_known(fresh):
     fresh.config["dialogues"]["answers"] = 1
     said = plan(fresh)
     assert "not in the sum: humaneval" in said and "generate_samples  base" not in said
-    assert row(said, "write_dialogues", "teacher or student")[0] == 2 * 8 * (1 + 2 * 1 + 1)
+    assert row(numbers(fresh), "write_dialogues", "teacher or student")[0] == 8 * 2 * (
+        2 + 8 + 1 + 2
+    )
+
+
+def test_a_student_whose_size_is_not_declared(fresh):
+    path = fresh.root / "config/resources.yaml"
+    resources = yaml.safe_load(path.read_text())
+    del resources["tiny-student"]["shape"]
+    path.write_text(yaml.safe_dump(resources))
+    said = plan(fresh)
+    assert "the student's size is not declared (config/resources.yaml: tiny-student.shape)" in said
+    assert "1 training of" not in said
 
 
 @pytest.mark.slow
 def test_a_bound_is_kept_and_a_finished_run_has_nothing_to_do(fresh, endpoint):
     fresh.config["execution"]["prices"] = {"scripted": PRICE}
-    before, asked = plan(fresh), len(endpoint.bodies)
+    before, asked = numbers(fresh), len(endpoint.bodies)
     code, said = fresh.run("all", seconds=600)
     assert code == 0, said
     assert len(endpoint.bodies) - asked > 0
@@ -94,13 +121,23 @@ def test_a_bound_is_kept_and_a_finished_run_has_nothing_to_do(fresh, endpoint):
         assert all(a <= b for a, b in zip(sums, found[:3], strict=True)), (stage, model)
     said = plan(fresh)
     assert "nothing to do" in said and "would" not in said
+    # Another run of the same config, without the answers: the rates of this one are exact.
+    fresh.config["name"], fresh.config["seed"] = "again", 2
+    again = numbers(fresh)
+    fresh.config["name"], fresh.config["seed"] = "tiny", 1
+    assert again["rates"]["runs"] == ["tiny"]
+    expected = row(again, "write_dialogues", "teacher", "expected")[:3]
+    assert expected == pytest.approx(paid["dialogues", "scripted"], rel=0.15)
+    trained = read_json(fresh.root / RUN / "training.json")
+    (one,) = again["training"]["each"]
+    assert one["tokens"][0] == pytest.approx(trained["tokens_read"], rel=0.15)
     assert (
         re.search(r"^scripted +\d+ ", said, re.MULTILINE) and "budget, over all runs: none" in said
     )
     # Now the number of test problems is known.
     fresh.config["duel"] = {"max_tokens": 50}
     problems = len(read_jsonl(fresh.root / RUN / "rounds/0/test.jsonl"))
-    assert row(plan(fresh), "run_duel", "teacher")[0] == 2 * problems < 32
+    assert row(numbers(fresh), "run_duel", "teacher")[0] == 2 * problems < 32
 
 
 def test_a_config_with_a_mistake(fresh):

@@ -44,6 +44,32 @@ class Servers(Section):
     )
 
 
+class Plan(Section):
+    """`execution.plan`: what `aiev plan` reckons with; null for what is not known."""
+
+    accelerator_gib: float | None = Field(
+        None, gt=0, description="Memory of one accelerator, in GiB (A100: 40 or 80)."
+    )
+    accelerator_tflops: float | None = Field(
+        None,
+        gt=0,
+        description="Peak of one accelerator in training.precision, in 10^12 operations a second "
+        "(A100 in bfloat16: 312).",
+    )
+    mfu: float = Field(
+        0.35,
+        gt=0,
+        le=1,
+        description="Share of the peak that training reaches (model FLOPs utilisation).",
+    )
+    tokens_per_second: float | None = Field(
+        None,
+        gt=0,
+        description="Tokens that one slot of a model server writes a second, with all slots at "
+        "work and the reading of prompts counted in.",
+    )
+
+
 class Execution(Section):
     """`execution`: how a run is carried out. Nothing here changes a result or makes one stale."""
 
@@ -85,6 +111,7 @@ class Execution(Section):
         Containers(), description="The docker backend's pool of containers."
     )
     models: Servers = Field(Servers(), description="How the models are served.")
+    plan: Plan = Field(Plan(), description="What `aiev plan` reckons with.")
 
 
 class RunConfig(Section):

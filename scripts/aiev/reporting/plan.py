@@ -1,146 +1,109 @@
-"""What a run would do and cost, before it starts: upper bounds of questions, tokens, dollars."""
+"""`aiev plan`: what a run would do and cost, before it starts, as one screen of text or as JSON."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import asdict, dataclass
 from typing import Any
 
+from aiev.core.errors import UserError
 from aiev.engine.events import Job
 from aiev.llm.costs import Costs, cost_table
 from aiev.llm.endpoints import needs_weights
-from aiev.llm.requests import ROOM
+from aiev.reporting.bounds import Bounds, asked_as, behind
+from aiev.reporting.rates import Rates
 from aiev.reporting.terminal import columns
+from aiev.reporting.trainings import GIB, Trainings, trainings
 
-Asked = tuple[tuple[str, ...], int | None, int]
-"""Roles, of which one is asked; number of questions, None where it is not known; maximum number of
-tokens of all answers."""
+ACCELERATOR_MEMORY = (
+    "weights",
+    "gradients",
+    "optimiser",
+    "gathered",
+    "activations",
+    "logits",
+)
 
 
 @dataclass(frozen=True)
-class Bound:
-    """Upper bounds for all jobs of a rule and one model: questions, tokens read and written."""
+class Plan:
+    """A planned run. unknown_size: why the trainings' size is not known; "" where it is."""
 
-    rule: str
-    model: str
-    questions: int = 0
-    read: int = 0
-    written: int = 0
-    usd: float = 0.0
+    config: Mapping[str, Any]
+    counts: Counter[str]
+    bounds: Bounds
+    rates: Rates
+    trainings: Trainings | None
+    unknown_size: str
+    spending: Costs
 
-    def plus(self, questions: int, read: int, written: int, usd: float) -> "Bound":
-        sums = (self.questions + questions, self.read + read, self.written + written)
-        return Bound(self.rule, self.model, *sums, self.usd + usd)
+    @property
+    def asks(self) -> bool:
+        return self.config["execution"]["ledger"]["mode"] != "replay"
 
-    def cells(self) -> list[str]:
-        numbers = (self.questions, self.read, self.written)
-        return [self.rule, self.model, *(f"{n:,}" for n in numbers), f"{self.usd:,.4f}"]
-
-
-class Bounds:
-    """The upper bounds of a planned run.
-
-    by_model: by rule and model. unknown: benchmarks whose number of tasks is not known yet; they
-    are in no sum.
-    """
-
-    def __init__(self, config: Mapping[str, Any], jobs: Sequence[Job], spending: Costs):
-        self._config, self._spending = config, spending
-        self._made = {path for job in jobs for path in job.outputs()}
-        self._run = Path("results", config["name"])
-        self.by_model: dict[tuple[str, str], Bound] = {}
-        self.unknown: set[str] = set()
-        for job in jobs:
-            for roles, questions, written in self._questions(job):
-                if questions is None:
-                    self.unknown.add(job.wildcards()["benchmark"])
-                else:
-                    # Each answer may be cut off, and asked for again with more room.
-                    self._add(job.rule, roles, 2 * questions, (1 + ROOM) * written)
-
-    def total(self) -> Bound:
-        total = Bound("all", "all")
-        for one in self.by_model.values():
-            total = total.plus(one.questions, one.read, one.written, one.usd)
-        return total
-
-    def _questions(self, job: Job) -> Iterator[Asked]:
-        if job.rule == "write_dialogues":
-            yield self._dialogues(job)
-        elif job.rule == "run_duel":
-            yield from self._duel(job)
-        elif job.rule == "generate_samples":
-            yield self._samples(job)
-        elif job.rule == "measure_run_rate":
-            own = self._config["evaluation"]["run_rate"]
-            questions = 2 * own["prompts"]
-            yield (job.wildcards()["model"],), questions, questions * own["max_tokens"]
-
-    def _dialogues(self, job: Job) -> Asked:
-        """A problem, a solution, and a description and a revision for each feedback round.
-        Solutions and revisions are sampled up to `dialogues.answers` times."""
-        own, seeds = self._config["dialogues"], self._config["seeds"]["per_shard"]
-        limits, feedback = own["sampling"], own["feedback_rounds"]
-        answers = (1 + feedback) * own["answers"]
-        written = limits["problem_tokens"] + answers * limits["solution_tokens"]
-        written += feedback * limits["description_tokens"]
-        # Which of the two writes a later round is known once the gate before it has decided.
-        roles = ("teacher",) if job.wildcards()["round"] == "0" else ("teacher", "student")
-        return roles, seeds * (1 + answers + feedback), seeds * written
-
-    def _duel(self, job: Job) -> Iterator[Asked]:
-        """The greedy answer and the samples of both models for each test problem. A round that is
-        not written yet counts as if all its dialogues became test problems."""
-        own = self._config["duel"]
-        test = self._run / "rounds" / job.wildcards()["round"] / "test.jsonl"
-        known = self._lines(test)
-        problems = self._config["rounds"]["dialogues"] if known is None else known
-        questions = problems * (1 + own["samples"])
-        for role in ("teacher", "student"):
-            yield (role,), questions, questions * own["max_tokens"]
-
-    def _samples(self, job: Job) -> Asked:
-        name, model = (job.wildcards()[key] for key in ("benchmark", "model"))
-        subset = self._config["evaluation"]["benchmarks"][name]["subset"]
-        tasks = self._lines(self._run / "eval" / f"{name}.jsonl")
-        if tasks is None:
-            tasks = subset or self._lines(Path("resources/benchmarks", f"{name}.jsonl"))
-        return (model,), tasks, (tasks or 0) * self._config["evaluation"]["max_tokens"]
-
-    def _lines(self, path: Path) -> int | None:
-        """Number of lines of a file that exists and is not made again; else None."""
-        if path.as_posix() in self._made or not path.exists():
-            return None
-        return path.read_bytes().count(b"\n")
-
-    def _add(self, rule: str, roles: tuple[str, ...], questions: int, written: int) -> None:
-        model = " or ".join(roles)
-        reads = [questions * behind(self._config, role)["context_tokens"] for role in roles]
-        names = [asked_as(self._config, role) for role in roles]
-        costs = [self._spending.usd(n, (r, written)) for n, r in zip(names, reads, strict=True)]
-        found = self.by_model.get((rule, model), Bound(rule, model))
-        self.by_model[rule, model] = found.plus(questions, max(reads), written, max(costs))
+    def hours_of_answers(self) -> tuple[float | None, float | None]:
+        """Hours in which the slots of the models' servers write all answers, one job at a time:
+        expected and at most."""
+        speed = self.config["execution"]["plan"]["tokens_per_second"]
+        if not speed or not self.asks:
+            return None, None
+        expected, most = 0.0, 0.0
+        for (_, model), bound in self.bounds.by_model.items():
+            role = "teacher" if model.startswith("teacher") else "student"
+            slots = self.config["execution"]["models"][role]["slots"]
+            most += bound.most.written / speed / slots / 3600
+            known = expected is not None and bound.expected is not None
+            expected = expected + bound.expected.written / speed / slots / 3600 if known else None
+        return expected, most
 
 
-def behind(config: Mapping[str, Any], role: str) -> Mapping[str, Any]:
-    """The config section of the model that plays teacher, student or base."""
-    return config["models"]["teacher" if role == "teacher" else "student"]
-
-
-def asked_as(config: Mapping[str, Any], role: str) -> str:
-    """The model's name in requests and in the table of prices."""
-    name = behind(config, role)["name"]
-    return name if role == "teacher" else f"{role}-{name}"
-
-
-def screen(config: Mapping[str, Any], jobs: Sequence[Job], spending: Costs) -> str:
-    """One screen of text: the jobs of a run, upper bounds of its questions, and costs so far."""
+def plan_of(config: Mapping[str, Any], jobs: Sequence[Job], spending: Costs, rates: Rates) -> Plan:
+    """The plan of a run, given a dry run's jobs."""
     counts = Counter(job.rule for job in jobs if job.outputs())
+    found, unknown = None, ""
+    try:
+        found = trainings(config, jobs, rates)
+    except UserError as error:
+        unknown = f"{error.message} ({error.where})"
+    bounds = Bounds(config, jobs, spending, rates)
+    return Plan(config, counts, bounds, rates, found, unknown, spending)
+
+
+def as_json(plan: Plan) -> dict[str, Any]:
+    """All of a plan, for other programs. Of two numbers the first is expected, the second the most;
+    null is not known. Memory and disk are in bytes."""
+    asked = [
+        {
+            "rule": rule,
+            "model": model,
+            "most": asdict(bound.most),
+            "expected": asdict(bound.expected) if bound.expected else None,
+        }
+        for (rule, model), bound in plan.bounds.by_model.items()
+    ]
+    return {
+        "jobs": dict(plan.counts),
+        "asked": asked if plan.asks else [],
+        "unknown": sorted(plan.bounds.unknown) if plan.asks else [],
+        "hours_of_answers": plan.hours_of_answers(),
+        "training": plan.trainings.as_json() if plan.trainings else None,
+        "unknown_size": plan.unknown_size,
+        "rates": {
+            "runs": plan.rates.runs,
+            "calls": plan.rates.calls,
+            "verified": plan.rates.verified,
+            "tokens": plan.rates.tokens,
+        },
+        "budget": dict(plan.config["execution"]["budget"]),
+    }
+
+
+def screen(plan: Plan) -> str:
+    """The plan as text: jobs, questions, trainings, and costs so far."""
     lines = ["nothing to do: everything that this run makes is up to date"]
-    if counts:
-        lines = [f"{counts.total()} jobs would start:", *_in_columns(counts), ""]
-        lines += _bounds(config, Bounds(config, jobs, spending))
-    lines += ["", *_spent(config, spending)]
+    if plan.counts:
+        lines = [f"{plan.counts.total()} jobs would start:", *_in_columns(plan.counts), ""]
+        lines += [*_asked(plan), *_trained(plan)]
+    lines += ["", *_spent(plan.config, plan.spending)]
     return "\n".join(lines) + "\n"
 
 
@@ -152,28 +115,36 @@ def _in_columns(counts: Counter, across: int = 3) -> list[str]:
     return [f"  {line}" for line in columns(found, names=across)]
 
 
-def _bounds(config: Mapping[str, Any], bounds: Bounds) -> list[str]:
-    if config["execution"]["ledger"]["mode"] == "replay":
+def _asked(plan: Plan) -> list[str]:
+    bounds = plan.bounds
+    if not plan.asks:
         return ["no model would be asked: execution.ledger.mode is replay"]
     if not bounds.by_model and not bounds.unknown:
         return ["no model would be asked"]
-    table = [["jobs that ask", "model", "questions", "tokens read", "written", "usd"]]
-    table += [one.cells() for one in bounds.by_model.values()]
-    table += [bounds.total().cells()] if len(bounds.by_model) > 1 else []
+    table = [["jobs that ask", "model", "calls", "tokens read", "written", "usd"]]
+    rows = [*bounds.by_model.items()]
+    rows += [(("all", "all"), bounds.total())] if len(rows) > 1 else []
+    for names, bound in rows:
+        likely = bound.expected.numbers() if bound.expected else (None,) * 4
+        pairs = zip(likely, bound.most.numbers(), (short, short, short, money), strict=True)
+        table.append([*names, *(between(low, high, show) for low, high, show in pairs)])
+    likely = f"as in earlier runs ({', '.join(plan.rates.runs)}) - " if plan.rates.runs else ""
     lines = [
-        "upper bounds; answers and results that are stored already cost nothing:",
+        f"{likely}at most; answers and results that are stored already cost nothing:",
         *columns(table, names=2),
     ]
-    return lines + list(_remarks(config, bounds))
+    return lines + list(_remarks(plan.config, bounds))
 
 
 def _remarks(config: Mapping[str, Any], bounds: Bounds) -> Iterator[str]:
     """What the bounds assume and leave out."""
     for name in sorted(bounds.unknown):
-        yield f"not in the sum: {name}, whose number of tasks is not known before it is prepared"
+        what = "whose number of tasks is not known before it is prepared"
+        what = "of a recipe that does not say what it asks" if name == "dialogues" else what
+        yield f"not in the sum: {name}, {what}"
     served = [role for role in _roles(bounds) if not needs_weights(behind(config, role))]
     if served:
-        yield "tokens read: models.*.context_tokens for each question, the most that fits"
+        yield "tokens read at most: models.*.context_tokens for each call, the most that fits"
     names = [asked_as(config, role) for role in served]
     missing = [name for name in names if name not in config["execution"]["prices"]]
     if missing:
@@ -182,6 +153,43 @@ def _remarks(config: Mapping[str, Any], bounds: Bounds) -> Iterator[str]:
 
 def _roles(bounds: Bounds) -> Iterable[str]:
     return sorted({role for _, model in bounds.by_model for role in model.split(" or ")})
+
+
+def _trained(plan: Plan) -> Iterator[str]:
+    if plan.unknown_size:
+        yield f"memory and hours of training are not known: {plan.unknown_size}"
+    found = plan.trainings
+    if not found:
+        return
+    params, reckoned = plan.config["training"], plan.config["execution"]["plan"]
+    name = plan.config["models"]["student"]["name"]
+    number, ranks = len(found.each), params["accelerators"]
+    yield (
+        f"{number} training{'s' * (number > 1)} of {name} ({found.parameters:,} parameters) in "
+        f"{params['precision']} on {ranks} accelerator{'s' * (ranks > 1)}"
+    )
+    yield f"memory of each, GiB: {_memory(found, reckoned['accelerator_gib'])}"
+    peak = f" ({reckoned['mfu']:.0%} of {reckoned['accelerator_tflops'] or 0:g} TFLOPS)"
+    hours = between(*found.total("accelerator_hours"), short)
+    tokens = between(*found.total("tokens"), short)
+    yield f"tokens trained on: {tokens}; accelerator hours: {hours}{peak if hours != '?' else ''}"
+    answers, training = (
+        between(*pair, short) for pair in (plan.hours_of_answers(), found.total("hours"))
+    )
+    yield f"hours of the clock, a job at a time: answers {answers}, training {training}"
+    sizes = (found.model_bytes, found.largest_file, found.disk_bytes)
+    model, largest, disk = (f"{size / GIB:,.1f}" for size in sizes)
+    yield f"disk, GiB: {model} for each model, its largest file {largest}; {disk} for all"
+
+
+def _memory(found: Trainings, room: float | None) -> str:
+    memory = found.memory
+    parts = [f"{name} {getattr(memory, name) / GIB:.1f}" for name in ACCELERATOR_MEMORY]
+    total = f"{', '.join(parts)}: {memory.total / GIB:.1f}"
+    if found.too_much is None:
+        return total
+    verdict = f"{found.too_much / GIB:.1f} too much" if found.too_much else "fits"
+    return f"{total} of {room:g}, {verdict}"
 
 
 def _spent(config: Mapping[str, Any], spending: Costs) -> list[str]:
@@ -195,3 +203,24 @@ def _spent(config: Mapping[str, Any], spending: Costs) -> list[str]:
     limits = [f"${usd:,.2f}"] if usd is not None else []
     limits += [f"{tokens:,} tokens"] if tokens is not None else []
     return [*lines, f"budget, over all runs: {' and '.join(limits) or 'none'}"]
+
+
+def between(expected: float | None, most: float | None, show: Any) -> str:
+    """A range in a cell; only the upper end where nothing else is known, "?" without one."""
+    if most is None:
+        return "?"
+    if expected is None or show(expected) == show(most):
+        return show(most)
+    return f"{show(expected)} - {show(most)}"
+
+
+def short(number: float) -> str:
+    """A number with three digits: 950, 12.3K, 4.56M."""
+    unit = 0
+    while abs(number) >= 999.5 and unit < 4:
+        number, unit = number / 1000, unit + 1
+    return f"{number:.3g}{['', 'K', 'M', 'G', 'T'][unit]}"
+
+
+def money(usd: float) -> str:
+    return f"{usd:,.2f}" if usd >= 100 else f"{usd:,.4f}"

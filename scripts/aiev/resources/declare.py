@@ -13,6 +13,9 @@ MAX_NAME = 200
 
 EXPLAINED = "the head of config/resources.yaml explains the keys"
 
+SHAPE = "shape"
+"""Key of a model's declaration: those fields of its config.json that say how large it is."""
+
 _KEYS = {"hub": {"repo", "revision", "file"}, "url": {"url"}, "registry": {"parts"}}
 _PART, _MEMBER = {"project", "version"}, {"member"}
 
@@ -29,7 +32,10 @@ class Resource:
 
 
 def declared(value: Any, where: str = "config/resources.yaml") -> Resource:
-    """Check one declaration {file, sha256, bytes, licence, mirrors}. Raises UserError."""
+    """Check one declaration {file, sha256, bytes, licence, mirrors}. Raises UserError.
+
+    A model's may also have the key `shape`, which only `aiev plan` reads.
+    """
 
     def check(holds: bool, what: str) -> None:
         if not holds:
@@ -38,7 +44,9 @@ def declared(value: Any, where: str = "config/resources.yaml") -> Resource:
 
     keys = {"file", "sha256", "bytes", "licence", "mirrors"}
     check(isinstance(value, dict), f"needs the keys {_listed(keys)}")
-    check(set(value) == keys, f"needs exactly the keys {_listed(keys)}; found {_listed(value)}")
+    fits = set(value) - {SHAPE} == keys
+    check(fits, f"needs exactly the keys {_listed(keys)}; found {_listed(value)}")
+    check(isinstance(value.get(SHAPE, {}), dict), f"{SHAPE} of {value['file']!r} is no mapping")
     name, sha256, size = value["file"], value["sha256"], value["bytes"]
     plain = isinstance(name, str) and Path(name).name == name and name not in ("", "..")
     check(plain, f"file {name!r} is no plain name")

@@ -34,6 +34,14 @@ class Recipe:
         temperature, top_p = sampling["questioner_temperature"], sampling["top_p"]
         return {"temperature": temperature, "top_p": top_p, "max_tokens": max(lengths)}
 
+    @staticmethod
+    def most_asked(dialogues: Mapping[str, Any]) -> tuple[int, int]:
+        """Most questions, and tokens of their answers, for one dialogue. dialogues: the config's
+        section."""
+        from aiev.recipes.aiev_instruct.most_asked import most_asked
+
+        return most_asked(dialogues)
+
     async def write(
         self, chat: "ChatClient", interpreter: "Interpreter", seed: "Seed", place: "Place"
     ) -> "Dialogue":

@@ -1,0 +1,134 @@
+"""What the planned trainings take: memory, accelerator hours, disk."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aiev.core.errors import UserError
+from aiev.core.files import read_json
+from aiev.reporting.rates import Rates
+from aiev.resources.declare import SHAPE
+from aiev.training.memory import SHARD, Memory, bytes_of, memory_of
+from aiev.training.shape import Shape
+
+if TYPE_CHECKING:
+    from aiev.engine.events import Job
+
+GIB = 2**30
+RULE = "train_student"
+"""The final model is the last round's student: its training is not counted twice."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """One round's training. tokens, operations, hours of all accelerators together and hours of the
+    clock: expected and at most; None for what is not known."""
+
+    round: int
+    tokens: tuple[float | None, float]
+    operations: tuple[float | None, float]
+    accelerator_hours: tuple[float | None, float | None]
+    hours: tuple[float | None, float | None]
+
+
+@dataclass(frozen=True)
+class Trainings:
+    """All planned trainings of a run, which differ only in their data.
+
+    memory: on each accelerator. model_bytes: of one saved model; largest_file: its largest one.
+    work_bytes: of the checkpoints that a training may go on from, at most.
+    disk_bytes: all models, in results/ and in the action store, and one training's checkpoints.
+    too_much: bytes beyond the accelerator's memory; None where that is not known.
+    """
+
+    parameters: int
+    memory: Memory
+    each: tuple[Training, ...]
+    model_bytes: int
+    largest_file: int
+    work_bytes: int
+    disk_bytes: int
+    too_much: int | None
+
+    def total(self, column: str) -> tuple[float | None, float | None]:
+        """Expected and at most, of all trainings."""
+        pairs = zip(*(getattr(one, column) for one in self.each), strict=True)
+        return tuple(None if None in found else sum(found) for found in map(list, pairs))
+
+    def as_json(self) -> dict[str, Any]:
+        memory = {**asdict(self.memory), "total": self.memory.total}
+        rest = asdict(self)
+        return {**rest, "memory": memory, "each": [asdict(one) for one in self.each]}
+
+
+def shape_of(config: Mapping[str, Any]) -> Shape:
+    """The student's shape, from its prepared checkpoint or its declaration. Raises UserError."""
+    student = config["models"]["student"]
+    prepared = Path("resources/students", student["name"], "config.json")
+    if prepared.is_file():
+        return Shape.of(read_json(prepared), str(prepared))
+    found = config["resources"][student["resource"]].get(SHAPE)
+    where = f"config/resources.yaml: {student['resource']}.{SHAPE}"
+    if not found:
+        hint = "copy model_type and the sizes from the model's config.json"
+        raise UserError("the student's size is not declared", where=where, hint=hint)
+    return Shape.of(found, where)
+
+
+def trainings(config: Mapping[str, Any], jobs: Sequence["Job"], rates: Rates) -> Trainings | None:
+    """The planned trainings; None where none is. Raises UserError for a student of unknown size."""
+    rounds = sorted(int(job.wildcards()["round"]) for job in jobs if job.rule == RULE)
+    if not rounds:
+        return None
+    shape, params = shape_of(config), config["training"]
+    memory = memory_of(shape, params, _deepspeed(Path(params["deepspeed"])))
+    saved = shape.parameters * bytes_of(config["models"]["student"]["dtype"])
+    # Two are kept, and a third one is there while it is written: float32 weights and moments too.
+    work = 3 * shape.parameters * (12 + bytes_of(params["precision"]))
+    work = work if params["checkpoint_steps"] else 0
+    room = config["execution"]["plan"]["accelerator_gib"]
+    # The final model too, which is a copy of the last round's.
+    models = len(rounds) + 1
+    return Trainings(
+        parameters=shape.parameters,
+        memory=memory,
+        each=tuple(_training(config, number, shape, rates) for number in rounds),
+        model_bytes=saved,
+        largest_file=min(saved, SHARD),
+        work_bytes=work,
+        disk_bytes=saved * (models + len(rounds)) + work,
+        too_much=None if room is None else max(0, memory.total - int(room * GIB)),
+    )
+
+
+def _deepspeed(path: Path) -> dict[str, Any]:
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        message = f"the DeepSpeed config cannot be read: {error}"
+        raise UserError(message, where=str(path), hint="see training.deepspeed") from error
+
+
+def _training(config: Mapping[str, Any], number: int, shape: Shape, rates: Rates) -> Training:
+    params, rounds = config["training"], config["rounds"]
+    dialogues = (number + 1) * rounds["dialogues"]
+    most = dialogues * params["max_tokens"] * params["epochs"]
+    expected = None
+    if rates.verified is not None and rates.tokens is not None:
+        kept = dialogues * rates.verified * (1 - rounds["split"]["test_share"])
+        expected = min(kept * rates.tokens * params["epochs"], most)
+    tokens = expected, most
+    # Attention over dialogues of their mean length, and of the longest.
+    lengths = rates.tokens or 0, params["max_tokens"]
+    operations = tuple(
+        None if count is None else count * shape.operations(int(length))
+        for count, length in zip(tokens, lengths, strict=True)
+    )
+    plan = config["execution"]["plan"]
+    peak = plan["accelerator_tflops"]
+    speed = None if peak is None else peak * 1e12 * plan["mfu"] * 3600
+    hours = tuple(None if not speed or n is None else n / speed for n in operations)
+    clock = tuple(None if each is None else each / params["accelerators"] for each in hours)
+    return Training(number, tokens, operations, hours, clock)

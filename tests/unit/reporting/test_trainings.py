@@ -1,0 +1,146 @@
+"""What a plan says of trainings, and the rates of earlier runs that it reckons with."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from aiev.core.files import write_json
+from aiev.engine.events import Job
+from aiev.llm.costs import Costs
+from aiev.reporting.plan import between, money, short
+from aiev.reporting.rates import Rates, rates_of
+from aiev.reporting.trainings import trainings
+
+ROOT = Path(__file__).parents[3]
+SHAPE = {
+    "model_type": "llama",
+    "hidden_size": 4096,
+    "intermediate_size": 11008,
+    "num_attention_heads": 32,
+    "num_hidden_layers": 32,
+    "vocab_size": 32256,
+}
+PARAMETERS = 6_740_512_768
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def config(**plan):
+    reckoned = {"accelerator_gib": None, "accelerator_tflops": None, "mfu": 0.5}
+    return {
+        "models": {"student": {"name": "s", "resource": "s", "dtype": "bfloat16"}},
+        "resources": {"s": {"shape": SHAPE}},
+        "rounds": {"dialogues": 1000, "split": {"test_share": 0.1}},
+        "training": {
+            "deepspeed": str(ROOT / "config/deepspeed/zero3.json"),
+            "precision": "bfloat16",
+            "micro_batch": 1,
+            "max_tokens": 1000,
+            "epochs": 2.0,
+            "accelerators": 8,
+            "activation_checkpointing": False,
+            "checkpoint_steps": 0,
+        },
+        "execution": {"plan": {**reckoned, **plan}},
+    }
+
+
+def jobs(*rounds):
+    return [Job("train_student", {"wildcards": {"round": str(number)}}) for number in rounds]
+
+
+def test_hours_follow_from_tokens_operations_and_the_share_of_the_peak():
+    rates = Rates(verified=0.5, tokens=200)
+    found = trainings(config(accelerator_tflops=100), jobs(0, 1), rates)
+    first, second = found.each
+    # All dialogues so far, twice.
+    assert first.tokens == (1000 * 0.5 * 0.9 * 200 * 2, 1000 * 1000 * 2)
+    assert second.tokens == tuple(2 * each for each in first.tokens)
+    assert first.accelerator_hours[1] == pytest.approx(first.operations[1] / (50e12 * 3600))
+    assert first.hours[1] == pytest.approx(first.accelerator_hours[1] / 8)
+    assert found.total("tokens")[1] == 3 * first.tokens[1]
+
+
+def test_nothing_is_expected_without_an_earlier_run():
+    (one,) = trainings(config(), jobs(0), Rates()).each
+    assert one.tokens == (None, 2e6) and one.accelerator_hours == (None, None)
+
+
+def test_a_model_that_does_not_fit_says_by_how_much():
+    whole = trainings(config(accelerator_gib=80), jobs(0), Rates())
+    assert whole.too_much == 0
+    small = trainings(config(accelerator_gib=16), jobs(0), Rates())
+    assert small.too_much == small.memory.total - 16 * 2**30 > 0
+
+
+def test_disk():
+    found = trainings(config(), jobs(0, 1), Rates())
+    assert found.model_bytes == 2 * PARAMETERS == found.largest_file
+    # Two students and the final model, and both trainings' in the action store.
+    assert found.disk_bytes == 5 * found.model_bytes
+    saving = config()
+    saving["training"]["checkpoint_steps"] = 10
+    assert trainings(saving, jobs(0), Rates()).work_bytes == 3 * 14 * PARAMETERS
+
+
+def test_a_prepared_student_counts_before_its_declaration(tmp_path):
+    write_json(tmp_path / "resources/students/s/config.json", SHAPE | {"num_hidden_layers": 1})
+    assert trainings(config(), jobs(0), Rates()).parameters < PARAMETERS
+
+
+def test_no_training():
+    assert trainings(config(), [Job("train_model", {"wildcards": {}})], Rates()) is None
+
+
+def run(name, writer, answered=("a", "b"), dialogues=4):
+    place = Path("results", name)
+    path = place / "rounds/0/dialogues/000.jsonl"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({"model": f"{writer}@"}) + "\n")
+    write_json(place / "rounds/0/report.json", {"dialogues": dialogues, "verified": 1})
+    write_json(place / "training.json", {"examples": 2, "tokens": 300})
+    return {path: list(answered)}
+
+
+def test_rates_are_those_of_the_answers_that_runs_of_this_teacher_used(tmp_path):
+    used = run("one", "t") | run("two", "t", ("b", "c")) | run("other", "u", ("d",))
+    account = tmp_path / "ledger/spending.jsonl"
+    account.parent.mkdir()
+    calls = {"a": [10, 1], "b": [20, 3], "c": [30, 5], "d": [900, 900], "unused": [900, 900]}
+    lines = [
+        json.dumps({"paid": key, "stage": "dialogues", "model": "t", "tokens": tokens})
+        for key, tokens in calls.items()
+    ]
+    account.write_text("\n".join([*lines, '{"paid": "a", "sta']))
+    rates = rates_of("t", Costs(tmp_path / "ledger"), used.get)
+    assert rates.runs == ("one", "two")
+    assert (rates.calls, rates.verified, rates.tokens) == (4 / 8, 2 / 8, 150)
+    assert rates.of_call("dialogues", "t") == (20, 3) and rates.of_call("duel", "t") is None
+
+
+def test_a_round_of_which_a_record_is_gone_gives_no_calls(tmp_path):
+    run("one", "t")
+    rates = rates_of("t", Costs(tmp_path / "ledger"), lambda path: None)
+    assert rates.calls is None and rates.verified == 1 / 4
+
+
+def test_files_of_other_makers_are_no_runs(tmp_path):
+    used = run("one", "t")
+    Path("results/one/training.json").write_text("{")
+    Path("results/one/rounds/0/report.json").write_text('{"dialogues": "many"}')
+    Path("results/notes.txt").write_text("")
+    rates = rates_of("t", Costs(tmp_path / "ledger"), used.get)
+    assert (rates.calls, rates.verified, rates.tokens) == (None, None, None)
+
+
+def test_cells():
+    numbers = (0, 7, 999.4, 999.6, 12_345, 4.56e6, 9.99e9, 1.5e13)
+    shown = ["0", "7", "999", "1K", "12.3K", "4.56M", "9.99G", "15T"]
+    assert [short(number) for number in numbers] == shown
+    assert between(None, 5, short) == "5" and between(5, 5, short) == "5"
+    assert between(2, 5, short) == "2 - 5" and between(2, None, short) == "?"
+    assert money(0.5) == "0.5000" and money(1234.5) == "1,234.50"
