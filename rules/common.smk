@@ -142,7 +142,11 @@ def begin():
 def declared_files():
     """Digests of the pinned external files, by path."""
     names = config["resources"]
-    return {resource_file(name): names[name]["sha256"] for name in names}
+    return {
+        resource_file(name): names[name]["sha256"]
+        for name in names
+        if name not in SNAPSHOTS
+    }
 
 
 def is_output(path):

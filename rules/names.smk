@@ -4,6 +4,10 @@ needs: nothing
 makes: nothing
 """
 
+from aiev.resources.declare import is_snapshot
+from aiev.training.chat import template_file
+from aiev.training.checkpoints import files_of
+
 RUN = config["name"]
 SHARDS = [f"{number:03d}" for number in range(config["seeds"]["shards"])]
 ROUNDS = [str(number) for number in range(config["rounds"]["count"])]
@@ -16,6 +20,7 @@ RESOURCES = config["resources"]
 TEACHER = config["models"]["teacher"]
 STUDENT = config["models"]["student"]
 BASE = f"resources/students/{STUDENT['name']}"
+SNAPSHOTS = [name for name in RESOURCES if is_snapshot(RESOURCES[name])]
 
 
 wildcard_constraints:
@@ -25,7 +30,8 @@ wildcard_constraints:
     data="|".join(DATA),
     benchmark="|".join(map(re.escape, BENCHMARKS)),
     model="|".join(MODELS),
-    resource="|".join(map(re.escape, RESOURCES)),
+    resource="|".join(re.escape(name) for name in RESOURCES if name not in SNAPSHOTS),
+    snapshot="|".join(map(re.escape, SNAPSHOTS)) or "none",
 
 
 def shards_of(round_number):
@@ -55,13 +61,23 @@ def untrained(round_number):
 
 
 def resource_file(name):
-    """Path of a declared external file."""
+    """Path of a declared external file, or directory of a declared model of several files."""
+    if is_snapshot(RESOURCES[name]):
+        return f"resources/snapshots/{name}"
     return f"resources/{name}/{RESOURCES[name]['file']}"
 
 
 def weights_of(model):
     """Files that a job needs to serve `model`; none for a model behind a URL."""
     return [resource_file(model["resource"])] if model["resource"] else []
+
+
+def untrained_files():
+    """What the student is made from: a declared file or model, or the files of a directory, and the
+    chat template that a user has written."""
+    if STUDENT["checkpoint"]:
+        return [path.as_posix() for path in files_of(Path(STUDENT["checkpoint"]))]
+    return weights_of(STUDENT)
 
 
 def evaluated(w):

@@ -89,6 +89,8 @@ def model_params(model):
     role = role_of(model)
     own = config["models"][role]
     name = own["name"] if model == "teacher" else f"{model}-{own['name']}"
+    # Where a student comes from shows in its checkpoint, and decides nothing beside it.
+    own = {k: v for k, v in own.items() if k not in ("checkpoint", "chat_template")}
     return {**own, "name": name, "role": role}
 
 

@@ -1,14 +1,25 @@
 """Make the student's checkpoint directory from its pinned weights."""
 
+from pathlib import Path
+
 from aiev.engine.job import Job, run_job
 from aiev.training.checkpoints import prepare_student
 
 
 def main(job: Job) -> None:
+    student = job.params["models"]["student"]
+    template = student.get("chat_template", "")
+    if job.inputs["template"]:
+        template = str(job.input("template"))
     prepare_student(
-        job.input("weights"), job.output("student"), job.params["models"]["student"]["dtype"]
+        _weights(job.inputs["weights"]), job.output("student"), student["dtype"], template
     )
 
 
+def _weights(paths: list[Path]) -> Path:
+    """The file or directory of the weights; for files of a checkpoint the directory they are in."""
+    return paths[0] if len(paths) == 1 else paths[0].parent
+
+
 if __name__ == "__main__":
-    run_job(main, inputs=("weights",), outputs=("student",))
+    run_job(main, inputs=("weights", "template"), outputs=("student",))

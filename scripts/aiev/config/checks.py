@@ -4,12 +4,16 @@ import json
 import os
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from aiev.core.errors import UserError
 from aiev.core.settings import did_you_mean
 from aiev.llm.endpoints import needs_weights
+from aiev.resources.declare import is_snapshot
 from aiev.training.batch import accumulation
+from aiev.training.chat import template_file
+from aiev.training.checkpoints import check_checkpoint
 
 
 def check_run(config: dict[str, Any]) -> None:
@@ -20,6 +24,7 @@ def check_run(config: dict[str, Any]) -> None:
     _check_names(config)
     for role, model in config["models"].items():
         _check_model(role, model)
+    _check_student(config["models"]["student"])
     _check_sizes(config)
     accumulation(config["training"])
     _check_recorded(config["rounds"]["recorded"])
@@ -45,6 +50,13 @@ def _check_names(config: dict[str, Any]) -> None:
         if name not in known:
             hint = did_you_mean(name, known, "declare it in config/resources.yaml")
             raise UserError(f"no resource is called {name!r}", where=f"config: {key}", hint=hint)
+        if is_snapshot(config["resources"][name]) and key != "models.student.resource":
+            raise UserError(
+                f"{name} is a model of several files, and one file is needed",
+                where=f"config: {key}",
+                hint="only the student may be a model as the hub has it; serve such a teacher with "
+                "vLLM, and name it with kind: openai",
+            )
 
 
 def _check_model(role: str, model: dict[str, Any]) -> None:
@@ -55,13 +67,7 @@ def _check_model(role: str, model: dict[str, Any]) -> None:
             where=f"{key}.name",
             hint="use letters, digits, dots, dashes and underscores",
         )
-    if role == "student" and not model["resource"]:
-        raise UserError(
-            "the student has no weights to train",
-            where=f"{key}.resource",
-            hint="name a file that is declared in config/resources.yaml",
-        )
-    if needs_weights(model) and not model["resource"]:
+    if needs_weights(model) and not model["resource"] and not model.get("checkpoint"):
         raise UserError(
             f"a model of kind {model['kind']} needs weights",
             where=f"{key}.resource",
@@ -74,6 +80,27 @@ def _check_model(role: str, model: dict[str, Any]) -> None:
             where=f"{key}.version",
             hint="remove the one that does not fit",
         )
+
+
+def _check_student(model: dict[str, Any]) -> None:
+    """The student has weights, in one place, and they and its chat template are there."""
+    key = "config: models.student"
+    if not model["resource"] and not model["checkpoint"]:
+        raise UserError(
+            "the student has no weights to train",
+            where=f"{key}.resource",
+            hint="name a file or model that is declared in config/resources.yaml",
+        )
+    if model["resource"] and model["checkpoint"]:
+        raise UserError(
+            "both a resource and a checkpoint are given, and a student comes from one of them",
+            where=f"{key}.checkpoint",
+            hint='set models.student.resource to ""',
+        )
+    if model["checkpoint"]:
+        check_checkpoint(Path(model["checkpoint"]))
+    if model["chat_template"]:
+        template_file(model["chat_template"])
 
 
 def _check_sizes(config: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ from aiev.config.run import RunConfig
 from aiev.core.errors import UserError
 from aiev.core.files import check_file, read_text
 from aiev.core.settings import checked
-from aiev.resources.declare import declared
+from aiev.resources.declare import check_declaration
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -52,7 +52,7 @@ def _resources(path: Path) -> dict[str, Any]:
         hint = "each entry is NAME: {file, sha256, bytes, licence, mirrors}"
         raise UserError("not a mapping of names to declared files", where=str(path), hint=hint)
     for name, value in resources.items():
-        declared(value, f"{path}: {name}")
+        check_declaration(value, f"{path}: {name}")
     return resources
 
 

@@ -174,6 +174,16 @@ class Student(Model):
     dtype: Literal["float32", "bfloat16"] = Field(
         "bfloat16", description="Number format of the student's checkpoint."
     )
+    checkpoint: str = Field(
+        "",
+        description="Directory with the student's checkpoint (config.json, safetensors, tokenizer) "
+        "in the place of a resource; its files are copied as they are, in their own dtype.",
+    )
+    chat_template: str = Field(
+        "",
+        description="Chat template of a base model that has none: chatml, deepseek, or the path of "
+        'a .jinja file; its last token ends each turn. "" keeps the model\'s own.',
+    )
 
 
 TEACHER = Chosen(KINDS, "kind", "llamacpp", Model)

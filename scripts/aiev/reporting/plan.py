@@ -128,7 +128,8 @@ def _asked(plan: Plan) -> list[str]:
         likely = bound.expected.numbers() if bound.expected else (None,) * 4
         pairs = zip(likely, bound.most.numbers(), (short, short, short, money), strict=True)
         table.append([*names, *(between(low, high, show) for low, high, show in pairs)])
-    likely = f"as in earlier runs ({', '.join(plan.rates.runs)}) - " if plan.rates.runs else ""
+    runs = ", ".join([*plan.rates.runs[:2], *["..."] * bool(plan.rates.runs[2:])])
+    likely = f"as in earlier runs ({runs}) - " if runs else ""
     lines = [
         f"{likely}at most; answers and results that are stored already cost nothing:",
         *columns(table, names=2),
@@ -168,7 +169,7 @@ def _trained(plan: Plan) -> Iterator[str]:
         f"{number} training{'s' * (number > 1)} of {name} ({found.parameters:,} parameters) in "
         f"{params['precision']} on {ranks} accelerator{'s' * (ranks > 1)}"
     )
-    yield f"memory of each, GiB: {_memory(found, reckoned['accelerator_gib'])}"
+    yield from _memory(found, reckoned["accelerator_gib"])
     peak = f" ({reckoned['mfu']:.0%} of {reckoned['accelerator_tflops'] or 0:g} TFLOPS)"
     hours = between(*found.total("accelerator_hours"), short)
     tokens = between(*found.total("tokens"), short)
@@ -182,14 +183,16 @@ def _trained(plan: Plan) -> Iterator[str]:
     yield f"disk, GiB: {model} for each model, its largest file {largest}; {disk} for all"
 
 
-def _memory(found: Trainings, room: float | None) -> str:
+def _memory(found: Trainings, room: float | None) -> Iterator[str]:
     memory = found.memory
+    total = f"memory of each, GiB: {memory.total / GIB:.1f}"
+    if found.too_much is not None:
+        verdict = f"{found.too_much / GIB:.1f} too much" if found.too_much else "fits"
+        total = f"{total} of {room:g}, {verdict}"
+    yield total
     parts = [f"{name} {getattr(memory, name) / GIB:.1f}" for name in ACCELERATOR_MEMORY]
-    total = f"{', '.join(parts)}: {memory.total / GIB:.1f}"
-    if found.too_much is None:
-        return total
-    verdict = f"{found.too_much / GIB:.1f} too much" if found.too_much else "fits"
-    return f"{total} of {room:g}, {verdict}"
+    away = f", on the host {memory.offloaded / GIB:.1f}" if memory.offloaded else ""
+    yield f"  {', '.join(parts)}{away}"
 
 
 def _spent(config: Mapping[str, Any], spending: Costs) -> list[str]:

@@ -64,11 +64,13 @@ class Trainings:
 
 
 def shape_of(config: Mapping[str, Any]) -> Shape:
-    """The student's shape, from its prepared checkpoint or its declaration. Raises UserError."""
+    """The student's shape, from its checkpoint or its declaration. Raises UserError."""
     student = config["models"]["student"]
-    prepared = Path("resources/students", student["name"], "config.json")
-    if prepared.is_file():
-        return Shape.of(read_json(prepared), str(prepared))
+    places = [Path("resources/students", student["name"])]
+    places += [Path(student["checkpoint"])] if student["checkpoint"] else []
+    for path in (place / "config.json" for place in places):
+        if path.is_file():
+            return Shape.of(read_json(path), str(path))
     found = config["resources"][student["resource"]].get(SHAPE)
     where = f"config/resources.yaml: {student['resource']}.{SHAPE}"
     if not found:

@@ -1,4 +1,4 @@
-"""External files, each declared once: its digest, its licence, its mirrors in order."""
+"""External files and models, each declared once: its digest, its licence, where it comes from."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -17,6 +17,7 @@ SHAPE = "shape"
 """Key of a model's declaration: those fields of its config.json that say how large it is."""
 
 _KEYS = {"hub": {"repo", "revision", "file"}, "url": {"url"}, "registry": {"parts"}}
+_REPO = r"[\w.-]+/[\w.-]+"
 _PART, _MEMBER = {"project", "version"}, {"member"}
 
 
@@ -29,6 +30,65 @@ class Resource:
     size: int
     licence: str
     mirrors: tuple[dict[str, Any], ...]
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A checked declaration of a hub's model. files: name -> (sha256, bytes); {} where the
+    revision alone pins them."""
+
+    repo: str
+    revision: str
+    licence: str
+    files: dict[str, tuple[str, int]]
+
+
+def is_snapshot(value: Any) -> bool:
+    """Whether a declaration is of a model as a hub has it, several files, and not of one file."""
+    return isinstance(value, dict) and "hub" in value
+
+
+def declared_snapshot(value: dict[str, Any], where: str = "config/resources.yaml") -> Snapshot:
+    """Check one declaration {hub, revision, licence} with or without {files, shape}.
+
+    Raises UserError, for a branch or a tag in the place of a commit too.
+    """
+
+    def check(holds: bool, what: str, hint: str | None = None) -> None:
+        if not holds:
+            message = f"wrong declaration of a model of the hub: {what}"
+            raise UserError(message, where=where, hint=hint)
+
+    keys = {"hub", "revision", "licence"}
+    fits = keys <= set(value) <= keys | {"files", SHAPE}
+    check(fits, f"needs {sorted(keys)}, and may have files and {SHAPE}")
+    repo, revision, files = value["hub"], value["revision"], value.get("files", {})
+    check(isinstance(repo, str) and re.fullmatch(_REPO, repo) is not None, f"hub {repo!r}")
+    check(
+        isinstance(revision, str) and re.fullmatch("[0-9a-f]{40}", revision) is not None,
+        f"revision {revision!r} is no commit",
+        "a branch or a tag may move: give the 40 hex digits of the commit, from the hub's history",
+    )
+    check(isinstance(value["licence"], str) and value["licence"] != "", f"licence of {repo}")
+    check(isinstance(value.get(SHAPE, {}), dict), f"{SHAPE} of {repo} is no mapping")
+    check(isinstance(files, dict), f"files of {repo} is no mapping of names")
+    for name, about in files.items():
+        plain = isinstance(name, str) and Path(name).name == name and name[:1] not in ("", ".")
+        check(plain, f"file {name!r} is no plain name")
+        fits = isinstance(about, dict) and set(about) == {"sha256", "bytes"}
+        check(fits, f"{name} needs sha256 and bytes")
+        check(re.fullmatch("[0-9a-f]{64}", str(about["sha256"])) is not None, f"sha256 of {name}")
+        check(type(about["bytes"]) is int and about["bytes"] > 0, f"bytes of {name}")
+    pairs = {name: (about["sha256"], about["bytes"]) for name, about in files.items()}
+    return Snapshot(repo, revision, value["licence"], pairs)
+
+
+def check_declaration(value: Any, where: str) -> None:
+    """Raise UserError for a wrong declaration of either kind."""
+    if is_snapshot(value):
+        declared_snapshot(value, where)
+    else:
+        declared(value, where)
 
 
 def declared(value: Any, where: str = "config/resources.yaml") -> Resource:

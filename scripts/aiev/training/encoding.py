@@ -213,7 +213,8 @@ def _check_tokenizer(tokenizer) -> None:
         raise UserError(
             f"the student has no {lacks}, which training and inference both need",
             where=str(tokenizer.name_or_path),
-            hint="use a student tuned for chat, with a tokenizer.json",
+            hint="use a student tuned for chat, with a tokenizer.json, or give a base model a chat "
+            "template: models.student.chat_template: chatml",
         )
     missing = [token for token in TOKENS if token not in tokenizer.added_tokens_encoder]
     if missing:

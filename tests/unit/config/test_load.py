@@ -317,6 +317,42 @@ def test_a_file_that_is_no_config(kind, tmp_path, monkeypatch):
     assert message in str(caught.value) and caught.value.where
 
 
+@pytest.mark.parametrize(
+    ("student", "words"),
+    [
+        ({"checkpoint": "nowhere", "resource": ""}, "not a checkpoint: config.json"),
+        ({"checkpoint": "here"}, "both a resource and a checkpoint"),
+        ({"chat_template": "chatlm"}, "no chat template is called 'chatlm'"),
+        ({"chat_template": "own.jinja"}, "no such chat template"),
+    ],
+)
+def test_a_student_that_is_not_there_is_named_before_the_run(student, words):
+    named = {"name": "s", "resource": "smollm2-135m"}
+    with pytest.raises(UserError, match=words):
+        checked({"models": {"student": {**named, **student}}})
+
+
+SNAPSHOT = f"""
+model: {{hub: maker/model, revision: {"0" * 40}, licence: MIT}}
+humaneval: {{file: h, sha256: {"0" * 64}, bytes: 1, licence: MIT, mirrors: [{{kind: url, url: x}}]}}
+"""
+
+
+def test_only_a_student_is_a_model_of_several_files(tmp_path):
+    (tmp_path / "resources.yaml").write_text(SNAPSHOT)
+    benchmarks = {"humaneval": {"resource": "humaneval"}}
+    models = {"teacher": {"name": "t", "kind": "openai"}, "student": {"name": "s"}}
+    sources = [{"kind": "directory", "path": ".", "licence": "MIT"}]
+    config = {"models": models, "seeds": {"sources": sources}}
+    config["evaluation"] = {"benchmarks": benchmarks}
+    models["student"]["resource"] = "model"
+    check_config(copy.deepcopy(config), tmp_path)
+    models["teacher"] = {"name": "t", "resource": "model"}
+    with pytest.raises(UserError, match="model is a model of several files") as caught:
+        check_config(config, tmp_path)
+    assert caught.value.where == "config: models.teacher.resource"
+
+
 @pytest.mark.parametrize("path", RUNS, ids=lambda path: path.name)
 def test_every_shipped_run_passes(path, monkeypatch):
     monkeypatch.chdir(CONFIG.parent)  # what a config names lies in the checkout

@@ -22,6 +22,7 @@ SHAPE = {
     "vocab_size": 32256,
 }
 PARAMETERS = 6_740_512_768
+STUDENT = {"name": "s", "resource": "s", "dtype": "bfloat16", "checkpoint": ""}
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +33,9 @@ def _here(tmp_path, monkeypatch):
 def config(**plan):
     reckoned = {"accelerator_gib": None, "accelerator_tflops": None, "mfu": 0.5}
     return {
-        "models": {"student": {"name": "s", "resource": "s", "dtype": "bfloat16"}},
+        "models": {
+            "student": {"name": "s", "resource": "s", "dtype": "bfloat16", "checkpoint": ""}
+        },
         "resources": {"s": {"shape": SHAPE}},
         "rounds": {"dialogues": 1000, "split": {"test_share": 0.1}},
         "training": {
@@ -90,6 +93,13 @@ def test_disk():
 def test_a_prepared_student_counts_before_its_declaration(tmp_path):
     write_json(tmp_path / "resources/students/s/config.json", SHAPE | {"num_hidden_layers": 1})
     assert trainings(config(), jobs(0), Rates()).parameters < PARAMETERS
+
+
+def test_a_student_in_a_directory(tmp_path):
+    write_json(tmp_path / "here/config.json", SHAPE | {"num_hidden_layers": 2})
+    own = config()
+    own["models"] = {"student": STUDENT | {"resource": "", "checkpoint": "here"}}
+    assert trainings(own, jobs(0), Rates()).parameters < PARAMETERS
 
 
 def test_no_training():

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from aiev.core.errors import UserError
-from aiev.resources.declare import declared
+from aiev.resources.declare import check_declaration, declared, is_snapshot
 
 CONFIG = Path(__file__).parents[3] / "config" / "resources.yaml"
 
@@ -50,6 +50,7 @@ def url(address):
         {"mirrors": [{"kind": ["hub"]}]},
         {"mirrors": [{"kind": "url", "url": 3}]},
         {"extra": 1},
+        {"shape": "llama"},
     ],
 )
 def test_a_bad_declaration_is_refused(changes):
@@ -79,5 +80,7 @@ def test_a_bad_declaration_says_what_is_needed(changes, told):
 
 def test_the_shipped_declarations_are_valid():
     shipped = yaml.safe_load(CONFIG.read_text("utf-8"))
-    files = [declared(value, name).file for name, value in shipped.items()]
+    for name, value in shipped.items():
+        check_declaration(value, name)
+    files = [value["file"] for value in shipped.values() if not is_snapshot(value)]
     assert len(set(files)) == len(files)
