@@ -21,7 +21,9 @@ rule fetch_resource:
     benchmark:
         "benchmarks/resources/{resource}/{file}.tsv"
     params:
-        settings=lambda w: as_json({"declaration": without_shape(RESOURCES[w.resource])}),
+        settings=lambda w: as_json(
+            {"declaration": without_shape(RESOURCES[w.resource])}
+        ),
     shell:
         main("fetch_resource", pinned=True) + "--resource {output:q}"
 
@@ -34,7 +36,9 @@ rule fetch_snapshot:
     benchmark:
         "benchmarks/resources/snapshots/{snapshot}.tsv"
     params:
-        settings=lambda w: as_json({"declaration": without_shape(RESOURCES[w.snapshot])}),
+        settings=lambda w: as_json(
+            {"declaration": without_shape(RESOURCES[w.snapshot])}
+        ),
     shell:
         main("fetch_snapshot", pinned=True) + "--snapshot {output:q}"
 

@@ -57,7 +57,7 @@ def declared_snapshot(value: dict[str, Any], where: str = "config/resources.yaml
     def check(holds: bool, what: str, hint: str | None = None) -> None:
         if not holds:
             message = f"wrong declaration of a model of the hub: {what}"
-            raise UserError(message, where=where, hint=hint)
+            raise UserError(message, where=where, hint=hint or EXPLAINED)
 
     keys = {"hub", "revision", "licence"}
     fits = keys <= set(value) <= keys | {"files", SHAPE}
