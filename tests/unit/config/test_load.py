@@ -333,8 +333,8 @@ def test_a_student_that_is_not_there_is_named_before_the_run(student, words):
 
 
 SNAPSHOT = f"""
-model: {{hub: maker/model, revision: {"0" * 40}, licence: MIT}}
-humaneval: {{file: h, sha256: {"0" * 64}, bytes: 1, licence: MIT, mirrors: [{{kind: url, url: x}}]}}
+model: {{hub: maker/model, revision: {"a" * 40}, licence: MIT}}
+humaneval: {{file: h, sha256: {"a" * 64}, bytes: 1, licence: MIT, mirrors: [{{kind: url, url: x}}]}}
 """
 
 
