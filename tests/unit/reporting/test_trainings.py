@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from aiev.config.load import read_config
 from aiev.core.files import write_json
 from aiev.engine.events import Job
 from aiev.llm.costs import Costs
@@ -78,6 +79,22 @@ def test_a_model_that_does_not_fit_says_by_how_much():
     assert whole.too_much == 0
     small = trainings(config(accelerator_gib=16), jobs(0), Rates())
     assert small.too_much == small.memory.total - 16 * 2**30 > 0
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "accelerators"),
+    [("autocoder-s-6.7b", PARAMETERS, 8), ("autocoder-33b", 33_342_991_360, 40)],
+)
+def test_the_paper_s_models_fit_the_gpus_of_their_configs(
+    name, parameters, accelerators, monkeypatch
+):
+    monkeypatch.chdir(ROOT)
+    paper = read_config(ROOT / f"config/{name}.yaml")
+    assert paper["training"]["accelerators"] == accelerators
+    found = trainings(paper, jobs(0, 92), Rates())
+    assert (found.parameters, found.too_much) == (parameters, 0)
+    paper["execution"]["plan"]["accelerator_gib"] = 16
+    assert trainings(paper, jobs(0), Rates()).too_much > 0
 
 
 def test_disk():
