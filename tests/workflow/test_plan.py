@@ -31,8 +31,9 @@ def plan(project: Project) -> str:
 
 def numbers(project: Project) -> dict:
     """The same plan as JSON."""
-    plan(project)
+    (project.root / "tiny.yaml").write_text(project.dump(project.config))
     done = aiev("plan", "--config", "tiny.yaml", "--json", root=project.root)
+    assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
 
