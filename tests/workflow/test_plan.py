@@ -130,8 +130,9 @@ def test_a_bound_is_kept_and_a_finished_run_has_nothing_to_do(fresh, endpoint):
     expected = row(again, "write_dialogues", "teacher", "expected")[:3]
     assert expected == pytest.approx(paid["dialogues", "scripted"], rel=0.15)
     trained = read_json(fresh.root / RUN / "training.json")
+    assert again["rates"]["tokens"] == trained["tokens"] / trained["examples"]
     (one,) = again["training"]["each"]
-    assert one["tokens"][0] == pytest.approx(trained["tokens_read"], rel=0.15)
+    assert 0 < one["tokens"][0] < one["tokens"][1]
     assert (
         re.search(r"^scripted +\d+ ", said, re.MULTILINE) and "budget, over all runs: none" in said
     )
