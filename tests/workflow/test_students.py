@@ -20,7 +20,7 @@ def project(tmp_path_factory):
     root = tmp_path_factory.mktemp("students")
     with scripted_endpoint(answers) as endpoint:
         project = prepared(root / "project", endpoint.url, root / "mirror")
-        code, said = project.run("resources/students/tiny")
+        code, said = project.run("resources/students/tiny", seconds=900)
         assert code == 0, said
         shutil.copytree(project.root / "resources/students/tiny", project.root / "models/tiny")
         yield project
@@ -32,18 +32,18 @@ def test_a_student_in_a_directory(project):
     student = {"name": "there", "resource": "", "checkpoint": "models/tiny"}
     project.config["models"]["student"] |= {**student, "chat_template": "own.jinja"}
     target = project.root / "resources/students/there"
-    code, said = project.run("resources/students/there")
+    code, said = project.run("resources/students/there", seconds=900)
     assert code == 0, said
     assert (target / "chat_template.jinja").read_text() == own.read_text()
     assert read_json(target / "config.json")["eos_token_id"] is not None
     # Both the template and a file of the checkpoint are inputs.
     own.write_text(own.read_text().replace("m.role", "m['role']"))
-    code, said = project.run("resources/students/there")
+    code, said = project.run("resources/students/there", seconds=900)
     assert code == 0 and "m['role']" in (target / "chat_template.jinja").read_text(), said
     weights = next((project.root / "models/tiny").glob("*.safetensors"))
     kept = weights.read_bytes()
     weights.write_bytes(kept[:-1])
-    code, said = project.run("resources/students/there")
+    code, said = project.run("resources/students/there", seconds=900)
     assert code == 2 and "its header describes" in said
     weights.write_bytes(kept)
 
@@ -64,17 +64,17 @@ def test_a_student_of_a_hub(project):
     resources.write_text(before + yaml.safe_dump({"tiny-hub": declared}))
     student = {"name": "hub", "resource": "tiny-hub", "checkpoint": "", "chat_template": ""}
     project.config["models"]["student"] |= student
-    code, said = project.run("resources/students/hub")
+    code, said = project.run("resources/students/hub", seconds=900)
     assert code == 0, said
     weights = next((project.root / "resources/snapshots/tiny-hub").glob("*.safetensors"))
     made = project.root / "resources/students/hub" / weights.name
     assert made.read_bytes() == weights.read_bytes()
     # A shard that was changed since is put away, and fetched again.
     weights.write_bytes(made.read_bytes()[:-1] + b"!")
-    code, said = project.run("resources/students/hub")
+    code, said = project.run("resources/students/hub", seconds=900)
     assert code == 0 and "was changed" in said, said
     assert weights.read_bytes() == made.read_bytes()
     declared["revision"] = "main"
     resources.write_text(before + yaml.safe_dump({"tiny-hub": declared}))
-    code, said = project.run("resources/students/hub")
+    code, said = project.run("resources/students/hub", seconds=900)
     assert code == 2 and "'main' is no commit" in said
