@@ -5,7 +5,6 @@ makes: nothing
 """
 
 from aiev.resources.declare import is_snapshot
-from aiev.training.chat import template_file
 from aiev.training.checkpoints import files_of
 
 RUN = config["name"]
