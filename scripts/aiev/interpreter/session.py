@@ -12,6 +12,7 @@ from typing import Literal, Protocol
 from aiev.dataset.layout import Message, Step, Turn, shortened
 from aiev.interpreter.triggers import Trigger
 from aiev.interpreter.workspace import Done, Run, State, Workspace
+from aiev.llm.responses import is_cut_off
 from aiev.llm.thoughts import final_text
 
 Reason = Literal["answered", "declined", "max-runs", "cut-off"]
@@ -169,4 +170,4 @@ class Session:
                 yield Said(text)
                 if end is not None:
                     return False
-        return stream.finish_reason in ("length", "max_tokens")
+        return is_cut_off(stream.finish_reason)

@@ -51,24 +51,22 @@ def answer_of(completion: Any) -> Answer:
     """
     try:
         choice = completion.choices[0]
-        text = _content(choice.message.content)
+        text = text_of(choice.message.content)
     except (AttributeError, IndexError, KeyError, TypeError):
         text = None
     if text is None:
         raise ValueError(f"not a chat completion: {str(completion)[:200]}")
     reason = str(getattr(choice, "finish_reason", None) or "unknown")
-    # OpenAI puts a refusal into a field of its own, and leaves the content empty.
-    refused = not text and isinstance(getattr(choice.message, "refusal", None), str)
     return Answer(
         text=valid(text),
-        finish_reason="refusal" if refused and choice.message.refusal else reason,
-        prompt_tokens=_count(completion, "prompt_tokens"),
-        completion_tokens=_count(completion, "completion_tokens"),
+        finish_reason="refusal" if not text and _refuses(choice.message) else reason,
+        prompt_tokens=count_of(completion, "prompt_tokens"),
+        completion_tokens=count_of(completion, "completion_tokens"),
     )
 
 
-def _content(content: Any) -> str | None:
-    """The text of a message; None where there is none to read.
+def text_of(content: Any) -> str | None:
+    """The text of a message, or of a piece of it; None where there is none to read.
 
     Content is text, or a list of parts of which those of type text are the answer (Mistral's
     reasoning models send their thoughts as parts, too). Thoughts in a field of their own
@@ -76,6 +74,7 @@ def _content(content: Any) -> str | None:
     """
     if content is None or isinstance(content, str):
         return content or ""
+    content = [content] if isinstance(content, dict) else content
     if not isinstance(content, list):
         return None
     parts = [_part(part) for part in content]
@@ -83,14 +82,28 @@ def _content(content: Any) -> str | None:
 
 
 def _part(part: Any) -> str | None:
-    if isinstance(part, str) or not isinstance(part, dict):
+    if isinstance(part, str):
+        return part
+    if not isinstance(part, dict):
         return None
-    if part.get("type") in ("text", "output_text"):
-        return part["text"] if isinstance(part.get("text"), str) else None
-    return ""
+    if part.get("type", "text") not in ("text", "output_text"):
+        return ""
+    text = part.get("text")
+    text = text.get("value") if isinstance(text, dict) else text  # OpenAI's older API
+    return text if isinstance(text, str) else None
 
 
-def _count(completion: Any, name: str) -> int:
+def _refuses(message: Any) -> bool:
+    """Whether a message without a text is a refusal: OpenAI puts it into a field, or a part, of its
+    own."""
+    own = getattr(message, "refusal", None)
+    parts = message.content if isinstance(message.content, list) else []
+    return bool(isinstance(own, str) and own) or any(
+        isinstance(part, dict) and part.get("type") == "refusal" for part in parts
+    )
+
+
+def count_of(completion: Any, name: str) -> int:
     """A token count; 0 for one that is missing or is not a count, such as `true` or -1."""
     count = getattr(getattr(completion, "usage", None), name, None)
     return count if type(count) is int and count > 0 else 0

@@ -19,7 +19,7 @@ from aiev.llm.budget import Budget, max_tokens_of
 from aiev.llm.endpoints.base import API_KEY, Endpoint
 from aiev.llm.failures import ServerError, describe_error, may_be_billed
 from aiev.llm.requests import Question, body_of, request_of
-from aiev.llm.responses import Answer, tokens_of, valid
+from aiev.llm.responses import Answer, count_of, text_of, tokens_of, valid
 from aiev.llm.secrets import Redactor
 
 
@@ -168,13 +168,12 @@ class AnswerStream:
                 budget.release(self._key)
 
     def _read(self, chunk: Any) -> str:
-        usage = getattr(chunk, "usage", None)
-        if usage:
-            self._usage = (usage.prompt_tokens or 0, usage.completion_tokens or 0)
+        if getattr(chunk, "usage", None):
+            self._usage = (count_of(chunk, "prompt_tokens"), count_of(chunk, "completion_tokens"))
         if not chunk.choices:
             return ""
         choice = chunk.choices[0]
-        self.finish_reason = choice.finish_reason or self.finish_reason
-        text = valid(choice.delta.content or "") if choice.delta else ""
+        self.finish_reason = str(choice.finish_reason or self.finish_reason)
+        text = valid(text_of(choice.delta.content) or "") if choice.delta else ""
         end = self._client.end_of_turn
         return text.removesuffix(end) if end else text

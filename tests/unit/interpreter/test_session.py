@@ -1,11 +1,12 @@
 """A conversation: when code runs, what the model is told, and how it is stopped and taken back."""
 
+import json
 import time
 from contextlib import closing
 
 import pytest
 from conversation import box, client_of, fence, says, session_of
-from scripted import Slowly
+from scripted import Raw, Slowly
 
 from aiev.core.errors import BudgetError, EndpointError
 from aiev.interpreter.session import Finished, Ran, Said
@@ -128,6 +129,23 @@ def test_thoughts_are_neither_run_nor_said_again(scripted, workspace):
     assert hear(session)[1:] == ([], "answered")
     hear(session)
     assert scripted.bodies[-1]["messages"][2]["content"] == "Four."
+
+
+def test_an_answer_in_parts_and_counts_that_are_none(scripted, workspace):
+    """As Mistral's reasoning models stream it; a thought is a part of its own."""
+    deltas = [
+        {"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "Hm"}]}]},
+        {"content": [{"type": "text", "text": "Fo"}]},
+        {"content": "ur."},
+        {},
+    ]
+    chunks = [{"choices": [{"index": 0, "delta": d, "finish_reason": None}]} for d in deltas]
+    chunks[-1] = {"choices": [{"index": 0, "delta": {}, "finish_reason": "model_length"}]}
+    chunks.append({"choices": [], "usage": {"prompt_tokens": True, "completion_tokens": -1}})
+    body = "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in chunks) + "data: [DONE]\n\n"
+    scripted.script = lambda _: Raw(body.encode(), "text/event-stream")
+    session = session_of(scripted, workspace)
+    assert hear(session) == ("Four.", [], "cut-off")
 
 
 def test_an_answer_that_is_broken_off_stops_the_model_and_stays(scripted, workspace):

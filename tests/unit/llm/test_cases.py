@@ -188,6 +188,24 @@ def test_many_tags_are_read_in_time():
     assert time.monotonic() - start < 5
 
 
+@pytest.mark.parametrize(
+    ("content", "text", "reason"),
+    [
+        (["Good ", "day"], "Good day", "stop"),
+        ([{"text": "Good day"}], "Good day", "stop"),
+        ({"type": "text", "text": "Good day"}, "Good day", "stop"),
+        ([{"type": "text", "text": {"value": "Good day", "annotations": []}}], "Good day", "stop"),
+        ([{"type": "reasoning", "text": "Hm"}, {"type": "text", "text": "Good"}], "Good", "stop"),
+        ([{"type": "refusal", "refusal": "No."}], "", "refusal"),
+        ([], "", "stop"),
+    ],
+)
+def test_parts_in_other_shapes(content, text, reason):
+    choice = SimpleNamespace(message=SimpleNamespace(content=content), finish_reason="stop")
+    answer = answer_of(SimpleNamespace(choices=[choice], usage=None))
+    assert (answer.text, answer.finish_reason) == (text, reason)
+
+
 def test_content_in_parts_and_impossible_token_counts():
     parts = [{"type": "thinking", "thinking": []}, {"type": "text", "text": "Good day"}]
     choice = SimpleNamespace(message=SimpleNamespace(content=parts), finish_reason="stop")

@@ -136,7 +136,7 @@ def test_another_model_or_version_is_asked(scripted, endpoint_of, ledger):
         raw(choices=[None]),
         raw(choices=[{"index": 0, "message": None, "finish_reason": "stop"}]),
         raw(choices=[{"index": 0, "message": "Hello", "finish_reason": "stop"}]),
-        raw(choices=[{"index": 0, "message": {"content": ["Hello"]}, "finish_reason": "stop"}]),
+        raw(choices=[{"index": 0, "message": {"content": [5]}, "finish_reason": "stop"}]),
         raw(choices=[{"index": 0, "message": {"content": 5}, "finish_reason": "stop"}]),
     ],
     ids=label,
