@@ -114,7 +114,9 @@ def read_tasks(path: Path) -> list[dict[str, Any]]:
         lines = gzip.decompress(path.read_bytes()).decode("utf-8").splitlines()
         return [json.loads(line) for line in lines if line.strip()]
     except (OSError, EOFError, ValueError) as error:
-        raise UserError(f"the benchmark cannot be read: {error}", where=str(path)) from error
+        message = f"the benchmark cannot be read: {error}"
+        hint = "remove the file: it is fetched again"
+        raise UserError(message, where=str(path), hint=hint) from error
 
 
 def choose(
