@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from aiev.core.settings import Chosen, Section
+from aiev.core.chosen import Chosen
+from aiev.core.settings import Section
 from aiev.dataset.settings import DecontaminationSettings, TagSettings
 from aiev.evaluation.settings import EvaluationSettings
 from aiev.llm.settings import STUDENT, TEACHER, Budget, Ledger, Price, Server

@@ -7,23 +7,18 @@ depend on a name in it, such as `kind`.
 
 import difflib
 import re
-from dataclasses import dataclass
-from functools import cache
 from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     ConfigDict,
     ValidationError,
-    create_model,
     field_validator,
     model_validator,
 )
-from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from aiev.core.errors import UserError
-from aiev.core.registry import DESCRIBED, Registry
 
 Model = TypeVar("Model", bound="Section")
 
@@ -31,7 +26,7 @@ _EXPONENT = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+")
 """A number in YAML 1.2 and for every reader. PyYAML knows YAML 1.1, where it is a string unless it
 has both a dot and a sign."""
 
-_EXPLAINED = "explained"
+EXPLAINED = "explained"
 _MAX_SHOWN = 60
 
 
@@ -71,21 +66,6 @@ def invalid(message: str, hint: str | None = None) -> PydanticCustomError:
     return PydanticCustomError("invalid", "{message}", {"message": message, "hint": hint})
 
 
-def known_in(registry: Registry) -> AfterValidator:
-    """Annotation of a string that names a choice of the registry, or a file outside of it."""
-
-    def check(name: str) -> str:
-        try:
-            registry.source(name)
-        except UserError as error:
-            hint = error.hint if name.endswith(".py") else None
-            hint = hint or did_you_mean(name, registry.names(), error.hint)
-            raise invalid(error.message, hint) from None
-        return name
-
-    return AfterValidator(check)
-
-
 def checked(model: type[Model], value: Any, where: str = "config") -> Model:
     """`value` as a `model`, with all defaults.
 
@@ -113,85 +93,6 @@ def did_you_mean(name: str, known: list[str], otherwise: str) -> str:
     return f"did you mean {close[0]!r}?" if close else otherwise
 
 
-@dataclass(frozen=True)
-class Chosen:
-    """Annotation of a section whose keys are those of the class that one of its keys names.
-
-    `Annotated[dict[str, Any], Chosen(KINDS, "kind", "llamacpp", Model)]` is a mapping with the key
-    `kind`, the keys of `Model`, and those of the `Config` of the class that the registry KINDS
-    finds for the kind. The value is a plain dictionary with all defaults.
-
-    default: the name where the section gives none; "" for a key that is required.
-    shared:  keys that all choices have.
-    """
-
-    registry: Registry
-    key: str = "kind"
-    default: str = ""
-    shared: type[Section] = Section
-
-    def __get_pydantic_core_schema__(self, _source: Any, _handler: Any) -> Any:
-        return core_schema.no_info_plain_validator_function(self._check)
-
-    def __get_pydantic_json_schema__(self, _schema: Any, _handler: Any) -> dict[str, Any]:
-        """One shape for each built-in choice."""
-        return {"oneOf": [self._shape(name) for name in self.registry.names()]}
-
-    def _shape(self, name: str) -> dict[str, Any]:
-        config = self.config(name)
-        shape = json_schema(config)
-        what = {"const": name, "description": f"The {self.registry.what}."}
-        if name == self.default:
-            what["default"] = name
-        required = shape.pop("required", []) + ([] if name == self.default else [self.key])
-        shape["properties"] = {self.key: what, **shape.get("properties", {})}
-        return {**shape, **({"required": sorted(required)} if required else {})}
-
-    def _check(self, value: Any) -> dict[str, Any]:
-        if not isinstance(value, dict):
-            raise invalid(f"{_shown(value)} should be a mapping of keys")
-        mistyped = difflib.get_close_matches(self.key, map(str, value), 1)
-        if self.key not in value and mistyped and mistyped[0] not in self._keys():
-            context = {"message": "unknown key", "hint": f"did you mean {self.key!r}?"}
-            raise _single(PydanticCustomError(_EXPLAINED, "{message}", context), mistyped[0], value)
-        if self.key not in value and not self.default:
-            known = ", ".join(self.registry.names())
-            raise invalid(f"required key {self.key!r} is missing", f"use one of {known}")
-        name = value.get(self.key, self.default)
-        config = self.config(name)
-        rest = {key: each for key, each in value.items() if key != self.key}
-        return {self.key: name, **config.model_validate(rest).model_dump()}
-
-    def config(self, name: Any) -> type[Section]:
-        """The model of a section that names this choice. Raises ValidationError for an unknown
-        name."""
-        try:
-            if not isinstance(name, str):
-                raise UserError(f"{_shown(name)} should be a string")
-            chosen = self.registry.get(name)
-            if not isinstance(getattr(chosen, "Config", None), type):
-                source = self.registry.source(name)
-                message = f"{source}: the class {self.registry.attribute} has no class Config"
-                raise UserError(message, where=source, hint=DESCRIBED)
-            return _with_shared(self.shared, chosen.Config)
-        except UserError as error:
-            hint = error.hint
-            if isinstance(name, str) and not name.endswith(".py"):
-                hint = did_you_mean(name, self.registry.names(), error.hint)
-            raise _single(invalid(error.message, hint), self.key, name) from None
-
-    def _keys(self) -> set[str]:
-        """Keys that are known whatever is chosen."""
-        config = self.config(self.default) if self.default else self.shared
-        return set(config.model_fields)
-
-
-def _single(error: PydanticCustomError, key: str, value: Any) -> ValidationError:
-    """A validation error about one key."""
-    wrong = InitErrorDetails(type=error, loc=(key,), input=value)
-    return ValidationError.from_exception_data("config", [wrong])
-
-
 def _nested(part: Any, shared: dict[str, Any], names: bool = False) -> Any:
     """A part of a schema with each reference replaced by what it refers to.
 
@@ -209,13 +110,6 @@ def _nested(part: Any, shared: dict[str, Any], names: bool = False) -> Any:
         key: each if key == "default" and not names else _nested(each, shared, key == "properties")
         for key, each in part.items()
     }
-
-
-@cache
-def _with_shared(shared: type[Section], own: type[BaseModel]) -> type[Section]:
-    if issubclass(own, shared):
-        return own
-    return create_model(own.__name__, __base__=(own, shared), __doc__=own.__doc__ or shared.__doc__)
 
 
 def _number(value: Any, annotation: Any) -> Any:
@@ -241,7 +135,7 @@ def _explained(model: type[Section], error: dict[str, Any], section: Any) -> Ini
     context = dict(error.get("ctx", {}))
     loc, kind = error["loc"], error["type"]
     loc = loc if kind == "missing" else _in_config(loc, section)
-    if kind == _EXPLAINED:
+    if kind == EXPLAINED:
         return _details(error, loc, context)
     message = context["message"] if kind == "invalid" else _message(error)
     if not loc:
@@ -269,7 +163,7 @@ def _in_config(loc: tuple, section: Any) -> tuple:
 
 
 def _details(
-    error: dict[str, Any], loc: tuple, context: dict[str, Any], kind: str = _EXPLAINED
+    error: dict[str, Any], loc: tuple, context: dict[str, Any], kind: str = EXPLAINED
 ) -> InitErrorDetails:
     about = PydanticCustomError(kind, "{message}", context)
     return InitErrorDetails(type=about, loc=loc, input=error["input"])
@@ -281,18 +175,17 @@ def _message(error: dict[str, Any]) -> str:
     if error["type"] in ("value_error", "assertion_error"):
         return str(error["ctx"]["error"])
     if error["type"] in ("model_type", "dict_type", "model_attributes_type"):
-        return f"{_shown(error['input'])} should be a mapping of keys"
+        return f"{shown(error['input'])} should be a mapping of keys"
     if error["type"] == "string_pattern_mismatch":
-        return f"{_shown(error['input'])} has not the form that is needed here"
+        return f"{shown(error['input'])} has not the form that is needed here"
     if error["type"] in ("too_short", "string_too_short"):
-        return (
-            f"{_shown(error['input'])} is too short: at least {error['ctx']['min_length']} needed"
-        )
+        return f"{shown(error['input'])} is too short: at least {error['ctx']['min_length']} needed"
     reason = re.sub(r"^\w+ should", "should", error["msg"])
-    return f"{_shown(error['input'])} {reason}"
+    return f"{shown(error['input'])} {reason}"
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """A value as errors show it: cut where it is long."""
     text = repr(value)
     return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."
 

@@ -33,7 +33,7 @@ PLUMBING = (
     "aiev/engine/",
     *(
         f"aiev/core/{name}.py"
-        for name in ("errors", "locks", "log", "process", "registry", "settings")
+        for name in ("errors", "locks", "log", "process", "registry", "settings", "chosen")
     ),
 )
 """Modules that are part of no digest. They run jobs and report on them, and decide no output: what

@@ -4,7 +4,8 @@ from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints
 
-from aiev.core.settings import Chosen, Section
+from aiev.core.chosen import Chosen
+from aiev.core.settings import Section
 from aiev.evaluation.benchmarks import BENCHMARKS
 from aiev.sandbox.settings import LimitSettings
 

@@ -6,8 +6,9 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
+from aiev.core.chosen import Chosen
 from aiev.core.errors import UserError
-from aiev.core.settings import Chosen, Section, invalid
+from aiev.core.settings import Section, invalid
 from aiev.llm.endpoints import KINDS
 from aiev.llm.endpoints.base import (
     PARAMETERS,

@@ -4,7 +4,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from aiev.core.settings import Section, known_in
+from aiev.core.chosen import known_in
+from aiev.core.settings import Section
 from aiev.languages import LANGUAGES
 
 

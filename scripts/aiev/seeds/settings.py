@@ -4,7 +4,8 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from aiev.core.settings import Chosen, Section
+from aiev.core.chosen import Chosen
+from aiev.core.settings import Section
 from aiev.seeds.sources import SOURCES
 
 LICENCES = [

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import Any, get_args
 
 from aiev.config.run import RunConfig
-from aiev.core.settings import Chosen, Section
+from aiev.core.chosen import Chosen
+from aiev.core.settings import Section
 
 FREE = "humaneval"
 """Stands for a name that the config may choose freely."""

@@ -7,9 +7,10 @@ import pytest
 import yaml
 from pydantic import Field, field_validator
 
+from aiev.core.chosen import Chosen
 from aiev.core.errors import UserError
 from aiev.core.registry import Registry
-from aiev.core.settings import Chosen, Section, checked, invalid
+from aiev.core.settings import Section, checked, invalid
 
 TOOL = """
 from pydantic import Field

@@ -15,9 +15,10 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
+from aiev.core.chosen import known_in
 from aiev.core.errors import UserError
 from aiev.core.files import read_jsonl
-from aiev.core.settings import Section, known_in
+from aiev.core.settings import Section
 from aiev.core.templates import render
 from aiev.evaluation.benchmarks import base
 from aiev.evaluation.benchmarks.base import (
