@@ -5,6 +5,7 @@ makes: resources/benchmarks/{benchmark}.jsonl           all tasks, in the form t
        results/{run}/eval/{benchmark}.jsonl             the tasks that this run scores
        results/{run}/eval/{benchmark}.validation.json   their canonical solutions, scored
        results/{run}/eval/{model}/{benchmark}/samples.jsonl  eval_results.json  score.json
+       results/{run}/eval/{model}/{benchmark}/interpreter/   the same, with evaluation.interpreter
        results/{run}/eval/{model}/run_rate.json         where evaluation.run_rate asks for it
 """
 
@@ -152,3 +153,47 @@ rule measure_run_rate:
     shell:
         main("measure_run_rate", *ENDPOINTS, execution=execution_config())
         + "--weights {input.weights:q} --rate {output:q}"
+
+
+rule generate_with_interpreter:
+    input:
+        problems="results/{run}/eval/{benchmark}.jsonl",
+        weights=evaluated,
+    output:
+        "results/{run}/eval/{model}/{benchmark}/interpreter/samples.jsonl",
+    log:
+        "logs/{run}/eval/{model}/{benchmark}/interpreter/samples.log",
+    benchmark:
+        "benchmarks/{run}/eval/{model}/{benchmark}/interpreter/samples.tsv"
+    threads: lambda w: server_threads(w.model)
+    resources:
+        model_server=1,
+        nodes=1,
+        gpu=lambda w: server_gpus(w.model),
+    params:
+        settings=lambda w: hashed_config(
+            *("evaluation.max_tokens", "evaluation.max_runs", *BOXED),
+            *("tags.layout", "tags.result_chars"),
+            benchmark=benchmark_params(w.benchmark),
+            model=asked(w.model),
+            **IMAGE,
+        ),
+        kind_code=benchmark_code("generate_with_interpreter", *ENDPOINTS),
+        modules=lambda w: [*benchmark_modules(w.benchmark), *ENDPOINTS],
+    shell:
+        main("generate_with_interpreter", execution=execution_config())
+        + "--modules {params.modules:q} --problems {input.problems:q} --weights {input.weights:q} --samples {output:q}"
+
+
+use rule score_samples as score_with_interpreter with:
+    input:
+        problems="results/{run}/eval/{benchmark}.jsonl",
+        proof="results/{run}/eval/{benchmark}.proof.json",
+        samples="results/{run}/eval/{model}/{benchmark}/interpreter/samples.jsonl",
+    output:
+        results="results/{run}/eval/{model}/{benchmark}/interpreter/eval_results.json",
+        score="results/{run}/eval/{model}/{benchmark}/interpreter/score.json",
+    log:
+        "logs/{run}/eval/{model}/{benchmark}/interpreter/score.log",
+    benchmark:
+        "benchmarks/{run}/eval/{model}/{benchmark}/interpreter/score.tsv"

@@ -13,6 +13,7 @@ ROUNDS = [str(number) for number in range(config["rounds"]["count"])]
 DATA = [*(f"rounds/{number}/data" for number in ROUNDS), "data"]
 BENCHMARKS = sorted(config["evaluation"]["benchmarks"])
 MODELS = ["base", "student", "teacher"]
+INTERPRETED = MODELS if config["evaluation"]["interpreter"] else []
 # Before and after training.
 RUN_RATES = ["base", "student"] if config["evaluation"]["run_rate"]["prompts"] else []
 RESOURCES = config["resources"]

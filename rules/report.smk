@@ -34,6 +34,11 @@ rule summarise:
             model=MODELS,
             benchmark=BENCHMARKS,
         ),
+        interpreted=expand(
+            "results/{{run}}/eval/{model}/{benchmark}/interpreter/score.json",
+            model=INTERPRETED,
+            benchmark=BENCHMARKS,
+        ),
         run_rates=expand("results/{{run}}/eval/{model}/run_rate.json", model=RUN_RATES),
         seeds="results/{run}/seeds/report.json",
         rounds=expand("results/{{run}}/rounds/{round}/report.json", round=ROUNDS),
@@ -53,7 +58,7 @@ rule summarise:
         settings=hashed_config("models.teacher.name", "models.student.name"),
     shell:
         main("summarise")
-        + "--scores {input.scores:q} --run_rates {input.run_rates:q} --seeds {input.seeds:q} --rounds {input.rounds:q}"
+        + "--scores {input.scores:q} --interpreted {input.interpreted:q} --run_rates {input.run_rates:q} --seeds {input.seeds:q} --rounds {input.rounds:q}"
         + " --contamination {input.contamination:q} --tagged {input.tagged:q}"
         + " --training {input.training:q} --duels {input.duels:q}"
         + " --table {output.table:q} --page {output.page:q} --funnel {output.funnel:q}"
@@ -105,6 +110,18 @@ rule write_manifest:
             benchmark=BENCHMARKS,
             allow_missing=True,
         ),
+        [
+            expand(
+                made.output,
+                model=INTERPRETED,
+                benchmark=BENCHMARKS,
+                allow_missing=True,
+            )
+            for made in (
+                rules.generate_with_interpreter,
+                rules.score_with_interpreter,
+            )
+        ],
         expand(rules.measure_run_rate.output, model=RUN_RATES, allow_missing=True),
     output:
         manifest="results/{run}/manifest.json",

@@ -28,11 +28,13 @@ class Questions:
 
 @dataclass(frozen=True)
 class Decoding:
-    """How answers are sampled. seed: of a task, by its id; greedy answers need none."""
+    """How answers are sampled. seed: of a task, by its id; greedy answers need none. more_room:
+    whether an answer that was cut off is asked for again with twice as many tokens."""
 
     max_tokens: int
     temperature: float = 0.0
     seed: Callable[[str], int] = lambda _: 0
+    more_room: bool = True
 
 
 async def generate(
@@ -43,7 +45,8 @@ async def generate(
     Row: {task_id, solution: the code or "", answer: as the model wrote it, finish_reason,
     asked_again, prompt_tokens, completion_tokens}: EvalPlus's format and keys of our own.
 
-    An answer that is cut off at the limit of tokens is asked for again with twice as many, once. A
+    An answer that is cut off at the limit of tokens is asked for again with twice as many, once,
+    where `decoding` says so. A
     greedy one goes on as it began, so that this is the same as twice the limit for all. One that is
     cut off once more has no solution: it fails, and is counted (`counts`). A task that has no
     answer at all, as it does not fit the model's context or is refused, has an empty one with the
@@ -72,7 +75,7 @@ async def _ask(client: ChatClient, prompt: str, decoding: Decoding, task_id: str
             temperature=decoding.temperature,
             max_tokens=decoding.max_tokens,
             seed=decoding.seed(task_id),
-            more_room=True,
+            more_room=decoding.more_room,
         )
     except Unanswerable as none:
         return Answer(text="", finish_reason=none.reason, prompt_tokens=0, completion_tokens=0)

@@ -59,9 +59,11 @@ def measure(
     with serve(server, weights, scratch, log_path) as endpoint:
         client = open_client(endpoint, execution, "run-rate", server["timeout_seconds"])
 
+        decoding = Decoding(settings["max_tokens"], more_room=False)
+
         async def answers() -> list[dict[str, Any]]:
             async with client:
-                return await generate(client, asked, questions, Decoding(settings["max_tokens"]))
+                return await generate(client, asked, questions, decoding)
 
         rows = asyncio.run(answers())
     return report(rows), sorted(client.used)

@@ -89,6 +89,14 @@ class EvaluationSettings(Section):
         description="Benchmarks by name; letters, digits, dots, dashes and underscores.",
     )
     max_tokens: int = Field(768, ge=1, description="Maximum length of an answer, in tokens.")
+    interpreter: bool = Field(
+        False,
+        description="Score the models once more with the interpreter on, each benchmark apart from "
+        "the greedy pass@1.",
+    )
+    max_runs: int = Field(
+        4, ge=1, description="Runs of code before an answer, with the interpreter on."
+    )
     run_rate: RunRateSettings = Field(
         RunRateSettings(), description="How often base and student ask for code to be run."
     )

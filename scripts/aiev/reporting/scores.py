@@ -19,13 +19,15 @@ def table(
     scores: Iterable[Mapping[str, Any]],
     titles: Mapping[str, str],
     run_rates: Mapping[str, Mapping[str, Any]] | None = None,
+    interpreted: Iterable[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """scores.json: {"models": [{model, title, scores: {benchmark: score}}], "paper": [{title,
     benchmark: [base, plus]}], "student_vs_base": see `compare`, "run_rates": {model: {"asked",
-    "not_asked"}}}.
+    "not_asked"}}, "interpreter": {model: {benchmark: {"score", "compared"}}}}.
 
     titles: model -> its title, in the order of the rows. run_rates: by model, as measured
-    (aiev.evaluation.run_rate); none where the run does not measure them.
+    (aiev.evaluation.run_rate); none where the run does not measure them. interpreted: scores with
+    the interpreter on, which are compared with those without, task by task.
     Raises UserError for a score that occurs twice, is missing, or is of a model without a title.
     """
     found: dict[tuple[str, str], Mapping[str, Any]] = {}
@@ -54,7 +56,24 @@ def table(
             model: {kind: measured[kind] for kind in RUN_RATES}
             for model, measured in (run_rates or {}).items()
         },
+        "interpreter": _interpreted(interpreted, found),
     }
+
+
+def _interpreted(
+    scores: Iterable[Mapping[str, Any]], off: Mapping[tuple[str, str], Mapping[str, Any]]
+) -> dict[str, dict[str, Any]]:
+    """Scores with the interpreter on by model and benchmark, compared with those without."""
+    rows: dict[str, dict[str, Any]] = {}
+    for score in scores:
+        model, benchmark = score["model"], score["benchmark"]
+        compared = {
+            field: _compared(score, off[model, benchmark], field, ("on", "off"))
+            for field in FIELDS
+            if score["solved"][field] is not None
+        }
+        rows.setdefault(model, {})[benchmark] = {"score": score, "compared": compared}
+    return rows
 
 
 def _paper(scores: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -89,12 +108,15 @@ def compare(
 
 
 def _compared(
-    student: Mapping[str, Any], base: Mapping[str, Any], field: str
+    student: Mapping[str, Any],
+    base: Mapping[str, Any],
+    field: str,
+    names: tuple[str, str] = ("student", "base"),
 ) -> dict[str, float | list[float]]:
     ours, theirs = set(student["solved"][field]), set(base["solved"][field])
     neither = student["tasks"] - len(ours | theirs)
     counts = Paired(len(ours & theirs), len(ours - theirs), len(theirs - ours), neither)
-    named = {"only_student": counts.only_a, "only_base": counts.only_b}
+    named = {f"only_{names[0]}": counts.only_a, f"only_{names[1]}": counts.only_b}
     return {"both": counts.both, **named, "neither": neither, **comparison(counts)}
 
 
@@ -118,6 +140,7 @@ def page(scores: Mapping[str, Any], duels: Mapping[str, Any]) -> str:
             "",
             *_markdown(*comparison_cells(scores)),
             "",
+            *_with_interpreter(scores),
             *_run_rates(scores),
             "## Rounds",
             "",
@@ -132,6 +155,37 @@ def page(scores: Mapping[str, Any], duels: Mapping[str, Any]) -> str:
             "",
         ]
     )
+
+
+def _with_interpreter(scores: Mapping[str, Any]) -> list[str]:
+    """The section on scores with the interpreter on; nothing where it was off."""
+    if not scores["interpreter"]:
+        return []
+    return [
+        "## With the interpreter",
+        "",
+        "pass@1 in percent where the model is asked to run its solution before it answers, and may",
+        "do so `evaluation.max_runs` times. No figure above is like this one. The difference, in",
+        "percentage points, is from the same model's greedy score on the same tasks.",
+        "",
+        *_markdown(*interpreter_cells(scores)),
+        "",
+    ]
+
+
+def interpreter_cells(scores: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of the scores with the interpreter on as text."""
+    header = ["model", "benchmark", "pass@1 [95%]", "difference [95%]", "McNemar's p"]
+    rows = []
+    for each in scores["models"]:
+        for own in scores["interpreter"].get(each["model"], {}).values():
+            for suffix, field in zip(("", "+"), FIELDS, strict=True):
+                if one := own["compared"].get(field):
+                    difference = rounds.points(one["difference"], one["interval"])
+                    figures = [rounds.percent(own["score"][field]), difference]
+                    title = own["score"]["title"] + suffix
+                    rows.append([each["title"], title, *figures, f"{one['mcnemar_p']:.3f}"])
+    return header, rows
 
 
 def _run_rates(scores: Mapping[str, Any]) -> list[str]:

@@ -19,10 +19,16 @@ WORDS = [[name] for name, *_ in COMMANDS] + [["ledger", name] for name, *_ in LE
 WITH_CONFIG = [
     *(["plan"], ["summary"], ["costs"], ["why", "results/x"], ["verify"], ["run"]),
     *(["ledger", "pack", "x.gz"], ["ledger", "unpack", "x.gz"], ["ledger", "show", "ab"]),
-    *(["score", "--samples", "x.jsonl", "--tasks", "y.jsonl"], ["chat"], ["serve"], ["web"]),
+    *(
+        ["score", "--samples", "x.jsonl", "--tasks", "y.jsonl"],
+        ["chat"],
+        ["serve"],
+        ["web"],
+        ["curve"],
+    ),
 ]
 IN_A_CHECKOUT = [["run"], ["plan"], ["why", "x"], ["verify"], ["configs"], ["lint"], ["schema"]]
-IN_A_CHECKOUT += [["gc", "5GiB"], ["chat"], ["serve"], ["web"]]
+IN_A_CHECKOUT += [["gc", "5GiB"], ["chat"], ["serve"], ["web"], ["curve"]]
 
 
 @pytest.mark.parametrize("words", WORDS, ids=" ".join)

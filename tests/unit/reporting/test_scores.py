@@ -90,6 +90,23 @@ def test_run_rates_stand_before_and_after_training():
     assert "Runs of code" not in page(table(SCORES, TITLES), DUELS)
 
 
+def test_scores_with_the_interpreter_stand_apart():
+    """Each beside the same model's greedy score, which no other part of the page changes for."""
+    on = [score("student", 7), score("teacher", 12), score("base", 0)]
+    found = table(SCORES, TITLES, None, on)
+    own = found["interpreter"]["student"]["humaneval"]
+    assert own["score"] == on[0] and own["compared"]["base"]["only_on"] == 4
+    assert own["compared"]["base"]["only_off"] == 0 and "plus" not in own["compared"]
+    lines = page(found, DUELS).splitlines()
+    start, end = lines.index("## With the interpreter"), lines.index("## Rounds")
+    rows = [line.split(" | ") for line in lines[start:end] if line.startswith("|")]
+    assert [row[0] for row in rows[2:]] == [f"| {title}" for title in TITLES.values()]
+    assert rows[3][1:3] == ["HumanEval", "35.0 [18.1, 56.7]"]
+    assert rows[3][3].startswith("+20.0 [") and rows[4][3].startswith("+0.0 [")
+    without = page(table(SCORES, TITLES), DUELS).splitlines()
+    assert lines[:start] + lines[end:] == without
+
+
 def test_rows_are_base_student_teacher_and_then_the_paper():
     lines = page(table(SCORES, TITLES), DUELS).splitlines()
     rows = [line for line in lines[: lines.index("## Student and base")] if line.startswith("|")]
