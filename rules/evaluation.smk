@@ -175,7 +175,7 @@ rule generate_with_interpreter:
             *("evaluation.max_tokens", "evaluation.max_runs", *BOXED),
             *("tags.layout", "tags.result_chars"),
             benchmark=benchmark_params(w.benchmark),
-            model=asked(w.model),
+            model=model_params(w.model),
             **IMAGE,
         ),
         kind_code=benchmark_code("generate_with_interpreter", *ENDPOINTS),
@@ -188,7 +188,7 @@ rule generate_with_interpreter:
 use rule score_samples as score_with_interpreter with:
     input:
         problems="results/{run}/eval/{benchmark}.jsonl",
-        proof="results/{run}/eval/{benchmark}.proof.json",
+        validation="results/{run}/eval/{benchmark}.validation.json",
         samples="results/{run}/eval/{model}/{benchmark}/interpreter/samples.jsonl",
     output:
         results="results/{run}/eval/{model}/{benchmark}/interpreter/eval_results.json",

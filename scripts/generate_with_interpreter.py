@@ -76,8 +76,9 @@ async def _solved(
         row = solve(session, question, lambda text: benchmark.extract(text, task))
         read, written = model.tokens
         progress.step()
-        known = {"task_id": task["task_id"], "prompt_tokens": read, "completion_tokens": written}
-        return {**known, **row}
+        tokens = {"prompt_tokens": read, "completion_tokens": written}
+        known = {"task_id": task["task_id"], "finish_reason": model.finish_reason, **tokens}
+        return {**known, "asked_again": False, **row}
 
     with Progress("samples with the interpreter", len(tasks), "task") as progress:
         async with chat:

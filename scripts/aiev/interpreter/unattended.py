@@ -29,7 +29,7 @@ class Recorded:
     """A session's model whose greedy answers are kept in the ledger; for threads beside `loop`.
 
     end_of_turn: a token that the server writes at an answer's end; "" where it writes none.
-    tokens: read and written so far, of answers on record too.
+    tokens: read and written so far, of answers on record too. finish_reason: of the last answer.
     """
 
     client: ChatClient
@@ -37,6 +37,7 @@ class Recorded:
     max_tokens: int
     end_of_turn: str = ""
     tokens: list[int] = field(default_factory=lambda: [0, 0])
+    finish_reason: str = ""
 
     def stream(self, messages: Sequence[Message]) -> Whole:
         """The answer; an empty one to messages that the model cannot answer, such as too many."""
@@ -45,13 +46,13 @@ class Recorded:
         try:
             answer = asyncio.run_coroutine_threadsafe(asked, self.loop).result()
         except Unanswerable as none:
-            whole.finish_reason = none.reason
+            whole.finish_reason = self.finish_reason = none.reason
             return whole
         self.tokens[0] += answer.prompt_tokens
         self.tokens[1] += answer.completion_tokens
         text = answer.text
         whole.append(text.removesuffix(self.end_of_turn) if self.end_of_turn else text)
-        whole.finish_reason = answer.finish_reason
+        whole.finish_reason = self.finish_reason = answer.finish_reason
         return whole
 
 
@@ -59,7 +60,7 @@ def solve(session: Session, question: str, extract: Callable[[str], str]) -> dic
     """Ask the question, run what the model asks to be run, and find its solution.
 
     extract: the solution in a text, "" without one. Looked for in the last answer first, then in
-    what was run, from the last run on.
+    what was run, from the last run on; a turn that was cut off has none.
     Returns {"solution", "answer", "reason": why the turn ended, "runs": [{"said", "outcome",
     "result"}]}; the texts as the model wrote and read them.
     """
@@ -74,5 +75,5 @@ def solve(session: Session, question: str, extract: Callable[[str], str]) -> dic
             reason = event.reason
     answer = session.turns[-1].answer or ""
     found = (extract(text) for text in (readable(answer), *programs) if text)
-    solution = next((each for each in found if each), "")
+    solution = "" if reason == "cut-off" else next((each for each in found if each), "")
     return {"solution": solution, "answer": answer, "reason": reason, "runs": runs}

@@ -18,8 +18,12 @@ STAGES = {
     "run_duel": "duel",
     "generate_samples": "samples",
     "measure_run_rate": "run-rate",
+    "generate_with_interpreter": "interpreter",
 }
 """Rules that ask models, by the stage under which their calls are paid for."""
+
+ASKED_ONCE = ("measure_run_rate", "generate_with_interpreter")
+"""Rules that do not ask again for an answer that was cut off."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +106,10 @@ class Bounds:
             yield from self._duel(job)
         elif job.rule == "generate_samples":
             yield self._samples(job)
+        elif job.rule == "generate_with_interpreter":
+            once, times = self._samples(job), 1 + self._config["evaluation"]["max_runs"]
+            most = None if once.questions is None else once.questions * times
+            yield Asked(once.roles, most, once.written * times)
         elif job.rule == "measure_run_rate":
             own = self._config["evaluation"]["run_rate"]
             questions = 2 * own["prompts"]
@@ -163,7 +171,9 @@ class Bounds:
     def _bound(self, rule: str, role: str, asked: Asked) -> Bound:
         name = asked_as(self._config, role)
         # Each answer may be cut off, and asked for again with more room.
-        calls, written = 2 * (asked.questions or 0), (1 + ROOM) * asked.written
+        again = rule not in ASKED_ONCE
+        calls = (1 + again) * (asked.questions or 0)
+        written = (1 + again * ROOM) * asked.written
         read = calls * behind(self._config, role)["context_tokens"]
         most = self._amount(name, calls, read, written)
         rate = self._rates.of_call(STAGES[rule], name)
