@@ -61,10 +61,6 @@ def test_a_run_that_is_to_come(fresh):
     fresh.config["dialogues"]["sampling"] = sizes
     fresh.config["models"]["teacher"]["context_tokens"] = 1000
     fresh.config["duel"] = {"samples": 4, "max_tokens": 50}
-    fresh.config["evaluation"] |= {
-        "interpreter": True,
-        "run_rate": {"prompts": 3, "max_tokens": 20},
-    }
     fresh.config["execution"]["budget"] = {"tokens": 10**6}
     fresh.config["execution"]["plan"] = {"accelerator_gib": 1e-4, "accelerator_tflops": 1}
     fresh.config["execution"]["plan"]["tokens_per_second"] = 10
@@ -78,10 +74,6 @@ def test_a_run_that_is_to_come(fresh):
     assert row(found, "run_duel", "teacher")[:3] == [160, 160_000, 12_000]
     assert row(found, "run_duel", "student") == [160, 160 * 4096, 12_000, 0]
     assert row(found, "generate_samples", "base")[:3] == [4, 4 * 4096, 6 * 768]
-    # Asked once: a run that does not end in the limit is none; two tasks with an answer and 4 runs.
-    assert row(found, "measure_run_rate", "student")[:3] == [6, 6 * 4096, 6 * 20]
-    interpreted = row(found, "generate_with_interpreter", "base")
-    assert interpreted[:3] == [2 * 5, 2 * 5 * 4096, 2 * 5 * 768]
     assert all(each["expected"] is None for each in found["asked"] if each["rule"] == "run_duel")
     assert found["hours_of_answers"][1] > written / 10 / 2 / 3600
     assert re.search(r"\b2 write_dialogues\b.*\n", said) and "3 generate_samples" in said
@@ -92,6 +84,17 @@ def test_a_run_that_is_to_come(fresh):
     assert training["too_much"] == training["memory"]["total"] - int(1e-4 * 2**30)
     assert training["each"][0]["hours"][1] > 0 and training["each"][0]["hours"][0] is None
     assert not (fresh.root / RUN).exists() and not (fresh.root / "ledger").exists()
+
+
+def test_what_is_measured_beside_the_scores(fresh):
+    """Each question is asked once: an answer that was cut off counts as it is."""
+    more = {"interpreter": True, "max_runs": 4, "run_rate": {"prompts": 3, "max_tokens": 20}}
+    fresh.config["evaluation"] |= more
+    found = numbers(fresh)
+    assert row(found, "measure_run_rate", "student")[:3] == [6, 6 * 4096, 6 * 20]
+    # An answer to each of two tasks, and one after each run.
+    interpreted = row(found, "generate_with_interpreter", "base")
+    assert interpreted[:3] == [2 * 5, 2 * 5 * 4096, 2 * 5 * 768]
 
 
 def test_a_benchmark_of_a_size_that_is_not_known(fresh):
