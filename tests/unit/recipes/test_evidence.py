@@ -268,8 +268,9 @@ def test_independent_solutions_confirm_tests_or_do_not(examine):
     assert [t["agreed"] for t in evidence["tests"]] == [2, 2]
     passes = [True, True, False, False, False]
     assert evidence["solutions"] == {"of": 5, "alike": 2, "held": 2, "passes": passes}
-    policy = Policy(min_examples=0)
+    policy = Policy(min_examples=0, min_alike=0.4)
     assert judge(evidence, policy) == ""
+    assert judge(evidence, Policy(min_examples=0, min_alike=0.5)) == "disputed"
     assert judge(examine(ADD + TESTS, solutions=[other, wrong, crashes]), policy) == "unconfirmed"
     assert judge(examine(ADD + TESTS, solutions=[crashes] * 4), policy) == "unconfirmed"
     assert judge(examine(ADD + TESTS), policy) == "unconfirmed"

@@ -45,6 +45,7 @@ def test_good_evidence_is_enough_for_each_policy(name):
         ("examples.found", 1, "contract-broken", "examples"),
         ("tests.1.agreed", 1, "unconfirmed", "consensus"),
         ("examples.agreed", 0, "unconfirmed", "consensus"),
+        ("solutions.alike", 1, "disputed", "consensus"),
         ("mutants.killed", 4, "weak-tests", "consensus"),
     ],
 )
@@ -68,6 +69,7 @@ def test_each_gap_has_its_reason_from_the_policy_that_looks_at_it(
 def test_thresholds_are_settings():
     assert judge(GOOD, Policy(min_agreeing=4)) == "unconfirmed"
     assert judge(GOOD, Policy(min_killed=0.9)) == "weak-tests"
+    assert judge(GOOD, Policy(min_alike=0.8)) == "disputed"
     assert judge(GOOD, Policy(min_tests=3)) == "no-tests"
     assert judge(GOOD, Policy(min_examples=3)) == "no-contract"
     corrected = {**GOOD, "draft": {"corrected": 1}}

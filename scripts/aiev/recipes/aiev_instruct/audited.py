@@ -44,4 +44,5 @@ async def audit_one(
     right = await asyncio.to_thread(is_right, problem.id, last) if changed else first_right
     true = {example.call: example.result for example in problem.true_examples}
     false = sum(true.get(e.call, e.result) != e.result for e in talk.contract.examples)
-    return Audited(problem.id, talk.record(stopped), right, first_right, changed, false)
+    found = (talk.record(stopped), right, first_right, changed, false)
+    return Audited(problem.id, *found, talk.problem or problem.description, last)

@@ -137,7 +137,7 @@ class Audited:
 
     right: the last solution. first_right: the first one. changed: whether feedback changed it.
     false_examples: in the problem that the dialogue ended with, those that contradict the
-    benchmark's own.
+    benchmark's own. problem, solution: the last ones, to be read.
     """
 
     id: str
@@ -146,6 +146,8 @@ class Audited:
     first_right: bool
     changed: bool
     false_examples: int = 0
+    problem: str = ""
+    solution: str = ""
 
     def record(self) -> str:
         return json.dumps(vars(self), sort_keys=True)

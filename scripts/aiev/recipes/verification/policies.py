@@ -4,7 +4,8 @@ Pure functions, so that the dialogues of a run can be judged again under another
 call to a model or the sandbox.
   paper      the program passed, at least two tests ran, a stub fails them, repetitions agree
   examples   also: the tests came to their end, the problem's examples hold, nothing was bent
-  consensus  also: independent solutions confirm every test, and the tests kill mutants
+  consensus  also: independent solutions confirm every test, most of them give the same outputs as
+             the solution, and the tests kill mutants
 """
 
 from collections.abc import Mapping
@@ -20,7 +21,7 @@ def judge(evidence: Mapping[str, Any], policy: Policy) -> str:
 
     Reasons: what stopped it (no-code, cut-off, unsolved-failed, ...), no-tests, vacuous, flaky,
     unfinished, timed-out, check-lost, bent, no-contract, contract-broken, corrected, unconfirmed,
-    weak-tests.
+    disputed, weak-tests.
     """
     if evidence["stopped"]:
         return evidence["stopped"]
@@ -71,6 +72,9 @@ def _consensus(evidence: Mapping[str, Any], policy: Policy) -> str:
         return "unconfirmed"
     if evidence["examples"]["found"] and evidence["examples"]["agreed"] < policy.min_agreeing:
         return "unconfirmed"
+    solutions = evidence["solutions"]
+    if solutions["alike"] < policy.min_alike * solutions["of"]:
+        return "disputed"
     mutants = evidence["mutants"]
     return "weak-tests" if mutants["killed"] < policy.min_killed * mutants["of"] else ""
 

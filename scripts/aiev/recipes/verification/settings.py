@@ -24,6 +24,13 @@ class Policy(Section):
     min_agreeing: int = Field(
         2, ge=0, description="Independent solutions that must agree with each test."
     )
+    min_alike: float = Field(
+        0.75,
+        ge=0,
+        le=1,
+        description="Share of the independent solutions that give the solution's own outputs to all "
+        "calls of the tests.",
+    )
     min_killed: float = Field(
         0.5, ge=0, le=1, description="Share of the solution's mutants that the tests must kill."
     )
