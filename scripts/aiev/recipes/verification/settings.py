@@ -28,7 +28,7 @@ class Policy(Section):
         0.75,
         ge=0,
         le=1,
-        description="Share of the independent solutions that give the solution's own outputs to all "
+        description="Share of the independent solutions with the solution's own outputs to all "
         "calls of the tests.",
     )
     min_killed: float = Field(
