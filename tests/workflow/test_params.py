@@ -38,6 +38,12 @@ EXECUTION = {
     "max_unknown_failures": 0.5,
     "scoring_slots": 7,
     "containers": {"count": 3, "runs": 7},
+    "plan": {
+        "mfu": 0.2,
+        "accelerator_gib": 24,
+        "accelerator_tflops": 10,
+        "tokens_per_second": 900,
+    },
     "models": {
         "teacher": {"base_url": "http://127.0.0.1:2", "slots": 9, "timeout_seconds": 7},
         "student": {"threads": 1, "gpu_layers": 5, "tensor_parallel": 2},

@@ -158,7 +158,8 @@ def _roles(bounds: Bounds) -> Iterable[str]:
 
 def _trained(plan: Plan) -> Iterator[str]:
     if plan.unknown_size:
-        yield f"memory and hours of training are not known: {plan.unknown_size}"
+        yield "memory and hours of training are not known:"
+        yield f"  {plan.unknown_size}"
     found = plan.trainings
     if not found:
         return

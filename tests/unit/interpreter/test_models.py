@@ -110,7 +110,7 @@ def test_a_server_here_shows_the_tokens_and_its_end_of_turn_is_no_text(here, mon
     with open_model(chosen, CONFIG, "auto", Sampling(), None) as (client, how):
         started += client.endpoint.command()
         assert isinstance(how, Tokens) and client.end_of_turn == "<|im_end|>"
-    assert json.loads(started[-1])["special_tokens"] is True
+    assert "--special-tokens" in started
 
 
 def choose_student(here):
