@@ -41,6 +41,7 @@ TRAINING = {
     "micro_batch": 1,
     "global_batch": 1,
     "max_tokens": 200,
+    "learn": "all",
     "precision": "float32",
     "accelerator": "cpu",
     "accelerators": 1,
