@@ -8,6 +8,8 @@ import pytest
 from command import ROOT
 
 from aiev.cli.curve import curve
+from aiev.cli.options import DEFAULT_CONFIG
+from aiev.config.load import read_config
 from aiev.core.errors import UserError
 from aiev.core.files import read_jsonl, write_jsonl
 from aiev.evaluation import run_rate
@@ -53,7 +55,8 @@ def test_a_smaller_number_is_part_of_a_larger_one_and_0_is_the_untrained_student
     found = points(capsys, sizes="12,0,4", data=DATA)
     assert [point["dialogues"] for point in found] == [0, 4, 12]
     measured = [one for one in checkout if one[0] == "measure"]
-    assert measured[0][1:] == ("curve-0-smollm2-135m", "resources/students/smollm2-135m", 40)
+    prompts = read_config(DEFAULT_CONFIG)["evaluation"]["run_rate"]["prompts"]
+    assert measured[0][1:] == ("curve-0-smollm2-135m", "resources/students/smollm2-135m", prompts)
     assert [one[2] for one in measured[1:]] == ["curve/4/model", "curve/12/model"]
     (_, four, epochs), (_, twelve, _) = (one for one in checkout if one[0] == "train")
     assert four == twelve[:4] and sorted(twelve, key=int) == [str(n) for n in range(12)]

@@ -5,7 +5,6 @@ alone, by answers that see neither the tests nor the solution under test.
 """
 
 import ast
-from collections import Counter
 from collections.abc import Sequence
 
 from aiev.recipes.verification.observe import Key, Observation
@@ -19,11 +18,6 @@ def agreement(tests: Sequence[Key], others: Sequence[Observation]) -> dict[Key, 
 def alike(own: Observation, others: Sequence[Observation]) -> int:
     """How many of the other solutions gave the same outputs to all of the tests' calls."""
     return sum(outputs(other) == outputs(own) for other in others)
-
-
-def groups(observations: Sequence[Observation]) -> list[int]:
-    """Sizes of the groups of solutions with equal outputs, largest first."""
-    return sorted(Counter(map(outputs, observations)).values(), reverse=True)
 
 
 def outputs(seen: Observation) -> tuple:

@@ -46,8 +46,8 @@ def main() -> None:
 def run_case(case: dict, seconds: int) -> dict:
     """What the tests reported, whether the time was enough for them, and what they took.
 
-    seconds: of CPU time for the solution and for the tests, so that no verdict depends on what else
-    the machine does. What waits is ended by the clock, after `patience` of them.
+    seconds: of CPU time for the solution and for the tests, so that a busy machine ends no run that
+    computes. What waits is ended by the clock, after `patience` of them.
     """
     ours, theirs = socket.socketpair()
     reader, writer = os.pipe()
