@@ -76,13 +76,10 @@ check: .venv  ## format, lint, schema, code hashes, dry run of every shipped con
 	$(BIN)/snakefmt --check --compact-diff Snakefile rules
 	$(AIEV) schema --check
 	$(AIEV) lint
-	@for config in $$($(AIEV) configs); do \
-	  echo "dry run: $$config"; \
-	  for how in "--cores 1" "--profile profiles/slurm"; do \
-	    $(BIN)/snakemake $$how --configfile $$config --dry-run >.dry-run.log 2>&1 || \
-	      { tail -n 20 .dry-run.log; exit 1; }; \
-	  done; \
-	done
+	@configs="$$($(AIEV) configs)" && for config in $$configs; do \
+	  for how in "--cores 1" "--profile profiles/slurm"; do echo "--configfile $$config $$how"; done; \
+	done | xargs -P 2 -L 1 sh -c 'said="$$($(BIN)/snakemake --dry-run "$$@" 2>&1)" || \
+	  { echo "$$said" | tail -n 20; exit 1; }; echo "dry run: $$*"' dry-run
 
 bench: .venv  ## benchmarks, one JSON object a line; ONLY=name for one
 	@$(AIEV) bench $(ONLY)
