@@ -47,13 +47,13 @@ class Rule:
         return re.compile("|".join(self.words), re.IGNORECASE | re.DOTALL)
 
 
-# Some servers answer 500 where they should answer 400.
-_ITEM = (400, 403, 413, 422, 451, 500)
+# Some servers answer 500 where they should answer 400, and gateways have statuses of their own.
+_ITEM = (400, 403, 413, 422, 446, 451, 500)
 
 _TEXT = r"(context|sequence|input|prompt|token|message|request|position|conversation|text)s?"
 _MORE = (
     r"(exceed|too (long|large|many)|longer|larger|greater|more than|maximum|max\b|limit|at most"
-    r"|must be (less|smaller|<))"
+    r"|must be (less|smaller|<)|of only \d)"
 )
 
 _REFUSED = (
@@ -63,14 +63,17 @@ _REFUSED = (
     *("prohibited_content", "sensitive_words_detected", "guardrail_violation"),
     *("contentfilter", "cyber_policy", "recitation", "1301", "1026", "1027"),
     *("sensitivecontentdetected", "inputtextsensitivecontentdetected"),
-    *("outputtextsensitivecontentdetected", "contentpolicyviolationerror"),
+    *("outputtextsensitivecontentdetected", "contentpolicyviolationerror", "policy_violation"),
 )
 
 _SYSTEM = (
-    r"system (role|message|prompt|instruction)s? (is |are )?(not|un)\s?"
+    r"system\W{1,2}(role|message|prompt|instruction)s? (is |are )?(not|un)\s?"
     r"(supported|enabled|allowed)",
+    r"(unexpected|invalid|unsupported|unknown) role|role \W?system\W? (is )?not",
+    r"only .{1,60} roles are supported|messages\W{1,2}\d+\W{1,2}role\b",
     # A chat template that takes no system message, or no two messages of one role.
     r"roles must alternate",
+    r"(chat|jinja)[ _.-]?template|template error",
 )
 
 RULES = (
@@ -93,6 +96,7 @@ RULES = (
         codes=(
             *("insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "1113"),
             *("credit_balance_exhausted", "enforced_spend_limit_reached"),
+            *("arrearage", "account_deactivated", "billing_error"),
         ),
         words=(
             r"insufficient (account )?(balance|funds|quota|credits)",
@@ -100,6 +104,9 @@ RULES = (
             r"credit balance is too low",
             r"billing (is )?(disabled|not active|not enabled)",
             r"(out of|requires more|never purchased) credits",
+            r"(account|organi[sz]ation)\b.{0,40}"
+            r"(good standing|in arrears|deactivated|suspended|must be verified)",
+            r"余额不足|欠费",
         ),
     ),
     # OpenAI's reasoning models, whose thoughts took all tokens.
@@ -113,29 +120,36 @@ RULES = (
             *("invalid_parameter", "model_not_found", "invalid_api_key", "extra_forbidden"),
         ),
         words=(
-            r"(unknown|unsupported|unrecogni[sz]ed|unexpected|extra) (\w+ )?"
-            r"(parameter|argument|field|keyword|name \")",
-            r"(parameter|field|argument)s? (\S+ )?(is|are) "
-            r"(not )?(supported|permitted|allowed|recogni[sz]ed|unsupported|unknown)",
+            r"(unknown|unsupported|unrecogni[sz]ed|unexpected|extra|additional) (\w+ )?"
+            r"(parameter|argument|field|key|propert|option|name \")",
+            r"(parameter|field|argument|option)s? (\S+ )?((is|are) )?"
+            r"(not (supported|permitted|allowed|recogni[sz]ed)|unsupported|unknown|deprecated)",
             r"extra (inputs|fields) (are )?not permitted",
             r"(is|are) not supported (with|by|for|in) (this|the)\b",
-            r"does not support (the )?(parameter|value|system|['\"`]|temperature|top_p|seed)",
+            r"does not support (the )?"
+            r"((\w+ )?(parameter|value)|system|['\"`]|temperature|top_p|seed)",
             r"cannot both be (specified|set)",
             r"\bmax_\w*tokens\b.{0,20}(is )?too (large|high)",
+            r"\bmax_\w*tokens: \d+ >",
+            # By itself; together with the prompt it would be the prompt that is too long.
+            r"\A\W*max_\w*tokens\W+(\d+\W+)?(exceeds?|is above|is greater than) "
+            r"(?!.{0,40}(context|input|prompt))",
             r"at most \d+ completion tokens",
             r"\b(temperature|top_p): ",
             *_SYSTEM,
-            r"not an? (\w+ )?(parameter|argument|field)",
-            r"(parameter|field|argument)s? \S+ (is|are) (invalid|incompatible)",
+            r"not an? (\w+ )?(parameter|argument|field|option|model)",
+            r"(parameter|field|argument|option)s? (\S+ )?(is|are) (invalid|incompatible)",
             r"invalid \W?(temperature|top_p|top_k|seed|logprobs|stop)\b",
             r"developer instruction is not enabled",
             r"model\b.{0,100}(does not exist|not found|not exist|no longer available)",
+            r"(unknown|invalid) model\b|\bmodel (is required|\S+ is not supported)",
+            r"(provide|specify) a model|only supports? stream",
             r"(incorrect|invalid) (api|x-api)?[ -]?key",
             r"api key (is )?(not valid|invalid|expired)",
         ),
     ),
     Rule("configuration", (500,), words=(*_SYSTEM, r"model\b.{0,100}not found, try pulling")),
-    Rule("configuration", (403,), words=(r"not have access",)),
+    Rule("configuration", (403,), words=(r"(not|n't) have (access|permission)",)),
     Rule(
         "refused",
         _ITEM,
@@ -148,14 +162,20 @@ RULES = (
             r"usage polic",
             r"safety (system|reason|filter|polic|setting|guideline|check)",
             r"\bmoderation\b",
+            r"\bguardrails?\b",
+            r"\A\W*(safety|recitation|prohibited_content)\W*\Z",
+            r"(policy|policies) violation",
             r"prohibited (content|use)",
             r"violat\w+.{0,60}(polic|terms|guideline|rules)",
-            r"(sensitive|unsafe|harmful|illegal|offensive) (content|information|words?|topic)",
+            r"(sensitive|unsafe|harmful|illegal|offensive|risk|risky)"
+            r" (content|information|words?|topic)",
+            r"(content|message|prompt|input)s? (is|are|was|were|may be|contains?) "
+            r"(unsafe|harmful|illegal|offensive|sensitive|inappropriate)",
             r"blocked (due to|by|because).{0,40}(content|safety|polic|filter|guardrail)",
             r"(response|output|completion|prompt|content|answer) (was |is |has been )?blocked",
             r"considered high[ -]risk",
             r"input new_sensitive",
-            r"不安全|敏感|违规|不适当",
+            r"不安全|安全风险|敏感|违规|不适当|不合规",
         ),
     ),
     Rule(
@@ -164,16 +184,19 @@ RULES = (
         codes=(
             *("context_length_exceeded", "exceed_context_size_error", "string_above_max_length"),
             *("request_too_large", "prompt_too_long", "context_window_exceeded"),
-            "string_too_long",
+            *("string_too_long", "1261", "1039", "model_max_prompt_tokens_exceeded"),
         ),
         words=(
             rf"{_TEXT}\W+(\w+ ){{0,2}}(length|size|window|tokens?)\b.{{0,80}}{_MORE}",
             rf"{_TEXT} (\w+ ){{0,3}}(is|are|was|were) too (long|large|many)",
+            r"max(imum)? length of .{0,40}(question|message|prompt|input|conversation|text)",
+            r"supports?( only)? up to \d+ tokens",
             r"(exceed|longer|larger|greater|more)\w*\b.{0,60}"
-            r"(context|(maximum|max|model'?s?|allowed) (input|prompt|token|sequence|length|number)"
+            r"(context|(maximum|max|model'?s?|allowed) "
+            r"(input|prompt|message|token|sequence|length|number)"
             r"|(token|length|size) (limit|window)|tokens? (allowed|limit))",
             r"(maximum|max|model'?s) (context|prompt|input|sequence)",
-            r"(prompt|input|request|message)s? too (long|large)",
+            r"(prompt|input|request|message|conversation|context|text)s? too (long|large)",
             r"too (many|large)( \w+)? tokens|too many tokens",
             r"(reduce|shorten) (the |your )?(length|size|prompt|input|number of|messages|context)",
             r"inputs?`? (tokens|length).{0,60}(must|should) be",
@@ -184,7 +207,7 @@ RULES = (
             r"context (window |length |size )?(is )?(full|shift|overflow)",
             r"contextwindowexceeded",
             r"payload too large",
-            r"上下文|超过.{0,20}(长度|限制)",
+            r"上下文|超过.{0,20}(长度|限制)|超长",
         ),
     ),
     Rule("context-full", (413,)),
@@ -192,7 +215,7 @@ RULES = (
     # Busy, under a status that would mean something else.
     Rule(
         "busy",
-        (400, 403, 404, 424, 500),
+        (400, 403, 404, 423, 424, 500),
         codes=(
             *("rate_limit_exceeded", "rate_limit_error", "overloaded_error", "resource_exhausted"),
             *("throttling", "throttlingexception", "engine_overloaded_error", "unavailable"),
@@ -205,9 +228,11 @@ RULES = (
             r"(model|server|service|engine)\b.{0,40}(busy|loading|warming up)",
             r"temporarily unavailable",
             r"try again (later|in \d)",
+            r"饱和|过多|稍后(再试|重试)",
         ),
     ),
-    Rule("busy", (408, 409, 420, 425, 429, 502, 503, 504, 520, 521, 522, 523, 524, 529)),
+    Rule("busy", (408, 409, 420, 425, 429, 498, 502, 503, 504, 509)),
+    Rule("busy", (520, 521, 522, 523, 524, 527, 529, 530, 598, 599)),
     Rule("configuration", (401, 402, 403, 404, 405, 406, 407, 410, 411, 415, 426, 501, 505)),
     # A value out of its bounds: "`top_p` must be > 0.0 and < 1.0", "max_tokens exceeds ...".
     Rule(
@@ -216,7 +241,8 @@ RULES = (
         words=(
             r"\b(temperature|top_p|top_k|seed|max_tokens|max_completion_tokens|max_new_tokens|model)\b"
             r".{0,80}(must|should|expected|invalid|out of range|unsupported|exceeds|at least"
-            r"|too large|greater|less)",
+            r"|too large|greater|less|deprecated|(can|may) only|cannot|not (allowed|supported))",
+            r"must be set to|supported range|(?<!messages)\b[a-z_]+: input should be",
             r"(invalid|missing|required|bad) (value|parameter|model|request body)",
             r"invalid \W?max_\w*tokens\b",
         ),

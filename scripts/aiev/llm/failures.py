@@ -118,8 +118,12 @@ class ServerError:
             elif isinstance(value, dict) and depth:
                 for name, one in value.items():
                     if name in _CODE_FIELDS and isinstance(one, str | int):
-                        found.add(str(one).lower())
+                        code = str(one).lower()
+                        # Alibaba's codes have parts: "Throttling.User".
+                        found.update((code, *code.split(".")))
                     look(one, depth - 1)
+            elif isinstance(value, str) and depth and (inner := _json_in(value)):
+                look(inner, depth - 1)
 
         look(self.body, 6)
         return found
@@ -135,9 +139,21 @@ def _text_of(response: Any) -> str:
         return ""
 
 
+def _json_in(text: str) -> Any:
+    """The object that a text holds, where a proxy hands on the vendor's error as text; None for
+    any other text."""
+    if not text.lstrip().startswith("{"):
+        return None
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
 def _message(body: Any) -> str:
     if isinstance(body, str):
-        return body
+        return _message(_json_in(body)) or body
     if isinstance(body, list):  # FastAPI's validation errors, Google's list of one error
         return "; ".join(filter(None, map(_message, body)))
     if not isinstance(body, dict):

@@ -15,25 +15,32 @@ _DURATION = re.compile(rf"({_NUMBER})\s*({_UNIT})", re.IGNORECASE)
 _DURATIONS = rf"(?:{_NUMBER}\s*{_UNIT}[\s,]*)+"
 
 _BARE = rf"{_NUMBER}(?=\s*(?:[\"'.,;)}}]|$))"
-_ISO_DATE = r"\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d)?"
+_ISO_DATE = r"\d{4}-\d\d-\d\d[T ][\d:.]+(?:Z|[+-]\d\d:\d\d)?"
+_HTTP_DATE = r"[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} [\d:]{8} GMT"
 
 _SPOKEN = re.compile(
-    r"(?:again|retry|wait|available|requests?)\W+(?:(?:in|after|for|at|at least|about)\W+)+"
-    rf"({_DURATIONS}|{_BARE}|{_ISO_DATE})|wait\W+({_DURATIONS})",
+    r"(?:again|retry|wait|available|resets?|requests?)\W+"
+    r"(?:(?:in|after|for|at|at least|about)\W+)+"
+    rf"({_DURATIONS}|{_BARE}|{_ISO_DATE}|{_HTTP_DATE}|(?:an?|one) (?:second|minute|hour|day)\b)"
+    rf"|(?:wait|cooldown)\W+({_DURATIONS})",
     re.IGNORECASE,
 )
 """Azure, OpenAI, Groq and others write the time into the message: "Please retry after 5 seconds",
 "try again in 1m30.5s", "Retry after: 30"."""
 
-_IN_BODY = re.compile(
-    r'"(?:x-)?retry[_-]?(?:delay|after|in)[_-]?(ms|milliseconds|seconds|secs|s)?"'
-    rf'\s*:\s*"?({_NUMBER})\s*({_UNIT})?',
+_FIELD = re.compile(
+    r'"(?:x-)?(?:retry[_-]?(?:delay|after|in)|wait)[_-]?(ms|milliseconds|seconds|secs|s)?"'
+    r'\s*:\s*(?:"([^"]*)"|(?:\{\s*"seconds"\s*:\s*"?)?(\d[\d.]*))',
     re.IGNORECASE,
 )
 """A field of the body: Google's `retryDelay`, `retry_after`, `retry_after_ms`."""
 
+_HEADER = re.compile(r"(?:x-)?(?:ms-)?retry-(?:after|in)(?:-(ms|milliseconds|seconds))?")
+
 _RESET_IN_BODY = re.compile(r'"x-ratelimit-reset"\s*:\s*"?([^",}]+)', re.IGNORECASE)
 """OpenRouter hands on the headers of the provider."""
+
+_CLOCK = re.compile(r"(?:(\d+):)?(\d+):(\d\d(?:\.\d+)?)")
 
 _STRUCTURED = re.compile(r"\b(?:reset|t)=(\d+)")
 """The header RateLimit of the drafts of IETF's HTTPAPI group: `limit=9, remaining=0, reset=30`, and
@@ -48,20 +55,21 @@ def retry_after_seconds(headers: Mapping[str, str], body: str, now: float | None
     """
     now = time.time() if now is None else now
     named = {name.lower(): value for name, value in headers.items()}
-    for name in ("retry-after-ms", "x-ms-retry-after-ms"):
-        if milliseconds := _number(named.get(name, "")):
-            return milliseconds / 1000
-    for name in ("retry-after", "x-retry-after"):
-        if asked := _seconds(named.get(name, ""), now):
+    found = [(match, value) for name, value in named.items() if (match := _HEADER.fullmatch(name))]
+    # One in milliseconds is the more exact one.
+    for match, value in sorted(found, key=lambda each: _unit_seconds(each[0][1] or "s")):
+        if asked := _seconds(value, now, match[1] or "s"):
             return asked
     return _in_body(body.replace('\\"', '"'), now) or _until_reset(named, now)
 
 
 def _in_body(body: str, now: float) -> float:
-    if found := _IN_BODY.search(body):
-        return float(found[2]) * _unit_seconds(found[3] or found[1] or "s")
+    for found in _FIELD.finditer(body):
+        if asked := _seconds(found[2] or found[3] or "", now, found[1] or "s"):
+            return asked
     if found := _SPOKEN.search(body):
-        return _seconds(found[1] or found[2], now)
+        said = re.sub(r"\A(an?|one)\b", "1", found[1] or found[2], flags=re.IGNORECASE)
+        return _seconds(said, now)
     found = _RESET_IN_BODY.search(body)
     return _seconds(found[1], now) if found else 0.0
 
@@ -80,16 +88,18 @@ def _until_reset(headers: Mapping[str, str], now: float) -> float:
     return max(waits)
 
 
-def _seconds(value: str, now: float) -> float:
-    """Of "20", "1.5", "6m0s", "20ms", "30 seconds", "PT30S", an HTTP date, an ISO date, or a time
-    since the epoch; of the first of several."""
-    value = value.strip()
+def _seconds(value: str, now: float, unit: str = "s") -> float:
+    """Of "20", "1.5", "6m0s", "20ms", "30 seconds", "PT30S", "0:00:30", an HTTP date, an ISO date,
+    or a time since the epoch; of the first of several. unit: of a bare number."""
+    value = value.strip().strip("\"'")
     # A proxy may join two headers by a comma, which is part of a date too.
     for part in (value, re.split("[;,]", value)[0].strip()):
         if number := _number(part):
             if number > 1e11:  # milliseconds since the epoch
                 number /= 1000
-            return max(number - now, 0.0) if number > 1e9 else number
+            return max(number - now, 0.0) if number > 1e9 else number * _unit_seconds(unit)
+        if clock := _CLOCK.fullmatch(part):
+            return int(clock[1] or 0) * 3600 + int(clock[2]) * 60 + float(clock[3])
         duration = part[2:] if part[:2].upper() == "PT" else part
         if duration and not _DURATION.sub("", duration).strip(" ,"):
             return sum(float(n) * _unit_seconds(unit) for n, unit in _DURATION.findall(duration))
