@@ -1,6 +1,8 @@
 """The Snakemake that a scheduler starts for one job, perhaps long after its run began."""
 
 import pytest
+from project import Project
+from scripted import scripted_endpoint
 
 from aiev.core.files import read_json
 
@@ -9,11 +11,20 @@ pytestmark = pytest.mark.workflow
 SEEDS = "results/tiny/seeds/000.jsonl"
 
 
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory):
+    """A project whose run has made the output."""
+    with scripted_endpoint() as endpoint:
+        project = Project(tmp_path_factory.mktemp("ran") / "project", endpoint.url)
+        code, said = project.run(SEEDS)
+        assert code == 0, said
+        yield project
+
+
 @pytest.fixture
-def late(project):
+def late(ran, tmp_path):
     """Start the job again as a scheduler would, for the run that has just made its output."""
-    code, said = project.run(SEEDS)
-    assert code == 0, said
+    project = ran.copy_to(tmp_path / "project")
     before = project.file(SEEDS)
     (project.root / SEEDS).unlink()
     run = read_json(project.root / ".aiev/run.json")["run"]
