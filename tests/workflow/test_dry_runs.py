@@ -8,9 +8,10 @@ pytestmark = pytest.mark.workflow
 
 SEEDS = "results/tiny/seeds/000.jsonl"
 SPELLINGS = [
-    *(["-npR", "mine_seeds"], ["-nc2"], ["-nj", "4"], ["--dryr"], ["--executor", "dryrun"]),
-    *(["--profile", "{looks}"], ["--lint"], ["--summary"]),
+    *(["-npR", "mine_seeds"], ["--executor", "dryrun"], ["--profile", "{looks}"]),
+    *(["--lint"], ["--summary"]),
 ]
+"""One of each kind; tests/unit/engine/test_run_lock.py has them all."""
 
 
 def tree(root) -> dict[str, tuple[int, int]]:

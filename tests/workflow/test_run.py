@@ -1,4 +1,4 @@
-"""The true DAG from seeds to training dialogues: that it runs, and what makes it run again."""
+"""The true DAG from seeds to training dialogues. test_staleness.py has what makes it run again."""
 
 import json
 
@@ -6,12 +6,6 @@ import pytest
 from project import DIALOGUES, KEY, NAMES, TRAIN
 
 pytestmark = pytest.mark.workflow
-
-
-def edit(path, old, new):
-    text = path.read_text("utf-8")
-    assert old in text
-    path.write_text(text.replace(old, new, 1), "utf-8")
 
 
 def test_a_run_makes_its_files_and_a_second_one_does_nothing(project, scripted):
@@ -40,39 +34,6 @@ def test_a_run_makes_its_files_and_a_second_one_does_nothing(project, scripted):
     for name in ("results", "ledger"):
         for path in (project.root / name).rglob("*.json*"):
             assert str(project.root).encode() not in path.read_bytes(), path
-
-
-@pytest.mark.slow
-def test_what_makes_jobs_run_again(project, scripted):
-    assert project.run()[0] == 0
-    scripted.forget()
-    before = project.file(DIALOGUES)
-
-    # A comment has no meaning, wherever it stands.
-    edit(
-        project.root / "scripts/aiev/recipes/aiev_instruct/dialogue.py",
-        "import asyncio",
-        "# why\nimport asyncio",
-    )
-    edit(project.root / "scripts/write_dialogues.py", "def main", "# why\ndef main")
-    code, said = project.run()
-    assert code == 0 and "Nothing to be done" in said
-
-    # A lost file comes back from the store, and nothing is asked.
-    (project.root / DIALOGUES).unlink()
-    code, said = project.run(DIALOGUES)
-    assert code == 0 and scripted.bodies == [] and project.file(DIALOGUES) == before
-    assert "restored" in project.file("logs/tiny/rounds/0/dialogues/000.log").decode()
-
-    # A prompt has one: its rule runs, and asks what is new.
-    edit(
-        project.root / "scripts/aiev/recipes/aiev_instruct/prompts/describe.md",
-        "In one or two",
-        "In two or three",
-    )
-    code, said = project.run()
-    assert code == 0 and "rule write_dialogues" in said and "rule mine_seeds" not in said
-    assert scripted.bodies and scripted.bodies[0]["messages"][0]["role"] == "system"
 
 
 def test_a_key_that_is_not_set(project, scripted):
