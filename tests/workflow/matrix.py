@@ -138,9 +138,16 @@ def _name_another_box(project: Project) -> None:
 
 def run_row(name: str, base: Project, root: Path, endpoint: Scripted) -> Seen:
     """Copy `base` to `root`, make the row's change, run, and say what ran."""
+    return run_together([name], base, root, endpoint)
+
+
+def run_together(names: list[str], base: Project, root: Path, endpoint: Scripted) -> Seen:
+    """The same for the changes of several rows. Comments come last, for a row that changes the
+    format of the same file takes its comments out."""
     project = base.copy_to(root)
-    CHANGES[name](project)
-    key = f"{KEY}-of-row-{list(CHANGES).index(name)}"
+    for name in sorted(names, key=lambda name: name.startswith("comment")):
+        CHANGES[name](project)
+    key = f"{KEY}-of-{root.name}"
     events = root.with_suffix(".jsonl")
     run = {"OPENAI_API_KEY": key, EVENTS: str(events)}
     code, said = project.run("all", seconds=600, **run)

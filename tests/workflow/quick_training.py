@@ -1,8 +1,8 @@
 """Stands in for aiev/training/supervisor.py where only the making of files is tested.
 
 Real training takes twenty seconds, most of it for DeepSpeed to start. The checkpoint made here is
-the untrained one with a byte that follows from the data and the parameters. One row of the
-staleness table, the run that gets killed, and tests/real train for real.
+the untrained one with bytes that follow from the data and the parameters. The run that gets killed,
+the one that a stranger verifies, and tests/real train for real.
 """
 
 import hashlib
@@ -20,4 +20,5 @@ def train(student, data, deepspeed, model, scratch, params, log_path=None):
     content[-8:] = decided.digest()[:8]
     weights.write_bytes(content)
     counts = {"dialogues": len(rows), "examples": len(rows), "dropped": {}, "steps": 1}
+    counts["tokens"] = 100 * len(rows)
     return {**counts, "losses": [int(decided.hexdigest()[:6], 16)]}

@@ -65,7 +65,7 @@ def leftovers(root: Path) -> list[str]:
 def test_kills_at_random_moments(kills, tmp_path, finished_copy):
     moments = random.Random(4)
     with scripted_endpoint(answers) as endpoint:
-        base = finished_copy(tmp_path / "base")
+        base = finished_copy(tmp_path / "base", trained=True)
         project = prepared(tmp_path / "project", endpoint.url, tmp_path / "mirror")
         asked = set(base.entries())
         killed = 0

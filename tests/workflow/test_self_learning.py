@@ -7,7 +7,7 @@ import time
 
 import pytest
 from matrix import prepared
-from project import Project, end_group
+from project import ROOT, Project, end_group
 from scripted import scripted_endpoint
 from tiny import answers
 
@@ -42,10 +42,11 @@ def silent_student(body):
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory):
-    """A first round of three dialogues, one of them a test problem, with its student trained."""
+    """A first round of three dialogues, one of them a test problem, with its student made by
+    quick_training.py: what it has learnt is the script's."""
     root = tmp_path_factory.mktemp("rounds")
     with scripted_endpoint(answers) as endpoint:
-        project = prepared(root / "base", endpoint.url, root / "mirror")
+        project = prepared(root / "base", endpoint.url, root / "mirror", trained=False)
         project.config["rounds"] = {"dialogues": 8}
         code, said = project.run(f"{RUN}/rounds/0/student.sha256")
         assert code == 0, said
@@ -148,6 +149,8 @@ def test_a_student_that_has_stopped_to_teach_stops_the_run(begin):
 
 def test_a_training_that_fails_says_so_and_the_dialogues_stay(begin):
     project, asked = begin(answers)
+    supervisor = "scripts/aiev/training/supervisor.py"
+    shutil.copyfile(ROOT / supervisor, project.root / supervisor)  # trains for real
     place = project.root / "config/deepspeed/zero2.json"
     settings = json.loads(place.read_text())
     settings["zero_optimization"]["stage"] = 7
