@@ -25,7 +25,7 @@ _OPENING = re.compile(r"(`{3,}(?=[^`]*$)|~{3,})(.*)")
 # Behind words an info string is one word, with attributes at most: other text may name a fence.
 _BEHIND_WORDS = re.compile(r".*?[^`](`{3,})([ \t]*[^\s`]*(?:[ \t]+[^\s`=]+=[^`]*)?[ \t]*)$")
 _CLOSING = re.compile(r"(`{3,}|~{3,})[ \t]*$")
-_WORD = re.compile(r"[\w+#-]+")
+_WORD = re.compile(r"[\w+-]+#?(?![\w-])|[\w+-]+")
 _FILE_NAME = re.compile(r"\S*\w\.([A-Za-z]\w*)")
 _MARKDOWN = ("markdown", "md")
 _DIRECTIVES = ("code", "code-block", "code-cell")

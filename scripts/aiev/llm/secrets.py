@@ -5,6 +5,7 @@ that comes from a server is redacted: each form of the key, and of a long key ea
 """
 
 import base64
+import html
 import json
 import os
 import re
@@ -55,7 +56,9 @@ class Redactor:
 
     def __init__(self, secrets: Iterable[str]):
         found = {s for s in secrets if len(s) >= MIN_SECRET}
-        self._whole = sorted({f for s in found for f in _forms(s)}, key=len, reverse=True)
+        forms = {form for s in found for form in (*_forms(s), *_codes(s))}
+        forms |= {code for s in found if len(s) >= MIN_LONG for code in _codes(s[:MIN_PIECE])}
+        self._whole = sorted(forms, key=len, reverse=True)
         long = [form for s in found if len(s) >= MIN_LONG for form in _forms(s)]
         self._pieces = {piece for form in long for piece in _pieces(form)}
 
@@ -89,8 +92,18 @@ def _forms(secret: str) -> set[str]:
     percent.add("".join(f"%{byte:02X}" for byte in secret.encode()))
     escaped = {repr(secret)[1:-1], repr(secret.encode())[2:-1], json.dumps(secret)[1:-1]}
     escaped |= {json.dumps(secret, ensure_ascii=False)[1:-1], secret.replace("/", "\\/")}
+    percent |= {quote(text) for text in percent}  # a URL within a URL
     percent |= {re.sub("%..", lambda match: match[0].lower(), text) for text in percent}
+    escaped |= {html.escape(secret), html.escape(secret, quote=False)}
+    escaped |= {secret.lower(), secret.upper()}
     return {secret, *percent, *escaped, *_base64(secret.encode())}
+
+
+def _codes(text: str) -> Iterator[str]:
+    """The text with a code for each of its characters. A piece of it would be two or three
+    characters, which an answer may hold that has nothing to do with a secret."""
+    for code in ("&#{0};", "&#x{0:x};", "\\u{0:04x}", "\\x{0:02x}", "{0:02x}", "{0:02X}"):
+        yield "".join(code.format(byte) for byte in text.encode())
 
 
 def _base64(data: bytes) -> Iterator[str]:

@@ -34,6 +34,17 @@ FENCES = st.lists(
         ("```", None),
         ("```python\nx = '''\n  ```inside\n'''\n```", "x = '''\n  ```inside\n'''"),
         ("```python\r\nx = 1\r\n```", "x = 1"),
+        ("```python#main\nx = 1\n```\n```csharp\nvar longer = 1;\n```", "x = 1"),
+        (
+            "Function:\n```python\ndef f():\n    return 1\n```\nTests:\n```\nassert f() == 1\n```",
+            "def f():\n    return 1\n\n\nassert f() == 1",
+        ),
+        # A fence at the left margin of a docstring, in a list.
+        (
+            '1. So:\n\n   ```python\n   def f():\n       """\n   ```\n   f()\n   ```\n       """'
+            "\n       return 1\n   ```\n",
+            'def f():\n    """\n```\nf()\n```\n    """\n    return 1',
+        ),
     ],
 )
 def test_the_block_of_an_answer(answer, code):

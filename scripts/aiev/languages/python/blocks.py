@@ -13,7 +13,6 @@ from aiev.languages.python.functions import BROKEN, free_names, parse
 FENCES = ("python", "py", "python3", "py3", "ipython", "ipython3", "jupyter", "tool_code")
 """Languages of the fenced blocks that are Python; the last is Gemini's."""
 
-_BARE_FENCE = re.compile(r"^(?:`{3,}|~{3,})[ \t]*$", re.MULTILINE)
 # A fence on a line, which words may follow at the left margin, or a closing one behind code.
 _INNER_FENCE = re.compile(
     r"^`{3,}(?P<info>[^`\n]*)$|^[ \t]+`{3,}[ \t]*$|(?<=[^\s`])`{3,}[ \t]*$", re.MULTILINE
@@ -24,13 +23,17 @@ _MAGICS, _SHELL = ("!", "%"), ("!", "%pip ", "%uv ", "%cd ")
 
 def python_blocks(answer: str) -> list[Block]:
     """The fenced blocks of an answer that are programs: those that say that they are Python, or
-    where none does those that say nothing, which else may be what a program prints.
+    where none does those that say nothing, which else may be what a program prints, unless they are
+    tests.
 
     A block that the token limit cut off counts: running it will tell.
     """
     blocks = [block for block in fenced(answer) if block.text.strip()]
     named = [block for block in blocks if block.language in FENCES]
-    blocks = _repaired(named or [b for b in blocks if not b.language], unix(answer))
+    bare = [block for block in blocks if not block.language]
+    if named:
+        bare = [block for block in bare if _are_tests(block.text)]
+    blocks = _repaired(sorted(named + bare, key=lambda block: block.start), unix(answer))
     # What was typed at Python's prompt shows how a program is used, and is none itself.
     return [b for b in blocks if not b.text.lstrip().startswith(">>>")] or blocks
 
@@ -109,6 +112,13 @@ def _with_others(part: _Part, parts: list[_Part]) -> _Part:
     return part if text == part.text else replace(_part(part.block, text), shell=part.shell)
 
 
+def _are_tests(text: str) -> bool:
+    try:
+        return _has_tests(parse(text))
+    except BROKEN:
+        return False
+
+
 def _has_tests(tree: ast.Module) -> bool:
     for node in ast.walk(tree):
         if isinstance(node, ast.Assert):
@@ -178,9 +188,11 @@ def _repaired(blocks: list[Block], source: str) -> list[Block]:
         if repaired and block.start < repaired[-1].end:
             continue
         first = source.find("\n", block.start) + 1
-        # An indented block's text is not found in the source as it stands: it is left alone.
-        if first and not _parses(block.text) and source.startswith(block.text, first):
-            repaired += _longer(block, source, first) or _shorter(block, source, first) or [block]
+        if first and not _parses(block.text):
+            longer = _longer(block, source, first)
+            # An indented block's text is not found in the source as it stands.
+            found = source.startswith(block.text, first)
+            repaired += longer or (found and _shorter(block, source, first)) or [block]
         else:
             repaired.append(block)
     return [block for block in repaired if block.text.strip()]
@@ -188,9 +200,12 @@ def _repaired(blocks: list[Block], source: str) -> list[Block]:
 
 def _longer(block: Block, source: str, first: int) -> list[Block]:
     """The block up to the first later fence that makes it a program; none without one."""
+    before = source[source.rfind("\n", 0, block.start) + 1 : block.start]
+    indent = "" if before.strip() else before
+    bare_fence = re.compile(rf"^(?:{indent})?(?:`{{3,}}|~{{3,}})[ \t]*$", re.MULTILINE)
     if '"""' in block.text or "'''" in block.text:
-        for fence in _BARE_FENCE.finditer(source, block.end):
-            text = source[first : fence.start()]
+        for fence in bare_fence.finditer(source, block.end):
+            text = re.sub(rf"^{indent}", "", source[first : fence.start()], flags=re.MULTILINE)
             if _parses(text):
                 return [Block(block.language, text, block.start, fence.end())]
     return []
