@@ -6,6 +6,7 @@ Some minutes of two cores, and luck decides whether one of so few dialogues is v
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -26,6 +27,8 @@ TEACHER, STUDENT = "qwen2.5-coder-0.5b", "smollm2-135m"
 KEY = "sk-any-word-will-do-here"
 BAD_LUCK = "no dialogue of the round is verified"
 """How a run of few dialogues by a small model may end."""
+LIMIT_SECONDS = 2400
+"""Of one command."""
 
 
 def free_port() -> int:
@@ -52,7 +55,11 @@ def server(resource, tmp_path_factory):
         yield f"http://127.0.0.1:{port}/v1"
     finally:
         process.terminate()
-        process.wait(timeout=30)
+        try:
+            process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def _wait_for(address: str, process: subprocess.Popen, log: Path) -> None:
@@ -91,14 +98,22 @@ def checkout(server, resource, tmp_path_factory) -> Path:
 def aiev(checkout: Path, *words: str, **environment: str) -> subprocess.CompletedProcess:
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("AIEV_", "PYTEST_", "OPENAI"))}
     kept |= {"PYTHONPATH": str(checkout / "scripts"), "AUTOCODER_MIRROR": str(checkout / "mirror")}
-    return subprocess.run(
+    process = subprocess.Popen(
         [sys.executable, "-m", "aiev", *words, "--config", "config/by-url.yaml"],
         cwd=checkout,
         env=kept | environment,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=2400,
+        start_new_session=True,
     )
+    try:
+        said = process.communicate(timeout=LIMIT_SECONDS)
+    except BaseException:  # a test that is given up leaves no job behind
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        raise
+    return subprocess.CompletedProcess(process.args, process.returncode, *said)
 
 
 @pytest.fixture(scope="module")

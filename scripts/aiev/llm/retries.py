@@ -47,14 +47,20 @@ class Failed(Exception):
     """An attempt failed in a way that says nothing about the next one.
 
     timed_out: it took its full time. unreachable: no connection was made. busy: the server was said
-    to be busy for as long as one is waited for.
+    to be busy for as long as one is waited for. retry_after: seconds the server asks for, or 0.
     """
 
     def __init__(
-        self, words: str, timed_out: bool = False, unreachable: bool = False, busy: bool = False
+        self,
+        words: str,
+        timed_out: bool = False,
+        unreachable: bool = False,
+        busy: bool = False,
+        retry_after: float = 0.0,
     ):
         super().__init__(words)
         self.timed_out, self.unreachable, self.busy = timed_out, unreachable, busy
+        self.retry_after = retry_after
 
 
 @dataclass
@@ -76,7 +82,8 @@ class History:
     def pause(self, error: Busy | Failed) -> float:
         """Seconds until the next attempt; those for a busy server count as waited."""
         if isinstance(error, Failed):
-            return FIRST_PAUSE * 2 ** (self.failed - 1)
+            asked = min(error.retry_after, MAX_PAUSE, self.max_wait)
+            return max(asked, FIRST_PAUSE * 2 ** (self.failed - 1))
         left = self.max_wait - self.waited
         self.waited_enough = left <= 0
         pause = error.retry_after or min(FIRST_PAUSE * 2 ** (self.busy - 1), MAX_PAUSE)

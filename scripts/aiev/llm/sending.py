@@ -207,7 +207,7 @@ class Sender:
             kind = WrongRequest if error.status in (400, 422) else EndpointError
             return self.error(words, f"{key}, then run the same command", kind)
         history.failed += 1
-        return Failed(words)
+        return Failed(words, retry_after=error.retry_after)
 
     def _failed(self, error: Exception, history: History) -> Failed:
         """The exception for an attempt without an answer that can be read."""

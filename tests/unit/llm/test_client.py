@@ -259,6 +259,16 @@ def test_a_rate_limit_is_waited_out(scripted, endpoint_of, ledger):
     assert time.monotonic() - start >= 0.1 * (ATTEMPTS + 2)
 
 
+def test_an_error_that_nobody_knows_is_tried_again_when_the_server_says(
+    scripted, endpoint_of, ledger
+):
+    replies = [Raw(b"{}", status=500, headers=(("Retry-After", "0.4"),))]
+    scripted.script = lambda body: replies.pop() if replies else "Good day"
+    start = time.monotonic()
+    assert ask(endpoint_of(scripted), ledger)[0].text == "Good day"
+    assert time.monotonic() - start >= 0.4
+
+
 def test_an_empty_account_is_not_waited_for(scripted, endpoint_of, ledger):
     scripted.script = lambda body: limited("1", "insufficient_quota")
     with pytest.raises(EndpointError, match="too many"):
