@@ -28,6 +28,7 @@ from aiev.llm.failures import (
 )
 from aiev.llm.ledger import Answer, Ledger, key_of
 from aiev.llm.requests import ROOM, Question, request_of
+from aiev.llm.responses import plain_reason
 from aiev.llm.retries import Failed, Tries
 from aiev.llm.sending import STILL_BUSY, Sender
 from aiev.llm.thoughts import final_text
@@ -42,6 +43,7 @@ MIN_UNKNOWN_FAILURES = 5
 """So many may fail in any case: of a few questions a share says little."""
 
 FILTERED = ("content_filter", "refusal", "safety", "prohibited_content", "recitation", "sensitive")
+FILTERED += ("blocklist", "spii", "guardrail", "moderation", "blocked")
 """Finish reasons, in lower case, of an answer that the vendor's filter ended."""
 
 PROBE = [{"role": "user", "content": "Reply with the word OK."}]
@@ -249,7 +251,7 @@ class ChatClient:
 
 def _check_filtered(answer: Answer) -> None:
     # Google adds its own word: "content_filter: PROHIBITED_CONTENT".
-    if answer.finish_reason.lower().startswith(FILTERED):
+    if plain_reason(answer.finish_reason).startswith(FILTERED):
         raise Refused(f"the vendor's filter ended the answer: {answer.finish_reason}")
 
 

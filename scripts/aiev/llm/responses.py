@@ -4,6 +4,7 @@ One reader for dialogues, duels, benchmarks and the interpreter; `thoughts` take
 part of an answer. Nothing that a server sends is trusted: any field may be of any type.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,12 +35,20 @@ class Answer:
 
 def is_cut_off(finish_reason: str) -> bool:
     """Whether the server's word for an answer's end means that a limit of tokens ended it."""
-    return finish_reason.lower() in _CUT_OFF
+    return plain_reason(finish_reason) in _CUT_OFF
+
+
+def plain_reason(finish_reason: str) -> str:
+    """A finish reason in one spelling: "max_tokens" of `maxTokens`, `max-tokens`,
+    `FINISH_REASON_MAX_TOKENS` and `FinishReason.MAX_TOKENS`."""
+    word = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", finish_reason.rpartition(".")[2])
+    return word.lower().replace("-", "_").removeprefix("finish_reason_")
 
 
 _CUT_OFF = (
     *("length", "max_tokens", "max_output_tokens", "max_completion_tokens", "model_length"),
-    *("max_length", "token_limit", "model_context_window_exceeded"),
+    *("max_length", "token_limit", "model_context_window_exceeded", "max_new_tokens"),
+    *("token_limit_reached", "length_limit"),
 )
 """OpenAI's word, and those of Anthropic, Google, Cohere, Mistral and proxies before them."""
 

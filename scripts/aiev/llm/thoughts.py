@@ -12,7 +12,8 @@ from dataclasses import dataclass
 _NAMES = "|".join(
     (
         *("think", "thinking", "thought", "thoughts", "reasoning", "analysis", "reflection"),
-        *("scratchpad", "inner_monologue", "seed:think"),
+        *("scratchpad", "inner_monologue", "seed:think", "mm:think", "longcat_think"),
+        *("ant_thinking", "antthinking", "reasoning_content"),
     )
 )
 _WRITTEN = r"<\|?(?:{0})\s*\|?>|<\|(?:begin_of_thought|start_thinking)\|>|\[think\]|◁think▷"
@@ -22,7 +23,7 @@ _OPENING = re.compile(
     re.IGNORECASE,
 )
 _CLOSING = re.compile(
-    rf"<\|?/(?:{_NAMES})\s*\|?>|<\|(?:end_of_thought|end_thinking)\|>|\[/think\]|◁/think▷|<unused95>"
+    rf"<\|?/\s*(?:{_NAMES})\s*\|?>|<\|(?:end_of_thought|end_thinking)\|>|\[/think\]|◁/think▷|<unused95>"
     r"|<\|channel\|>final[^<\n]*<\|message\|>",
     re.IGNORECASE,
 )

@@ -29,9 +29,9 @@ from aiev.core.process_group import ProcessGroup
 from aiev.core.settings import checked
 from aiev.llm import retries
 from aiev.llm.client import ChatClient
-from aiev.llm.failures import ServerError, Unanswerable
+from aiev.llm.failures import Refused, ServerError, Unanswerable
 from aiev.llm.ledger import Ledger, key_of
-from aiev.llm.responses import answer_of
+from aiev.llm.responses import answer_of, is_cut_off
 from aiev.llm.secrets import Redactor, secret_from_environment
 from aiev.llm.settings import Request
 from aiev.llm.thoughts import final_text
@@ -211,6 +211,8 @@ def test_how_long_a_server_asks_to_wait(headers, body, seconds):
         (" as it is \n", " as it is \n"),
         # Other tags, and other spellings of them.
         ("<think >x</think >Answer", "Answer"),
+        ("<mm:think>x</mm:think>Answer", "Answer"),
+        ("<think>x</ think>Answer", "Answer"),
         ("<thoughts>x</thoughts>Answer", "Answer"),
         ("<thinking>x<reflection>y</reflection>z</thinking>Answer", "Answer"),
         ("<|think|>x<|/think|>Answer", "Answer"),
@@ -244,6 +246,24 @@ def test_how_long_a_server_asks_to_wait(headers, body, seconds):
 )
 def test_thoughts_are_no_part_of_an_answer(text, answer):
     assert final_text(text) == answer
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["length", "MAX_TOKENS", "maxTokens", "FINISH_REASON_MAX_TOKENS", "FinishReason.MAX_TOKENS"],
+)
+def test_a_cut_off_answer_is_known_in_any_spelling(word):
+    assert is_cut_off(word) and not is_cut_off("stop")
+
+
+@pytest.mark.parametrize("word", ["contentFilter", "content-filter", "SPII", "FinishReason.SAFETY"])
+def test_a_filter_is_known_in_any_spelling(word, scripted, endpoint_of, tmp_path):
+    body = completion("x")
+    body["choices"][0]["finish_reason"] = word
+    scripted.script = lambda _: Raw(json.dumps(body).encode())
+    chat = ChatClient(endpoint_of(scripted), Ledger(tmp_path), 5.0)
+    with pytest.raises(Refused):
+        asyncio.run(chat.complete([{"role": "user", "content": "Hello"}]))
 
 
 def test_many_tags_are_read_in_time():
