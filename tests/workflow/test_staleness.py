@@ -57,7 +57,7 @@ meaning of a shell string       .   .   .   .   .   .   x   .   .   .   .   .   
 prompt template                 .   .   .  01   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   x   2 =
 DeepSpeed JSON                  .   .   .   .   .   .   .   .   0   .   .   .   .   .   .   .   .   .   .   x   0 =
 environment lock                .   x   x  01   0   x   x   x   0   0   0   .   x   x   x bst bst   x   x   x   0 =
-teacher temperature             .   .   .  01   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   x  13 =
+teacher temperature             .   .   .  01   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   x   8 =
 teacher model                   .   .   .  01   0   x   x   x   .   0   0   .   .   .   .   t   .   x   x   x  35 ~
 learning rate                   .   .   .   .   .   .   .   .   0   0   0   .   .   .   .   s   .   x   x   x   3 ~
 gate's margin                   .   .   .   .   .   .   .   .   .   .   0   .   .   .   .   .   .   x   x   x   0 ~
@@ -70,8 +70,8 @@ sandbox limits                  .   .   .  01   .   .   .   .   .   0   .   .   
 sandbox backend                 .   .   .  01   .   .   .   .   .   0   .   .   x   .   x   . bst   .   .   x   0 =
 benchmark subset                .   .   .   .   .   .   .   .   .   .   .   .   .   x   x bst bst   .   x   x   3 ~
 name of the run                 .   .   r   r   r   r   r   r   r   r   r   r   .   r   r   r   r   r   r   x   0 =
-one seed                        .   .   x   0   0   x   x   x   0   0   0   .   .   .   .   s   .   x   x   x  10 ~
-seeds appended                  .   .   x   1   0   .   x   .   .   0   0   .   .   .   .   .   .   x   x   x   8 ~
+one seed                        .   .   x   0   0   x   x   x   0   0   0   .   .   .   .   s   .   x   x   x  11 ~
+seeds appended                  .   .   x   1   0   .   x   .   .   0   0   .   .   .   .   .   .   x   x   x   9 ~
 comment between the seeds       .   .   x   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   x   0 =
 an intermediate deleted         .   .   .   .   .   r   .   .   .   .   .   .   .   .   .   .   .   .   .   x   0 =
 an intermediate tampered with   .   .   .   .   r   .   .   .   .   .   .   .   .   .   .   .   .   .   .   x   0 =

@@ -57,12 +57,12 @@ def audit(
     audited = _audited(read, tasks, choose(tasks, n, examples), ledger)
     if record:
         record.write_text("".join(each.record() + "\n" for each in audited), "utf-8")
-    print("evidence, at least   passed  right  precision [95%]")
-    for row in by_evidence(audited):
-        shown = _share(row["right"], row["passed"], wilson_interval)
-        print(f"{row['evidence']:9} {row['least']:10} {row['passed']:7} {row['right']:6}  {shown}")
     # A benchmark's problems state as many examples as they do.
     thresholds = Policy.model_validate({**read["verification"], "min_examples": 0})
+    print("evidence, at least   passed  right  precision [95%]")
+    for row in by_evidence(audited, thresholds.min_alike):
+        shown = _share(row["right"], row["passed"], wilson_interval)
+        print(f"{row['evidence']:9} {row['least']:10} {row['passed']:7} {row['right']:6}  {shown}")
     for row in rows(audited, thresholds):
         lower, upper = wilson_interval(row["right"], row["verified"])
         known = {"model": read["models"]["teacher"]["name"], "benchmark": benchmark}
@@ -95,7 +95,7 @@ def _audited(config: dict[str, Any], tasks: list, problems: list, ledger: Path) 
     execution["ledger"]["path"] = str(ledger)
     teacher = with_server({**config["models"]["teacher"], "role": "teacher"}, execution)
     sandbox = with_containers(config["sandbox"], execution)
-    settings = Settings.of(config).model_copy(update={"all_solutions": True})
+    settings = Settings.of(config)
     in_flight = execution["in_flight"]
     SCRATCH.mkdir(parents=True, exist_ok=True)
     log = Path("logs") / config["name"] / "audit.log"

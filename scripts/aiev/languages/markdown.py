@@ -2,12 +2,13 @@
 
 markdown-it-py parses the answer by CommonMark (https://spec.commonmark.org/0.31.2/, 4.5), with the
 rules that can hold a fence: lists and quotations. Models write Markdown less strictly than the
-standard reads it, so five things differ, each as a person would read it:
+standard reads it, so six things differ, each as a person would read it:
 
 - a fence may stand behind words on the same line, as in "Add six: ```python";
 - a fence may be indented by any amount;
 - a block in a list goes on over lines that are not indented, if a closing fence follows;
 - of a block that is itself Markdown, the blocks within it count;
+- a language may stand alone on the line below a fence that names none;
 - every line of text stands alone, and HTML is text.
 """
 
@@ -20,6 +21,12 @@ from markdown_it.rules_block import StateBlock
 
 SHELLS = ("sh", "bash", "shell", "zsh", "console", "terminal", "shellsession", "shell-session")
 """Languages of the fenced blocks that are shell commands."""
+
+_LANGUAGES = (
+    *("python", "python3", "py", "bash", "sh", "shell"),
+    *("cpp", "c++", "java", "javascript", "js", "php", "rust", "typescript", "ts", "swift"),
+)
+"""Languages that are read on a line of their own."""
 
 _OPENING = re.compile(r"(`{3,}(?=[^`]*$)|~{3,})(.*)")
 # Behind words an info string is one word, with attributes at most: other text may name a fence.
@@ -56,11 +63,19 @@ def fenced(answer: str) -> list[Block]:
     if "```" not in source and "~~~" not in source:
         return []
     blocks = [
-        Block(language_of(token.info), token.content, *token.meta["span"])
+        Block(*_language_and_text(token.info, token.content), *token.meta["span"])
         for token in _parser().parse(source)
         if token.type == "fence"
     ]
     return [inner for block in blocks for inner in _within(block, source) or [block]]
+
+
+def _language_and_text(info: str, text: str) -> tuple[str, str]:
+    first, newline, rest = text.partition("\n")
+    word = first.strip().lower()
+    if not info.strip() and newline and word in _LANGUAGES:
+        return word, rest
+    return language_of(info), text
 
 
 def _within(block: Block, source: str) -> list[Block]:

@@ -122,9 +122,11 @@ def test_an_audit_by_a_scripted_teacher(scripted, endpoint_of, interpreter, tmp_
         **{"policy": "consensus", "problems": 4, "verified": 3, "right": 2},
         **{"precision": 0.667, "recall": 1.0, "first_right": 1, "repaired": 1, "bent": 0},
     }
-    table = {(r["evidence"], r["least"]): (r["passed"], r["right"]) for r in by_evidence(audited)}
-    assert table["agreeing", 0] == table["agreeing", 2] == (3, 2)
-    assert table["agreeing", 4] == (0, 0)
+    found = by_evidence(audited, Policy().min_alike)
+    table = {(row["evidence"], row["least"]): (row["passed"], row["right"]) for row in found}
+    # The wrong one is right for all that its tests, and changes of them, try.
+    assert table["agreeing", 0] == table["agreeing", 4] == table["alike", 1] == (3, 2)
+    assert table["inputs", 1] == table["killed", 1] == (3, 2)
     # Records are judged again, from what lies on disk.
     json.loads(audited[0].record())
 

@@ -148,11 +148,12 @@ def test_a_repaired_dialogue_in_full(write):
     assert asserts == [f"assert mended_a({x}) == {x + 8}" for x in (2, 3, 1, 10)]
     evidence = dialogue["evidence"]
     assert evidence["rounds"] == 1 and evidence["revisions"] == {"of": 1, "no_ops": 0}
-    assert evidence["examples"] == {"found": 2, "held": 2, "agreed": 3, "flaw": ""}
-    assert [t["agreed"] for t in evidence["tests"]] == [3] * 4
+    assert evidence["examples"] == {"found": 2, "held": 2, "agreed": 4, "flaw": ""}
+    assert [t["agreed"] for t in evidence["tests"]] == [4] * 4
+    assert evidence["inputs"]["of"] > 4 and set(evidence["inputs"]["alike"]) == {4}
     assert evidence["mutants"]["killed"] == evidence["mutants"]["of"] > 0
-    # A problem, a solution, tests, three votes, an error in words, a revision.
-    assert evidence["answers"] == {"asked": 8}
+    # A problem, a solution, tests, four votes, an error in words, a revision.
+    assert evidence["answers"] == {"asked": 9}
 
 
 def test_a_test_that_no_independent_solution_confirms_is_left_out(write):
@@ -186,7 +187,7 @@ def test_a_wrong_example_of_a_draft_is_corrected_and_confirmed_by_others(write, 
     assert "`once_a(3)` returns `9`" in problem and "`10`" not in problem
     assert dialogue["evidence"]["draft"] == {"corrected": 1, "solutions": 4}
     independent = [(row["draft"], row["passes"]) for row in dialogue["independent"]]
-    assert independent == [(True, None)] * 4 + [(False, True)] * 3
+    assert independent == [(True, None)] * 4 + [(False, True)] * 4
     votes = [b["messages"][-1]["content"] for b in scripted.bodies if b["temperature"] == 0.8]
     assert sum("returns `10`" in text for text in votes) == 4, "of the draft"
     assert all("returns `9`" in text for text in votes[4:]) and len(votes) >= 6
@@ -205,7 +206,7 @@ def test_independent_solutions_that_pass_and_that_do_not_are_kept(write, scripte
         return said.replace("x + 6", next(votes)) if votes_now else said
 
     scripted.script = script
-    (dialogue,) = write("once_a", settings=SETTINGS.model_copy(update={"all_solutions": True}))
+    (dialogue,) = write("once_a")
     kept = [
         (row["solution"].rpartition("return ")[2], row["passes"]) for row in dialogue["independent"]
     ]
@@ -225,10 +226,14 @@ def test_a_revision_without_a_test_of_the_first_program_is_bent():
 
 
 def test_no_more_independent_solutions_than_can_change_something(write, scripted):
-    write("once_a")
-    asked = [b for b in scripted.bodies if b["temperature"] == 0.8]
+    """All of them, once the tests have passed: each says more about the solution."""
+    votes = []
+    for name in ("never_a", "once_a"):
+        scripted.forget()
+        write(name)
+        votes.append(sum(body["temperature"] == 0.8 for body in scripted.bodies))
     # Two agree on all but the wrong test, which two more could still confirm.
-    assert len(asked) == 3
+    assert votes == [3, 4]
 
 
 @pytest.mark.parametrize(
@@ -428,7 +433,7 @@ def test_a_second_writing_asks_nothing(write, scripted):
 def test_each_turn_has_its_own_seed(write, scripted):
     write("mended_a", "once_a")
     seeds = [body["seed"] for body in scripted.bodies]
-    assert len(seeds) == 14 and len(set(seeds)) == 14 and all(0 <= s < 2**31 for s in seeds)
+    assert len(seeds) == 16 and len(set(seeds)) == 16 and all(0 <= s < 2**31 for s in seeds)
     identity = f"0-{seed('once_a')['id']}"
     assert {turn_seed(1, identity, 1), turn_seed(1, identity, 2)} <= set(seeds)
     assert turn_seed(2, identity, 1) not in seeds
@@ -442,7 +447,8 @@ def test_roles_have_their_own_sampling_and_share_their_start(write, scripted):
         shown[role].add((body["temperature"], body["max_tokens"]))
         assert body["top_p"] == 0.95
     assert shown["questioner"] == {(0.7, 128), (0.7, 48)}
-    assert shown["programmer"] == {(0.5, 320), (0.5, 384), (0.8, 320)}
+    # Solutions are greedy, revisions and tests are sampled, votes are sampled more freely.
+    assert shown["programmer"] == {(0, 320), (0.5, 320), (0.5, 384), (0.8, 320)}
     # A conversation grows: what was sent stands at the start of what is sent next.
     long = max((b["messages"] for b in scripted.bodies), key=len)
     assert sum(b["messages"] == long[: len(b["messages"])] for b in scripted.bodies) >= 2
@@ -452,7 +458,7 @@ def test_tests_and_independent_solutions_see_neither_the_solution_nor_each_other
     write("once_a")
     programmer = render("programmer")
     alone = [b for b in scripted.bodies if b["messages"][0]["content"] == programmer]
-    assert len(alone) == 5 and all(len(b["messages"]) == 2 for b in alone)
+    assert len(alone) == 6 and all(len(b["messages"]) == 2 for b in alone)
 
 
 def test_the_programmer_does_not_see_the_seed(write, scripted):
@@ -548,6 +554,8 @@ def test_an_answer_without_a_program_is_sampled_again_and_no_part_of_the_dialogu
     (dialogue,) = write("once_a", settings=SETTINGS.model_copy(update={"answers": 3}))
     assert dialogue["verdict"] == "candidate"
     assert len(asked) == 3 and len({body["seed"] for body in asked}) == 3
+    # Greedy again would be the same answer again.
+    assert [body["temperature"] for body in asked] == [0, 0.5, 0.5]
     # The same question each time: what was refused is not in the conversation.
     assert asked[0]["messages"] == asked[1]["messages"] == asked[2]["messages"]
     assert "rather not" not in str(dialogue["messages"])

@@ -276,6 +276,30 @@ def test_independent_solutions_confirm_tests_or_do_not(examine):
     assert judge(examine(ADD + TESTS), policy) == "unconfirmed"
 
 
+LARGEST = "def largest(items):\n    return {}\n\n\n"
+SORTED = "assert largest([1, 2, 3]) == 3\nassert largest([4, 5]) == 5\nassert largest([7]) == 7\n"
+
+
+def test_a_solution_that_others_contradict_beyond_its_tests_is_disputed(examine):
+    """All lists of the tests are sorted: the last item is as good as the largest one."""
+    last, right = LARGEST.format("items[-1]"), LARGEST.format("max(items)")
+    policy = Policy(min_examples=0, min_killed=0)
+    evidence = examine(last + SORTED, solutions=[right] * 4)
+    assert evidence["solutions"]["alike"] == 4 and 0 in evidence["inputs"]["alike"]
+    assert judge(evidence, policy) == "disputed"
+    evidence = examine(right + SORTED, solutions=[right, right, right, last])
+    assert 3 in evidence["inputs"]["alike"] and judge(evidence, policy) == ""
+    assert judge(examine(right + SORTED, solutions=[right, last] * 2), policy) == "disputed"
+
+
+def test_a_changed_input_that_takes_for_ever_ends_the_comparison_alone(examine):
+    code = "def f(n):\n    while n > 3:\n        pass\n    return n\n\n\n"
+    evidence = examine(code + "assert f(2) == 2\nassert f(3) == 3\n", solutions=[code] * 2)
+    inputs = evidence["inputs"]
+    assert 0 < len(inputs["alike"]) < inputs["of"] and set(inputs["alike"]) == {2}
+    assert evidence["ended"] and judge(evidence, Policy(min_examples=0, min_killed=0)) == ""
+
+
 def test_the_examples_of_the_problem_are_kept(examine):
     contract = read_contract("Write `add(a, b)`: `add(2, 2)` returns `4`, `add(1, 1)` returns `3`.")
     policy = Policy(policy="examples")

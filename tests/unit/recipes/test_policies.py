@@ -16,6 +16,7 @@ GOOD = {
     "ended": True,
     "mutants": {"of": 10, "killed": 8, "survived": {"constant": 2}},
     "solutions": {"of": 4, "alike": 3},
+    "inputs": {"of": 5, "alike": [4, 3, 3, 3, 2]},
     "repetitions": {"of": 2, "same": 2},
 }
 
@@ -46,6 +47,7 @@ def test_good_evidence_is_enough_for_each_policy(name):
         ("tests.1.agreed", 1, "unconfirmed", "consensus"),
         ("examples.agreed", 0, "unconfirmed", "consensus"),
         ("solutions.alike", 1, "disputed", "consensus"),
+        ("inputs.alike", [4, 2, 2, 4], "disputed", "consensus"),
         ("mutants.killed", 4, "weak-tests", "consensus"),
     ],
 )

@@ -124,8 +124,7 @@ async def _write(talk: Talk, problem: str) -> None:
         raise Rejected("unconfirmed")
     tests = await confirm_tests(talk, problem, voters)
     passed = await _solve(talk, questioner, programmer, answer, tests)
-    if talk.settings.all_solutions:
-        await voters.complete()
+    await voters.complete()
     await _verify(talk, passed)
     talk.say("interpreter", "stdout", talk.shown(passed.stdout))
 
@@ -233,4 +232,5 @@ async def _verify(talk: Talk, passed: Result) -> None:
         collect,
         *(talk.interpreter, talk.script, talk.parts, passed, talk.contract, talk.others),
         max_mutants=talk.settings.mutants,
+        max_inputs=talk.settings.changed_inputs,
     )

@@ -10,13 +10,11 @@ class Settings(DialogueSettings):
     """The config's section `dialogues`, and what else decides a dialogue.
 
     run_seed: from which all sampling seeds derive. packages: whether the Programmer may have
-    packages installed. all_solutions: of a dialogue whose tests passed, ask for all independent
-    solutions, to measure what each more of them is worth.
+    packages installed.
     """
 
     run_seed: int
     packages: bool = False
-    all_solutions: bool = False
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> "Settings":

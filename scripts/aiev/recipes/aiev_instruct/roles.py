@@ -23,8 +23,10 @@ class _Role:
     """A conversation of one role with the model. It grows by each turn, so that a server that
     keeps prompts reads little anew.
 
-    place: of the conversation in the server's memory.
+    place: of the conversation in the server's memory. again: whether an answer could not be used.
     """
+
+    again = False
 
     def __init__(self, chat: ChatClient, sampling: Sampling, place: int, system: str):
         self.chat, self.sampling, self.place = chat, sampling, place
@@ -51,6 +53,7 @@ class _Role:
     def forget(self) -> None:
         """Take the last question and its answer out of the conversation."""
         del self.messages[-2:]
+        self.again = True
 
 
 class Questioner(_Role):
@@ -96,10 +99,14 @@ class Programmer(_Role):
         super().__init__(chat, sampling, 2 * place + 1, system)
 
     async def solve(self, problem: str, name: str, seed: int) -> Reply:
-        """Solve the problem, with a sentence about the solution."""
+        """Solve the problem, with a sentence about the solution. The first time greedily, by
+        default: a small model is right more often so (docs/verification.md)."""
         text = _render("solve", problem=problem, function=name)
-        limit, temperature = self.sampling.solution_tokens, self.sampling.programmer_temperature
-        return await self.say(text, temperature, limit, seed)
+        sampling = self.sampling
+        temperature = (
+            sampling.programmer_temperature if self.again else sampling.solution_temperature
+        )
+        return await self.say(text, temperature, sampling.solution_tokens, seed)
 
     async def vote(self, problem: str, name: str, seed: int) -> Reply:
         """Solve the problem once more, to vote on tests: sampled more freely, and code alone, which

@@ -13,8 +13,14 @@ class Sampling(Section):
     questioner_temperature: float | None = Field(
         0.7, ge=0, description="Sampling temperature of the Questioner."
     )
+    solution_temperature: float | None = Field(
+        0,
+        ge=0,
+        description="Temperature of the Programmer's first answer to a problem, 0 for greedy; one "
+        "that has to be asked again is sampled with programmer_temperature.",
+    )
     programmer_temperature: float | None = Field(
-        0.5, ge=0, description="Sampling temperature of the Programmer."
+        0.5, ge=0, description="Temperature of the Programmer's tests and revisions."
     )
     top_p: float | None = Field(
         0.95,
@@ -76,6 +82,12 @@ class DialogueSettings(Section):
     examples: int = Field(2, ge=0, description="Examples that a problem has to state.")
     mutants: int = Field(
         12, ge=0, description="Maximum number of mutants of a solution that its tests run on."
+    )
+    changed_inputs: int = Field(
+        16,
+        ge=0,
+        description="Maximum number of calls like those of the tests on which the independent "
+        "solutions are compared with the dialogue's own.",
     )
     shown_characters: int = Field(
         800, ge=100, description="Maximum number of characters of a run's output in a message."

@@ -76,7 +76,7 @@ class Voters:
             self.solutions.append(await self.ask())
 
     async def complete(self) -> None:
-        """Ask for all solutions that there may be, whether or not they can change anything."""
+        """Ask for all solutions that there may be: each says more about the dialogue's own."""
         while len(self.solutions) < self.most:
             self.solutions.append(await self.ask())
 

@@ -22,7 +22,7 @@ from aiev.recipes.verification.contract import (
     read_contract,
     without_examples,
 )
-from aiev.recipes.verification.policies import POLICIES, Policy, judge
+from aiev.recipes.verification.policies import POLICIES, Policy, inputs_alike, judge
 
 IsRight = Callable[[str, str], bool]
 """Task id and solution -> whether the solution passes the task's hidden tests."""
@@ -153,13 +153,20 @@ class Audited:
         return json.dumps(vars(self), sort_keys=True)
 
 
-def by_evidence(audited: Iterable[Audited]) -> list[dict[str, Any]]:
+SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
+
+
+def by_evidence(audited: Iterable[Audited], min_alike: float) -> list[dict[str, Any]]:
     """How many solutions are right, of those whose tests passed with at least so much evidence:
-    a row for each number of independent solutions that confirm every test and example, and for each
-    share of mutants that the tests kill."""
+    a row for each number of independent solutions that confirm every test and example, for each
+    share of them that give the solution's own outputs to the tests, for each share of changed
+    inputs on which the share `min_alike` of them do, and for each share of mutants that the tests
+    kill."""
     passed = [each for each in audited if not each.evidence["stopped"]]
     steps = [("agreeing", n, _agreeing) for n in range(5)]
-    steps += [("killed", share, _killed) for share in (0.0, 0.25, 0.5, 0.75, 1.0)]
+    steps += [("alike", share, _alike) for share in SHARES]
+    steps += [("inputs", share, lambda e: inputs_alike(e, min_alike)) for share in SHARES]
+    steps += [("killed", share, _killed) for share in SHARES]
     found = []
     for evidence, least, measure in steps:
         chosen = [each for each in passed if measure(each.evidence) >= least]
@@ -173,6 +180,11 @@ def _agreeing(evidence: Mapping[str, Any]) -> int:
     if evidence["examples"]["found"]:
         counts.append(evidence["examples"]["agreed"])
     return min(counts, default=0)
+
+
+def _alike(evidence: Mapping[str, Any]) -> float:
+    solutions = evidence["solutions"]
+    return solutions["alike"] / solutions["of"] if solutions["of"] else 0.0
 
 
 def _killed(evidence: Mapping[str, Any]) -> float:

@@ -20,6 +20,14 @@ def alike(own: Observation, others: Sequence[Observation]) -> int:
     return sum(outputs(other) == outputs(own) for other in others)
 
 
+def alike_on_inputs(own: Observation, others: Sequence[Observation]) -> list[int]:
+    """For each check of the observation, how many of the others made its calls with the same
+    outputs. An exception is an output, whatever it says."""
+    return [
+        sum(other.calls.get(key) == calls for other in others) for key, calls in own.calls.items()
+    ]
+
+
 def outputs(seen: Observation) -> tuple:
     """Every call that the tests made, with what came of it."""
     return tuple(call for calls in seen.calls.values() for call in calls)

@@ -12,6 +12,8 @@ Evidence is a plain record, kept with the dialogue:
   mutants      {of, killed, survived}: survived counts operators
   solutions    {of, distinct, alike, held}: independent ones, how many of them differ, gave the same
                outputs to all calls, and pass all tests; held of `of` is how easy the problem is
+  inputs       {of, alike}: changed inputs, and for each that the solution answered, how many of the
+               independent solutions gave the same output
   repetitions  {of, same}: runs under other hash seeds
   draft        {corrected, solutions}: examples of the problem's draft that were corrected, and the
                independent solutions of the draft
@@ -25,8 +27,9 @@ from typing import Any
 
 from aiev.languages.base import Script
 from aiev.languages.interpreter import Interpreter
-from aiev.recipes.verification.consensus import agreement, alike
+from aiev.recipes.verification.consensus import agreement, alike, alike_on_inputs
 from aiev.recipes.verification.contract import Contract
+from aiev.recipes.verification.inputs import changed_calls
 from aiev.recipes.verification.mutants import mutants
 from aiev.recipes.verification.observe import MUTANT_SECONDS, Case, Observation, observe
 from aiev.recipes.verification.separate import Parts
@@ -46,6 +49,7 @@ NOTHING: dict[str, Any] = {
     "stub_passes": False,
     "mutants": {"of": 0, "killed": 0, "survived": {}},
     "solutions": {"of": 0, "alike": 0, "held": 0},
+    "inputs": {"of": 0, "alike": []},
     "repetitions": {"of": 0, "same": 0},
 }
 """Evidence of a dialogue about which nothing is known."""
@@ -59,23 +63,32 @@ def collect(
     contract: Contract,
     solutions: Sequence[str] = (),
     max_mutants: int = 12,
+    max_inputs: int = 16,
 ) -> dict[str, Any]:
     """Evidence about a program that passed, in one start of the sandbox.
 
-    first: how its run ended. solutions: independent ones, from the description alone.
+    first: how its run ended. solutions: independent ones, from the description alone. max_inputs:
+    changed inputs on which they are compared with the program's own.
     """
     examples = "".join(f"{example.check}\n" for example in contract.examples)
     watched = Parts(parts.solution, examples + parts.tests, parts.imports, parts.entry_point)
     changed = mutants(parts.solution, max_mutants)
+    calls = changed_calls(watched.tests, parts.entry_point, max_inputs if solutions else 0)
+    inputs = "".join(f"assert [{call}]\n" for call in calls)
     cases = [
         Case(parts.solution),
         Case(parts.solution, stub=True),
         *(Case(mutant.code, seconds=MUTANT_SECONDS) for mutant in changed),
         *(Case(solution) for solution in solutions),
+        *(
+            Case(solution, seconds=MUTANT_SECONDS, tests=inputs)
+            for solution in (parts.solution, *solutions)
+        ),
     ]
     seen, repeated = observe(interpreter, script, watched, cases, HASH_SEEDS)
-    own, stub, rest = seen[0], seen[1], seen[2:]
-    altered, others = rest[: len(changed)], rest[len(changed) :]
+    own, stub, *rest = seen
+    altered, rest = rest[: len(changed)], rest[len(changed) :]
+    others, (on_inputs, *others_on_inputs) = rest[: len(solutions)], rest[len(solutions) :]
     count = len(contract.examples)
     keys = [key for key in own.results if key[0] >= count]
     survived = [m.operator for m, o in zip(changed, altered, strict=True) if _holds(o, count)]
@@ -99,6 +112,7 @@ def collect(
             "held": sum(other.held for other in others),
             "passes": [other.held for other in others],
         },
+        "inputs": {"of": len(calls), "alike": alike_on_inputs(on_inputs, others_on_inputs)},
         "repetitions": {"of": len(repeated), "same": len(same)},
     }
 

@@ -38,11 +38,15 @@ Key = tuple[int, int]
 
 @dataclass(frozen=True)
 class Case:
-    """Tests to run against a solution; with stub, its functions return None without being run."""
+    """Tests to run against a solution; with stub, its functions return None without being run.
+
+    tests: in place of those of the parts; None for these.
+    """
 
     solution: str
     stub: bool = False
     seconds: int = SECONDS
+    tests: str | None = None
 
 
 @dataclass
@@ -134,7 +138,7 @@ def _job(
         "cases": [
             {
                 "solution": case.solution,
-                "tests": parts.tests,
+                "tests": parts.tests if case.tests is None else case.tests,
                 "imports": list(parts.imports),
                 "stub": case.stub,
                 "seconds": math.ceil(min(case.seconds, seconds)),

@@ -5,7 +5,7 @@ call to a model or the sandbox.
   paper      the program passed, at least two tests ran, a stub fails them, repetitions agree
   examples   also: the tests came to their end, the problem's examples hold, nothing was bent
   consensus  also: independent solutions confirm every test, most of them give the same outputs as
-             the solution, and the tests kill mutants
+             the solution, on changed inputs too, and the tests kill mutants
 """
 
 from collections.abc import Mapping
@@ -75,8 +75,18 @@ def _consensus(evidence: Mapping[str, Any], policy: Policy) -> str:
     solutions = evidence["solutions"]
     if solutions["alike"] < policy.min_alike * solutions["of"]:
         return "disputed"
+    if inputs_alike(evidence, policy.min_alike) < policy.min_inputs_alike:
+        return "disputed"
     mutants = evidence["mutants"]
     return "weak-tests" if mutants["killed"] < policy.min_killed * mutants["of"] else ""
+
+
+def inputs_alike(evidence: Mapping[str, Any], min_alike: float) -> float:
+    """The share of the changed inputs on which the share `min_alike` of the independent solutions
+    give the solution's own output; 1 where there is no such input."""
+    counts = evidence.get("inputs", {"alike": []})["alike"]
+    most = min_alike * evidence["solutions"]["of"]
+    return sum(count >= most for count in counts) / len(counts) if counts else 1.0
 
 
 def _unfinished(evidence: Mapping[str, Any]) -> str:

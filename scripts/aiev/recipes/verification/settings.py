@@ -31,6 +31,13 @@ class Policy(Section):
         description="Share of the independent solutions with the solution's own outputs to all "
         "calls of the tests.",
     )
+    min_inputs_alike: float = Field(
+        0.8,
+        ge=0,
+        le=1,
+        description="Share of the changed inputs on which that many of the independent solutions "
+        "give the solution's own output.",
+    )
     min_killed: float = Field(
         0.5, ge=0, le=1, description="Share of the solution's mutants that the tests must kill."
     )
