@@ -8,7 +8,7 @@ standard reads it, so six things differ, each as a person would read it:
 - a fence may be indented by any amount;
 - a block in a list goes on over lines that are not indented, if a closing fence follows;
 - of a block that is itself Markdown, the blocks within it count;
-- a language may stand alone on the line below a fence that names none;
+- where no fence names a language, one may stand alone on the line below it;
 - every line of text stands alone, and HTML is text.
 """
 
@@ -23,7 +23,7 @@ SHELLS = ("sh", "bash", "shell", "zsh", "console", "terminal", "shellsession", "
 """Languages of the fenced blocks that are shell commands."""
 
 _LANGUAGES = (
-    *("python", "python3", "py", "bash", "sh", "shell"),
+    *("python", "python3", "py", *SHELLS),
     *("cpp", "c++", "java", "javascript", "js", "php", "rust", "typescript", "ts", "swift"),
 )
 """Languages that are read on a line of their own."""
@@ -42,7 +42,8 @@ class Block(NamedTuple):
     """A fenced block.
 
     language:   first word of the info string, in lower case and without decoration; "" without one.
-    text:       the lines between the fences, without the opening fence's indentation.
+    text:       the lines between the fences, without the opening fence's indentation, and without
+                the language if it is the first of them.
     start, end: the characters of `unix(answer)` that the block takes, fences included.
     """
 
@@ -63,19 +64,21 @@ def fenced(answer: str) -> list[Block]:
     if "```" not in source and "~~~" not in source:
         return []
     blocks = [
-        Block(*_language_and_text(token.info, token.content), *token.meta["span"])
+        Block(language_of(token.info), token.content, *token.meta["span"])
         for token in _parser().parse(source)
         if token.type == "fence"
     ]
+    if not any(block.language for block in blocks):
+        blocks = list(map(_named_below, blocks))
     return [inner for block in blocks for inner in _within(block, source) or [block]]
 
 
-def _language_and_text(info: str, text: str) -> tuple[str, str]:
-    first, newline, rest = text.partition("\n")
+def _named_below(block: Block) -> Block:
+    """The block with the language that stands alone on its first line."""
+    first, _, rest = block.text.partition("\n")
     word = first.strip().lower()
-    if not info.strip() and newline and word in _LANGUAGES:
-        return word, rest
-    return language_of(info), text
+    named = word in _LANGUAGES and rest.strip()
+    return block._replace(language=word, text=rest) if named else block
 
 
 def _within(block: Block, source: str) -> list[Block]:

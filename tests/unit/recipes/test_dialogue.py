@@ -225,8 +225,7 @@ def test_a_revision_without_a_test_of_the_first_program_is_bent():
     assert talk.record("")["bent"]
 
 
-def test_no_more_independent_solutions_than_can_change_something(write, scripted):
-    """All of them, once the tests have passed: each says more about the solution."""
+def test_no_more_independent_solutions_than_can_change_something_until_tests_pass(write, scripted):
     votes = []
     for name in ("never_a", "once_a"):
         scripted.forget()

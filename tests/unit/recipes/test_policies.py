@@ -16,7 +16,7 @@ GOOD = {
     "ended": True,
     "mutants": {"of": 10, "killed": 8, "survived": {"constant": 2}},
     "solutions": {"of": 4, "alike": 3},
-    "inputs": {"of": 5, "alike": [4, 3, 3, 3, 2]},
+    "inputs": {"of": 6, "alike": [[4, 4], [3, 4], [2, 2], [3, 3], [1, 4]]},
     "repetitions": {"of": 2, "same": 2},
 }
 
@@ -47,7 +47,7 @@ def test_good_evidence_is_enough_for_each_policy(name):
         ("tests.1.agreed", 1, "unconfirmed", "consensus"),
         ("examples.agreed", 0, "unconfirmed", "consensus"),
         ("solutions.alike", 1, "disputed", "consensus"),
-        ("inputs.alike", [4, 2, 2, 4], "disputed", "consensus"),
+        ("inputs.alike", [[4, 4], [2, 4], [2, 3], [4, 4]], "disputed", "consensus"),
         ("mutants.killed", 4, "weak-tests", "consensus"),
     ],
 )
@@ -95,3 +95,11 @@ def test_a_dialogue_without_evidence_is_not_verified():
 )
 def test_no_more_solutions_are_asked_than_can_change_a_verdict(agreed, asked, more):
     assert can_still_change(agreed, asked, total=4, needed=2) is more
+
+
+def test_the_share_of_changed_inputs_is_a_threshold_and_evidence_without_them_says_nothing():
+    assert judge(GOOD, Policy(min_inputs_alike=0.81)) == "disputed"
+    assert judge(GOOD, Policy(min_alike=0.25, min_inputs_alike=1)) == ""
+    older = {key: value for key, value in GOOD.items() if key != "inputs"}
+    for evidence in (older, {**GOOD, "inputs": NOTHING["inputs"]}):
+        assert judge(evidence, Policy(min_inputs_alike=1)) == ""

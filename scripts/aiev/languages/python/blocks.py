@@ -188,6 +188,9 @@ def _repaired(blocks: list[Block], source: str) -> list[Block]:
         if repaired and block.start < repaired[-1].end:
             continue
         first = source.find("\n", block.start) + 1
+        below = source[first:].partition("\n")[0].strip().lower()
+        if below and below == block.language:  # the language has a line of its own
+            first = source.find("\n", first) + 1
         if first and not _parses(block.text):
             longer = _longer(block, source, first)
             # An indented block's text is not found in the source as it stands.

@@ -28,6 +28,7 @@ from aiev.recipes.aiev_instruct.problem import (
 )
 from aiev.recipes.aiev_instruct.roles import Programmer, Questioner
 from aiev.recipes.aiev_instruct.talk import Rejected, Talk
+from aiev.recipes.aiev_instruct.voting import Voters
 from aiev.recipes.base import Place
 from aiev.recipes.variety import shared_ideas
 from aiev.recipes.verification.evidence import collect
@@ -124,8 +125,7 @@ async def _write(talk: Talk, problem: str) -> None:
         raise Rejected("unconfirmed")
     tests = await confirm_tests(talk, problem, voters)
     passed = await _solve(talk, questioner, programmer, answer, tests)
-    await voters.complete()
-    await _verify(talk, passed)
+    await _verify(talk, voters, passed)
     talk.say("interpreter", "stdout", talk.shown(passed.stdout))
 
 
@@ -224,10 +224,11 @@ async def _execute(talk: Talk, answer: str) -> Result:
     return result
 
 
-async def _verify(talk: Talk, passed: Result) -> None:
+async def _verify(talk: Talk, voters: Voters, passed: Result) -> None:
     """Collect the evidence; a policy judges it later."""
     if not talk.parts.tests:
         raise Rejected("unparsable")
+    await voters.complete()
     talk.evidence = await asyncio.to_thread(
         collect,
         *(talk.interpreter, talk.script, talk.parts, passed, talk.contract, talk.others),

@@ -20,7 +20,10 @@ class Sampling(Section):
         "that has to be asked again is sampled with programmer_temperature.",
     )
     programmer_temperature: float | None = Field(
-        0.5, ge=0, description="Temperature of the Programmer's tests and revisions."
+        0.5,
+        ge=0,
+        description="Temperature of the Programmer's tests, revisions, and answers that are asked "
+        "for again.",
     )
     top_p: float | None = Field(
         0.95,

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from aiev.languages.base import Script
 from aiev.languages.interpreter import Interpreter
+from aiev.llm.failures import Unanswerable
 from aiev.recipes.verification.consensus import agreement, can_still_change
 from aiev.recipes.verification.observe import Case, Observation, observe
 from aiev.recipes.verification.separate import Parts
@@ -76,9 +77,13 @@ class Voters:
             self.solutions.append(await self.ask())
 
     async def complete(self) -> None:
-        """Ask for all solutions that there may be: each says more about the dialogue's own."""
+        """Ask for all solutions that there may be: each says more about the dialogue's own. Where
+        there is no answer, it is an empty one."""
         while len(self.solutions) < self.most:
-            self.solutions.append(await self.ask())
+            try:
+                self.solutions.append(await self.ask())
+            except Unanswerable:
+                self.solutions.append("")
 
     async def _watch(self, tests: list[str]) -> list[Observation]:
         """The tests on each of the solutions; only those that are new are run."""

@@ -184,7 +184,7 @@ def _agreeing(evidence: Mapping[str, Any]) -> int:
 
 def _alike(evidence: Mapping[str, Any]) -> float:
     solutions = evidence["solutions"]
-    return solutions["alike"] / solutions["of"] if solutions["of"] else 0.0
+    return solutions["alike"] / solutions["of"] if solutions["of"] else 1.0
 
 
 def _killed(evidence: Mapping[str, Any]) -> float:

@@ -5,7 +5,10 @@ alone, by answers that see neither the tests nor the solution under test.
 """
 
 import ast
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from aiev.recipes.verification.observe import Key, Observation
 
@@ -20,12 +23,67 @@ def alike(own: Observation, others: Sequence[Observation]) -> int:
     return sum(outputs(other) == outputs(own) for other in others)
 
 
-def alike_on_inputs(own: Observation, others: Sequence[Observation]) -> list[int]:
-    """For each check of the observation, how many of the others made its calls with the same
-    outputs. An exception is an output, whatever it says."""
-    return [
-        sum(other.calls.get(key) == calls for other in others) for key, calls in own.calls.items()
-    ]
+def on_inputs(own: Observation, others: Sequence[Observation], count: int) -> list[tuple[int, int]]:
+    """For each of `count` inputs that can be compared, how many of the others gave the solution's
+    own output, of how many that gave one.
+
+    An input is left out if most of the solutions raise an exception or give none: the problem does
+    not ask for it, or it takes too long. So is one whose outputs have no literal, as objects and
+    long ones have none.
+    """
+    found = []
+    for number in range(count):
+        own_output, *outputs_of_others = (_output(seen, number) for seen in (own, *others))
+        known = [output for output in outputs_of_others if output is not None]
+        returned = [output for output in (own_output, *known) if isinstance(output, Returned)]
+        if 2 * len(returned) <= len(others) + 1 or any(o.value is OBJECT for o in returned):
+            continue
+        found.append((sum(_same(own_output, output) for output in known), len(known)))
+    return found
+
+
+OBJECT = object()
+"""A value that has no literal."""
+
+
+@dataclass(frozen=True)
+class Returned:
+    """What a call returned, and its arguments if it changed them."""
+
+    value: Any
+
+
+def _output(seen: Observation, number: int) -> Returned | str | None:
+    """What came of a check's call: a value, the exception's name, or None if it never ended."""
+    calls = seen.calls.get((number, 1))
+    if not calls:
+        return None
+    text = calls[-1][2]
+    if text.startswith("raised "):
+        return text
+    try:
+        return Returned(ast.literal_eval(text))
+    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
+        return Returned(OBJECT)
+
+
+def _same(one: Returned | str | None, other: Returned | str | None) -> bool:
+    if isinstance(one, Returned) and isinstance(other, Returned):
+        return _equal(one.value, other.value)
+    return one == other
+
+
+def _equal(one: Any, other: Any) -> bool:
+    """Equal values of one type; floats up to what another order of additions may change."""
+    if isinstance(one, float) and isinstance(other, float):
+        return math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-12)
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, list | tuple):
+        return len(one) == len(other) and all(map(_equal, one, other))
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(_equal(one[key], other[key]) for key in one)
+    return one == other
 
 
 def outputs(seen: Observation) -> tuple:

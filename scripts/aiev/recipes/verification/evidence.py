@@ -12,8 +12,8 @@ Evidence is a plain record, kept with the dialogue:
   mutants      {of, killed, survived}: survived counts operators
   solutions    {of, distinct, alike, held}: independent ones, how many of them differ, gave the same
                outputs to all calls, and pass all tests; held of `of` is how easy the problem is
-  inputs       {of, alike}: changed inputs, and for each that the solution answered, how many of the
-               independent solutions gave the same output
+  inputs       {of, alike}: changed inputs, and [alike, answered] for each that can be compared: how
+               many of the independent solutions that answered gave the solution's own output
   repetitions  {of, same}: runs under other hash seeds
   draft        {corrected, solutions}: examples of the problem's draft that were corrected, and the
                independent solutions of the draft
@@ -27,7 +27,7 @@ from typing import Any
 
 from aiev.languages.base import Script
 from aiev.languages.interpreter import Interpreter
-from aiev.recipes.verification.consensus import agreement, alike, alike_on_inputs
+from aiev.recipes.verification.consensus import agreement, alike, on_inputs
 from aiev.recipes.verification.contract import Contract
 from aiev.recipes.verification.inputs import changed_calls
 from aiev.recipes.verification.mutants import mutants
@@ -73,7 +73,8 @@ def collect(
     examples = "".join(f"{example.check}\n" for example in contract.examples)
     watched = Parts(parts.solution, examples + parts.tests, parts.imports, parts.entry_point)
     changed = mutants(parts.solution, max_mutants)
-    calls = changed_calls(watched.tests, parts.entry_point, max_inputs if solutions else 0)
+    name = contract.entry_point or parts.entry_point
+    calls = changed_calls(watched.tests, name, max_inputs if solutions else 0)
     inputs = "".join(f"assert [{call}]\n" for call in calls)
     cases = [
         Case(parts.solution),
@@ -88,7 +89,7 @@ def collect(
     seen, repeated = observe(interpreter, script, watched, cases, HASH_SEEDS)
     own, stub, *rest = seen
     altered, rest = rest[: len(changed)], rest[len(changed) :]
-    others, (on_inputs, *others_on_inputs) = rest[: len(solutions)], rest[len(solutions) :]
+    others, (changed_own, *changed_others) = rest[: len(solutions)], rest[len(solutions) :]
     count = len(contract.examples)
     keys = [key for key in own.results if key[0] >= count]
     survived = [m.operator for m, o in zip(changed, altered, strict=True) if _holds(o, count)]
@@ -112,7 +113,10 @@ def collect(
             "held": sum(other.held for other in others),
             "passes": [other.held for other in others],
         },
-        "inputs": {"of": len(calls), "alike": alike_on_inputs(on_inputs, others_on_inputs)},
+        "inputs": {
+            "of": len(calls),
+            "alike": [list(pair) for pair in on_inputs(changed_own, changed_others, len(calls))],
+        },
         "repetitions": {"of": len(repeated), "same": len(same)},
     }
 

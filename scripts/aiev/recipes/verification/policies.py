@@ -83,10 +83,10 @@ def _consensus(evidence: Mapping[str, Any], policy: Policy) -> str:
 
 def inputs_alike(evidence: Mapping[str, Any], min_alike: float) -> float:
     """The share of the changed inputs on which the share `min_alike` of the independent solutions
-    give the solution's own output; 1 where there is no such input."""
+    that answered gave the solution's own output; 1 where no input could be compared."""
     counts = evidence.get("inputs", {"alike": []})["alike"]
-    most = min_alike * evidence["solutions"]["of"]
-    return sum(count >= most for count in counts) / len(counts) if counts else 1.0
+    shared = sum(alike >= min_alike * answered for alike, answered in counts)
+    return shared / len(counts) if counts else 1.0
 
 
 def _unfinished(evidence: Mapping[str, Any]) -> str:

@@ -35,8 +35,8 @@ class Policy(Section):
         0.8,
         ge=0,
         le=1,
-        description="Share of the changed inputs on which that many of the independent solutions "
-        "give the solution's own output.",
+        description="Share of the changed inputs on which at least the share min_alike of the "
+        "independent solutions give the solution's own output.",
     )
     min_killed: float = Field(
         0.5, ge=0, le=1, description="Share of the solution's mutants that the tests must kill."

@@ -104,8 +104,7 @@ class Peer:
             self.report("gone")
             raise Gone from None
         if name:
-            came = repr(answer[1]) if answer[0] == "value" else f"raised {answer[3]}"
-            self.report("call", name, shown, came[:MAX_SHOWN])
+            self.report("call", name, shown, _came(answer, args[1:])[:MAX_SHOWN])
         if answer[0] == "error":
             raise _exception(answer)
         _, value, printed, changed = answer
@@ -141,6 +140,16 @@ class Peer:
             except Exception as error:
                 result = describe(error)
             send(self.fd, b"=" + encode(result, self.export))
+
+
+def _came(answer: tuple, args: tuple) -> str:
+    """What came of a call: its value, with the arguments that it changed; or the exception."""
+    if answer[0] == "error":
+        return f"raised {answer[3]}"
+    _, value, _, after = answer
+    pairs = zip(args, after, strict=False)
+    changed = [new for old, new in pairs if type(old) in (list, dict, set) and new != old]
+    return repr((value, *changed)) if changed else repr(value)
 
 
 def _exception(answer: tuple) -> BaseException:
