@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from aiev.languages.interpreter import Interpreter
+from aiev.llm.failures import Refused
 from aiev.recipes.aiev_instruct.voting import Voters
 from aiev.sandbox.api import open_sandbox
 from aiev.sandbox.request import Limits
@@ -39,6 +40,9 @@ def voters(sandbox):
         left, counting = list(answers), Counting(sandbox)
 
         async def ask():
+            if left[0] is None:
+                left.pop(0)
+                raise Refused("no")
             return left.pop(0)
 
         limits = Limits(wall_seconds=10, memory_mib=256, processes=16)
@@ -70,3 +74,11 @@ def test_all_of_them_for_an_audit(voters):
     assert some.solutions == [RIGHT, RIGHT, WRONG, RIGHT]
     assert asyncio.run(some.confirm(TESTS[:1], enough=1)) == TESTS[:1]
     assert counting.cases == 2 + 4
+
+
+def test_a_vote_more_that_is_refused_is_an_empty_one(voters):
+    """The dialogue has its tests already, and keeps them."""
+    found, _ = voters([RIGHT, RIGHT, None, WRONG])
+    asyncio.run(found.confirm(TESTS, 2))
+    asyncio.run(found.complete())
+    assert found.solutions == [RIGHT, RIGHT, "", WRONG]
