@@ -99,6 +99,10 @@ def block(code: str, fence: str = "```", info: str = "python", indent: str = "")
         (f"```python\n{WHOLE}\nx = '```'\n```", f"{WHOLE}\nx = '```'"),
         # By CommonMark the fences at the left margin of the docstring end the block.
         (f"{block(LEFT_MARGIN)}\nThat is all.", LEFT_MARGIN),
+        (
+            f"{block(LEFT_MARGIN).replace('```python', '```' + chr(10) + 'python', 1)}\nIt.",
+            LEFT_MARGIN,
+        ),
         # A closing fence with words behind it, or an opening one in its place.
         (f"```python\n{WHOLE}\n``` That is all.", WHOLE),
         (f"```python\n{WHOLE}\n```text\nok\n```", WHOLE),
