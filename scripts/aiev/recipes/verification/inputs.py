@@ -106,8 +106,8 @@ def _changed(value: Any, chance: random.Random, others: dict[type, list[Any]]) -
 
 
 def _texts(text: str, chance: random.Random, others: Sequence[str]) -> list[str]:
-    """The text without a part of it, with a part or a character twice, reversed, and with a
-    character of another text in it."""
+    """The text without a part of it, with a part or a character twice, reversed, with a character
+    of another text in it, with a character in the other case, and with a blank more."""
     if not text:
         return []
     start = chance.randrange(len(text))
@@ -119,6 +119,8 @@ def _texts(text: str, chance: random.Random, others: Sequence[str]) -> list[str]
         text[:start] + text[start] + text[start:],
         text[::-1],
         text[:start] + chance.choice(letters) + text[start + 1 :],
+        text[:start] + text[start].swapcase() + text[start + 1 :],
+        text[:start] + " " + text[start:],
     ]
 
 
