@@ -92,6 +92,7 @@ def _forms(secret: str) -> set[str]:
     percent.add("".join(f"%{byte:02X}" for byte in secret.encode()))
     escaped = {repr(secret)[1:-1], repr(secret.encode())[2:-1], json.dumps(secret)[1:-1]}
     escaped |= {json.dumps(secret, ensure_ascii=False)[1:-1], secret.replace("/", "\\/")}
+    escaped |= {json.dumps(text)[1:-1] for text in escaped}  # JSON within JSON
     percent |= {quote(text) for text in percent}  # a URL within a URL
     percent |= {re.sub("%..", lambda match: match[0].lower(), text) for text in percent}
     escaped |= {html.escape(secret), html.escape(secret, quote=False)}
