@@ -133,6 +133,8 @@ def test_two_runs_in_one_directory(project, scripted, undisturbed):
         return script(body)
 
     scripted.script = held
+    # The questions are held while two more programs start: that is no time-out.
+    project.config["execution"]["models"]["teacher"]["timeout_seconds"] = 100
     process = project.start()
     try:
         wait_for(lambda: scripted.bodies, process)

@@ -58,14 +58,14 @@ prompt template                 .   .   .  01   .   .   .   .   .   .   .   .   
 DeepSpeed JSON                  .   .   .   .   .   .   .   .   0   .   .   .   .   .   .   .   .   .   .   x   0 =
 environment lock                .   x   x  01   0   x   x   x   0   0   0   .   x   x   x bst bst   x   x   x   0 =
 teacher temperature             .   .   .  01   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   x   8 =
-teacher model                   .   .   .  01   0   x   x   x   .   0   0   .   .   .   .   t   .   x   x   x  35 ~
+teacher model                   .   .   .  01   0   x   x   x   .   0   0   .   .   .   .   t   .   x   x   x  38 ~
 learning rate                   .   .   .   .   .   .   .   .   0   0   0   .   .   .   .   s   .   x   x   x   3 ~
 gate's margin                   .   .   .   .   .   .   .   .   .   .   0   .   .   .   .   .   .   x   x   x   0 ~
 duel's samples                  .   .   .   .   .   .   .   .   .   0   0   .   .   .   .   .   .   x   .   x   2 ~
 teaching-only arm               .   .   .   .   .   .   .   .   .   .   0   .   .   .   .   .   .   x   x   x   0 ~
 least yield of a round          .   .   .   .   0   .   .   .   .   .   .   .   .   .   .   .   .   .   .   x   0 =
-one more round                  .   .   .  23   1   x   x   x   1   1   1   .   .   .   .   s   .   x   x   x  22 ~
-shard count                     .   .   x  01   0   x   x   x   0   0   0   .   .   .   .   s   .   x   x   x  16 ~
+one more round                  .   .   .  23   1   x   x   x   1   1   1   .   .   .   .   s   .   x   x   x  25 ~
+shard count                     .   .   x  01   0   x   x   x   0   0   0   .   .   .   .   s   .   x   x   x  18 ~
 sandbox limits                  .   .   .  01   .   .   .   .   .   0   .   .   .   .   .   .   .   .   .   x   0 =
 sandbox backend                 .   .   .  01   .   .   .   .   .   0   .   .   x   .   x   . bst   .   .   x   0 =
 benchmark subset                .   .   .   .   .   .   .   .   .   .   .   .   .   x   x bst bst   .   x   x   3 ~
@@ -85,7 +85,7 @@ the package layers lost         .   .   .   .   .   .   .   .   .   .   .   .   
 ledger and action store lost    .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   0 =
 results and ledger lost         .   .   r   r   r   r   r   r   r   r   r   r   .   r   r   r   r   r   r   x   0 =
 results and action store lost   .   .   x  01   0   x   x   x   0   0   0   .   .   x   x bst bst   x   x   x   0 =
-results, store, ledger lost     .   .   x  01   0   x   x   x   0   0   0   .   .   x   x bst bst   x   x   x  40 =
+results, store, ledger lost     .   .   x  01   0   x   x   x   0   0   0   .   .   x   x bst bst   x   x   x  43 =
 Snakemake's metadata lost       .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   x   0 =
 metadata lost, learning rate    .   .   .   .   .   .   .   .   0   0   0   .   .   .   .   s   .   x   x   x   3 ~
 """
