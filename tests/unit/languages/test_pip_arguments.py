@@ -31,8 +31,6 @@ def after(installed, *commands):
         ("install -e .", ["--editable ."]),
         ("install --index-url http://there/simple a", ["--index-url http://there/simple", "a"]),
         ("install -i http://there/simple a", ["--index-url http://there/simple", "a"]),
-        ("install --index-url https://pypi.org/simple/ a", ["a"]),
-        ("install --index-url=https://pypi.org/simple a", ["a"]),
         ("install ./a.whl git+https://there/a", ["./a.whl", "git+https://there/a"]),
         ("install -t", []),
         ("install -C x=y --config-settings=x=y --use-feature fast-deps -d there a", ["a"]),

@@ -26,8 +26,6 @@ _SOURCES = {
     **dict.fromkeys(("-f", "--find-links"), "--find-links"),
     "--extra-index-url": "--extra-index-url",
 }
-_USUAL_INDEX = "https://pypi.org/simple"
-"""An index that is asked for by this name is no other source."""
 # Options with a value, without effect here: their values are no requirements.
 _VALUES = (
     *("-t", "--target", "--root", "--prefix", "--src", "--cache-dir", "--log", "--report"),
@@ -87,8 +85,7 @@ def _parsed(call: Sequence[str]) -> tuple[str, list[str], list[str], bool]:
         name, equals, value = word.partition("=")
         if name in _SOURCES:
             value = value if equals else next(rest, "")
-            if value.rstrip("/") != _USUAL_INDEX:
-                sources.append(f"{_SOURCES[name]} {value}".strip())
+            sources.append(f"{_SOURCES[name]} {value}".strip())
         elif word[:2] in _SOURCES:
             sources.append(f"{_SOURCES[word[:2]]} {word[2:]}")
         elif word in _VALUES:
