@@ -1,7 +1,7 @@
 """The staleness matrix: which jobs a change makes run, and how often models are asked.
 
-Each row is run on a copy of a finished tiny run, those without a cell together: the true DAG, a scripted teacher, the real sandbox,
-and a student of 15 kB whose training is stood in for (quick_training.py). Columns are rules, by the first letters of `RULES`; cells:
+Each row is run on a copy of a finished tiny run, those without a cell together: the true DAG, a
+scripted teacher, the real sandbox, and a student of 15 kB whose training is stood in for (quick_training.py). Columns are rules, by the first letters of `RULES`; cells:
 
   .        must not run: nothing is started, or outputs of the same meaning come from the store
   x        must run

@@ -32,6 +32,7 @@ _OPENING = re.compile(r"(`{3,}(?=[^`]*$)|~{3,})(.*)")
 # Behind words an info string is one word, with attributes at most: other text may name a fence.
 _BEHIND_WORDS = re.compile(r".*?[^`](`{3,})([ \t]*[^\s`]*(?:[ \t]+[^\s`=]+=[^`]*)?[ \t]*)$")
 _CLOSING = re.compile(r"(`{3,}|~{3,})[ \t]*$")
+# A "#" is the end of a name (c#), or begins what is no part of it (python#main).
 _WORD = re.compile(r"[\w+-]+#?(?![\w-])|[\w+-]+")
 _FILE_NAME = re.compile(r"\S*\w\.([A-Za-z]\w*)")
 _MARKDOWN = ("markdown", "md")

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from aiev.languages.python.functions import BROKEN
 from aiev.recipes.verification.observe import Key, Observation
 
 
@@ -23,9 +24,9 @@ def alike(own: Observation, others: Sequence[Observation]) -> int:
     return sum(outputs(other) == outputs(own) for other in others)
 
 
-def on_inputs(own: Observation, others: Sequence[Observation], count: int) -> list[tuple[int, int]]:
-    """For each of `count` inputs that can be compared, how many of the others gave the solution's
-    own output, of how many that gave one.
+def on_inputs(observations: Sequence[Observation], count: int) -> list[list[int]]:
+    """For each of `count` inputs that can be compared, how many of the other solutions gave the
+    first one's output, and how many gave one.
 
     An input is left out if most of the solutions raise an exception or give none: the problem does
     not ask for it, or it takes too long. So is one whose outputs have no literal, as objects and
@@ -33,27 +34,26 @@ def on_inputs(own: Observation, others: Sequence[Observation], count: int) -> li
     """
     found = []
     for number in range(count):
-        own_output, *outputs_of_others = (_output(seen, number) for seen in (own, *others))
-        known = [output for output in outputs_of_others if output is not None]
-        returned = [output for output in (own_output, *known) if isinstance(output, Returned)]
-        if 2 * len(returned) <= len(others) + 1 or any(o.value is OBJECT for o in returned):
-            continue
-        found.append((sum(_same(own_output, output) for output in known), len(known)))
+        own, *others = (_output(seen, number) for seen in observations)
+        known = [output for output in others if output is not None]
+        returned = [output for output in (own, *known) if isinstance(output, _Returned)]
+        if 2 * len(returned) > len(observations) and all(o.value is not _OBJECT for o in returned):
+            found.append([sum(_same(own, output) for output in known), len(known)])
     return found
 
 
-OBJECT = object()
+_OBJECT = object()
 """A value that has no literal."""
 
 
 @dataclass(frozen=True)
-class Returned:
+class _Returned:
     """What a call returned, and its arguments if it changed them."""
 
     value: Any
 
 
-def _output(seen: Observation, number: int) -> Returned | str | None:
+def _output(seen: Observation, number: int) -> _Returned | str | None:
     """What came of a check's call: a value, the exception's name, or None if it never ended."""
     calls = seen.calls.get((number, 1))
     if not calls:
@@ -62,13 +62,13 @@ def _output(seen: Observation, number: int) -> Returned | str | None:
     if text.startswith("raised "):
         return text
     try:
-        return Returned(ast.literal_eval(text))
-    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
-        return Returned(OBJECT)
+        return _Returned(ast.literal_eval(text))
+    except (*BROKEN, TypeError):
+        return _Returned(_OBJECT)
 
 
-def _same(one: Returned | str | None, other: Returned | str | None) -> bool:
-    if isinstance(one, Returned) and isinstance(other, Returned):
+def _same(one: _Returned | str | None, other: _Returned | str | None) -> bool:
+    if isinstance(one, _Returned) and isinstance(other, _Returned):
         return _equal(one.value, other.value)
     return one == other
 
@@ -97,7 +97,7 @@ def distinct(solutions: Sequence[str]) -> int:
     for solution in filter(str.strip, solutions):
         try:
             known.add(ast.dump(ast.parse(solution)))
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
+        except BROKEN:
             known.add(solution)
     return len(known)
 

@@ -30,7 +30,7 @@ from aiev.languages.interpreter import Interpreter
 from aiev.recipes.verification.consensus import agreement, alike, on_inputs
 from aiev.recipes.verification.contract import Contract
 from aiev.recipes.verification.inputs import changed_calls
-from aiev.recipes.verification.mutants import mutants
+from aiev.recipes.verification.mutants import Mutant, mutants
 from aiev.recipes.verification.observe import MUTANT_SECONDS, Case, Observation, observe
 from aiev.recipes.verification.separate import Parts
 from aiev.sandbox.request import Result
@@ -75,24 +75,19 @@ def collect(
     changed = mutants(parts.solution, max_mutants)
     name = contract.entry_point or parts.entry_point
     calls = changed_calls(watched.tests, name, max_inputs if solutions else 0)
-    inputs = "".join(f"assert [{call}]\n" for call in calls)
     cases = [
         Case(parts.solution),
         Case(parts.solution, stub=True),
         *(Case(mutant.code, seconds=MUTANT_SECONDS) for mutant in changed),
         *(Case(solution) for solution in solutions),
-        *(
-            Case(solution, seconds=MUTANT_SECONDS, tests=inputs)
-            for solution in (parts.solution, *solutions)
-        ),
+        *_on_calls(calls, [parts.solution, *solutions]),
     ]
     seen, repeated = observe(interpreter, script, watched, cases, HASH_SEEDS)
     own, stub, *rest = seen
     altered, rest = rest[: len(changed)], rest[len(changed) :]
-    others, (changed_own, *changed_others) = rest[: len(solutions)], rest[len(solutions) :]
+    others, on_calls = rest[: len(solutions)], rest[len(solutions) :]
     count = len(contract.examples)
     keys = [key for key in own.results if key[0] >= count]
-    survived = [m.operator for m, o in zip(changed, altered, strict=True) if _holds(o, count)]
     same = [r for r in repeated if (r.exit_code, r.stdout) == (first.exit_code, first.stdout)]
     return {
         **NOTHING,
@@ -102,22 +97,37 @@ def collect(
         "problem": own.problem,
         # A stub that was too slow says nothing: then nothing shows that the tests can fail.
         "stub_passes": _holds(stub, count) or stub.problem.startswith(("timed-out", "lost")),
-        "mutants": {
-            "of": len(changed),
-            "killed": len(changed) - len(survived),
-            "survived": dict(sorted(Counter(survived).items())),
-        },
-        "solutions": {
-            "of": len(others),
-            "alike": alike(own, others),
-            "held": sum(other.held for other in others),
-            "passes": [other.held for other in others],
-        },
-        "inputs": {
-            "of": len(calls),
-            "alike": [list(pair) for pair in on_inputs(changed_own, changed_others, len(calls))],
-        },
+        "mutants": _mutants(changed, altered, count),
+        "solutions": _solutions(own, others),
+        "inputs": {"of": len(calls), "alike": on_inputs(on_calls, len(calls))},
         "repetitions": {"of": len(repeated), "same": len(same)},
+    }
+
+
+def _on_calls(calls: Sequence[str], solutions: Sequence[str]) -> list[Case]:
+    """The calls on each solution; nothing is expected of them but that they return."""
+    tests = "".join(f"assert [{call}]\n" for call in calls)
+    return [Case(each, seconds=MUTANT_SECONDS, tests=tests) for each in solutions if calls]
+
+
+def _mutants(
+    changed: Sequence[Mutant], seen: Sequence[Observation], examples: int
+) -> dict[str, Any]:
+    survived = [m.operator for m, o in zip(changed, seen, strict=True) if _holds(o, examples)]
+    return {
+        "of": len(changed),
+        "killed": len(changed) - len(survived),
+        "survived": dict(sorted(Counter(survived).items())),
+    }
+
+
+def _solutions(own: Observation, others: list[Observation]) -> dict[str, Any]:
+    passes = [other.held for other in others]
+    return {
+        "of": len(others),
+        "alike": alike(own, others),
+        "held": sum(passes),
+        "passes": passes,
     }
 
 

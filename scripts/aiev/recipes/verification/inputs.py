@@ -107,7 +107,7 @@ def _changed(value: Any, chance: random.Random, others: dict[type, list[Any]]) -
 
 def _texts(text: str, chance: random.Random, others: Sequence[str]) -> list[str]:
     """The text without a part of it, with a part or a character twice, reversed, with a character
-    of another text in it, with a character in the other case, and with a blank more."""
+    of another text in it, with a character in the other case, and with one more space."""
     if not text:
         return []
     start = chance.randrange(len(text))

@@ -104,7 +104,7 @@ class Peer:
             self.report("gone")
             raise Gone from None
         if name:
-            self.report("call", name, shown, _came(answer, args[1:])[:MAX_SHOWN])
+            self.report("call", name, shown, _outcome(answer, args[1:])[:MAX_SHOWN])
         if answer[0] == "error":
             raise _exception(answer)
         _, value, printed, changed = answer
@@ -142,7 +142,7 @@ class Peer:
             send(self.fd, b"=" + encode(result, self.export))
 
 
-def _came(answer: tuple, args: tuple) -> str:
+def _outcome(answer: tuple, args: tuple) -> str:
     """What came of a call: its value, with the arguments that it changed; or the exception."""
     if answer[0] == "error":
         return f"raised {answer[3]}"
