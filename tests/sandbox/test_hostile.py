@@ -5,6 +5,7 @@ in a run of the same shape and so on the same worker, whether anything was left:
 what it saw before. Below are those that need a second party: the host, another run, a layer.
 """
 
+import ctypes
 import os
 import socket
 import sys
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 from attacks import ATTACKS, ENGINE, LIMITS
 from attacks_kernel import KERNEL_ATTACKS
+from attacks_second import ATTEMPTS, SECOND_ATTACKS, attempts_program
 
 from aiev.core.errors import UserError
 from aiev.sandbox.api import SITE_PACKAGES, Request
@@ -56,7 +58,10 @@ def untouched(sandbox):
     return see
 
 
-@pytest.mark.parametrize("attack", [*ATTACKS, *KERNEL_ATTACKS], ids=lambda attack: attack.name)
+ALL = [*ATTACKS, *KERNEL_ATTACKS, *SECOND_ATTACKS]
+
+
+@pytest.mark.parametrize("attack", ALL, ids=lambda attack: attack.name)
 def test_hostile(sandbox, untouched, attack):
     clean = untouched(attack.limits)
     result = sandbox.run(request_of(attack.program, attack.limits))
@@ -68,8 +73,29 @@ def test_hostile(sandbox, untouched, attack):
 
 
 def test_the_attacks_are_told_apart():
-    names = [attack.name for attack in [*ATTACKS, *KERNEL_ATTACKS]]
+    names = [attack.name for attack in ALL]
     assert len(names) == len(set(names)) >= 150
+    assert not set(names) & set(ATTEMPTS)
+
+
+def test_single_calls_are_refused_each(play):
+    result = play(attempts_program())
+    assert (result.outcome, result.stdout) == ("passed", ""), result
+
+
+def test_no_key_of_the_session_is_named(play):
+    """The kernel lists keys for who belongs to a session, and a box is started in its caller's."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if os.uname().machine != "x86_64" or not os.path.exists("/proc/keys"):
+        pytest.skip("needs the kernel's keys, by their number on x86_64")
+    name = b"aiev-key-of-the-host"
+    key = libc.syscall(248, b"user", name, b"x", ctypes.c_long(1), ctypes.c_long(-3))
+    assert key > 0 and name in Path("/proc/keys").read_bytes()
+    code = "import os\nif os.access('/proc/keys', os.R_OK): print(open('/proc/keys').read())"
+    try:
+        assert name.decode() not in play(code).stdout
+    finally:
+        libc.syscall(250, *map(ctypes.c_long, (9, key, -3)))  # unlink
 
 
 # The host

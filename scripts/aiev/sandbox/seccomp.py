@@ -29,17 +29,22 @@ TERMINAL_CONTROL = (0x5412, 0x541C, 0x541D, 0x5423)
 """TIOCSTI types into a terminal, TIOCLINUX and TIOCCONS reach the console, TIOCSETD loads a line
 discipline."""
 
+NETWORK_CONTROL = (0x8940, 0x8941, 0x8980, 0x8981, 0x8982, 0x8983, 0x89A0, 0x89A1)
+"""Of bridges, DLCI and VLANs: the kernel loads their modules for anybody who asks."""
+
 FILE_CONTROL = (1024, 1026, 1031)
 """F_SETLEASE and F_NOTIFY act on the host's files, F_SETPIPE_SZ makes memory that no limit
 counts."""
 
-SOL_SOCKET, TCP = 1, 6
-SOCKET_OPTIONS = (7, 8, 32, 33, 26, 50, 51, 52)
+SOL_SOCKET, TCP, IPV6 = 1, 6, 41
+SOCKET_OPTIONS = (7, 8, 32, 33, 26, 50, 51, 52, 60)
 """SO_SNDBUF, SO_RCVBUF, SO_SNDBUFFORCE and SO_RCVBUFFORCE: the kernel's buffers count for no
 process, so they keep the sizes that they are made with. SO_ATTACH_FILTER, SO_ATTACH_BPF and their
-REUSEPORT forms: compiled filters have one limit for the whole host."""
+REUSEPORT forms: compiled filters have one limit for the whole host. SO_ZEROCOPY: the memory that it
+locks counts for the user."""
 
 TCP_OPTIONS = (31,)  # TCP_ULP loads a module
+IPV6_OPTIONS = (32,)  # IPV6_FLOWLABEL_MGR: the host has 4096 labels
 SHARED_ANONYMOUS, HUGE_PAGES = 0x21, 0x40000
 """MAP_SHARED with MAP_ANONYMOUS, and MAP_HUGETLB. Pages of shared memory without a file stay when
 no process has them mapped, so that nobody could count them; in Python `mmap` makes a file for them
@@ -147,7 +152,7 @@ _RULES: dict[str, list[bytes]] = {
     "clone": [_argument(0), _do(_AND, NEW_NAMESPACES), *_only((0,)), *_allow()],
     "clone3": _refuse(ENOSYS),  # then the C library takes clone, whose flags can be looked at
     "fcntl": [_argument(1), *_none_of(FILE_CONTROL), *_allow()],
-    "ioctl": [_argument(1), *_none_of(TERMINAL_CONTROL), *_allow()],
+    "ioctl": [_argument(1), *_none_of((*TERMINAL_CONTROL, *NETWORK_CONTROL)), *_allow()],
     "mmap": [
         *(_argument(3), _do(_AND, SHARED_ANONYMOUS)),
         *_when(SHARED_ANONYMOUS, _refuse(ENOMEM)),
@@ -168,6 +173,7 @@ _RULES: dict[str, list[bytes]] = {
         _argument(1),
         *_when(SOL_SOCKET, [_argument(2), *_none_of(SOCKET_OPTIONS), *_allow()]),
         *_when(TCP, [_argument(2), *_none_of(TCP_OPTIONS), *_allow()]),
+        *_when(IPV6, [_argument(2), *_none_of(IPV6_OPTIONS), *_allow()]),
         *_allow(),
     ],
     "socket": [

@@ -96,6 +96,7 @@ def wait_for_init(
         f"/proc/{init}/root",
         partial(_kill, pidfd),
         limits,
+        net=f"/proc/{init}/net",
         builder_died=lambda: process.poll() is not None,
         begin=partial(_restrain, init, limits),
         exit_fd=exit_fd,

@@ -23,6 +23,8 @@ INSIDE = module_path("aiev.sandbox.inside.bootstrap")
 COMPILED = f"{HOOK}/sitecustomize.pyc"
 USER = 65534
 SHARED_MEMORY = 16 * MIB  # /dev/shm, where multiprocessing keeps its semaphores
+HOST_LISTS = ("/proc/keys", "/proc/key-users")
+"""Name the keys of the session that the box was started in."""
 QUEUED_SIGNALS = 1024  # and timers; the host has one number for all of a user's processes
 ENVIRONMENT = {
     "HOME": "/box",
@@ -115,6 +117,8 @@ def request_options(request: Request, files: dict[str, int]) -> list[str]:
             options += _folder(str(parent))
         options += ["--ro-bind", str(Path(outside).resolve()), inside]
     options += ["--proc", "/proc", *_closed("/proc/1"), "--dev", "/dev", *_closed("/dev/pts")]
+    for path in filter(os.path.exists, HOST_LISTS):
+        options += ["--ro-bind", "/dev/null", path]
     # Shared memory made of /dev/zero would count for nobody; zeros can be read from this one too.
     options += ["--dev-bind", "/dev/full", "/dev/zero"]
     options += ["--perms", "1777", "--size", str(SHARED_MEMORY), "--tmpfs", "/dev/shm"]

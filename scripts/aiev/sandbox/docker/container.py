@@ -179,6 +179,7 @@ class Container:
 def _sources() -> bytes:
     """The worker, after what it imports, and the hook for the programs' interpreters."""
     names = (
+        "aiev.sandbox.inside.usage",
         "aiev.sandbox.inside.monitor",
         "aiev.sandbox.inside.cleanup",
         "aiev.sandbox.inside.worker",

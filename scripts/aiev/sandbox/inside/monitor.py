@@ -13,16 +13,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from aiev.sandbox.inside.usage import MIB, full, over_memory, sockets_over
+
 if TYPE_CHECKING:
     from aiev.sandbox.api import Limits
 
 TICK = 0.025  # seconds between two checks; in that time a box may go past a summed limit
 START_SECONDS = 60.0  # for the box to be made, on a machine that is busy with other things
-MIB = 1 << 20
 SHARED_MIB = 16  # /dev/shm, where multiprocessing keeps its semaphores
 SPARE_PROCESSES = 8
-MAX_MAPPED = 8  # times the memory and disk of a box, as the sum of what its processes have mapped
-INODES_PER_MIB = 256  # of disk: an empty file costs the kernel memory that no size limit counts
 ALLOCATION_RAISED = re.compile(r"(?:\w+\.)*_?(?:Array)?MemoryError(?::|$)|OSError: \[Errno 12\]")
 ALLOCATION_FAILED = re.compile(
     r"terminate called after throwing an instance of 'std::bad_alloc'"
@@ -44,6 +43,7 @@ class Box:
     """A running sandbox, seen from outside.
 
     root:         its root directory as it is seen from here; the box's own /proc lies in it.
+    net:          folder of /proc about its network.
     end:          ends every process in the box at once; may be called again.
     limits:       what the program may use.
     ignored_pids: processes of that /proc that are ours and do not count.
@@ -60,6 +60,7 @@ class Box:
     end: Callable[[], None]
     limits: "Limits"
     ignored_pids: frozenset[str] = frozenset()
+    net: str = "/proc/self/net"
     builder_died: Callable[[], bool] = lambda: False
     begin: Callable[[], None] = lambda: None
     exit_fd: int | None = None
@@ -178,73 +179,23 @@ class _Loop:
 
 
 def check_limits(box: Box) -> None:
-    """Stop the box where all its processes together use too much memory, or its files too many
-    inodes."""
+    """Stop the box where all its processes together use too much memory, its sockets may, or its
+    files too many inodes."""
     proc, disk = f"{box.root}/proc", box.limits.disk_mib
     try:
         pids = [name for name in os.listdir(proc) if name.isdigit()]
         pids = [pid for pid in pids if pid not in box.ignored_pids]
-        full = any(_full(f"{box.root}{folder}", disk) for folder in ("/box", "/tmp"))
-        full = full or _full(f"{box.root}/dev/shm", SHARED_MIB)
+        over = any(full(f"{box.root}{folder}", disk) for folder in ("/box", "/tmp"))
+        over = over or full(f"{box.root}/dev/shm", SHARED_MIB)
     except OSError:  # the box is gone
         return
-    if full or _over_memory([f"{proc}/{pid}" for pid in pids], box.limits):
+    limit = box.limits.memory_mib * MIB
+    over = over or over_memory([f"{proc}/{pid}" for pid in pids], box.limits)
+    if over or sockets_over(box.net, limit):
         box.kill("out-of-memory")
     # The kernel's own limit refuses a fork long before; this one is for where it does not hold.
     if len(pids) > box.limits.processes + SPARE_PROCESSES:
         box.kill("crashed")
-
-
-def _full(folder: str, mib: int) -> bool:
-    """Whether the file system there has more inodes in use than so many MiB allow."""
-    about = os.statvfs(folder)
-    return about.f_files - about.f_ffree > mib * INODES_PER_MIB
-
-
-def _over_memory(processes: list[str], limits: "Limits") -> bool:
-    """Whether so many processes have more memory together than they may. processes: their folders
-    in /proc.
-
-    The first sum counts pages that processes share for each of them: cheap, but only a hint. The
-    kernel walks over all pages for the second one, so that a program which maps the same pages many
-    times could keep this busy: it is stopped as well.
-    """
-    limit, disk = limits.memory_mib * MIB, limits.disk_mib * MIB
-    usage = [_resident(process) for process in processes]
-    mapped, tables = sum(pages for pages, _ in usage), sum(tables for _, tables in usage)
-    if mapped + tables <= limit:
-        return False
-    if mapped > MAX_MAPPED * (limit + 2 * disk):
-        return True
-    # The slack keeps one process under RLIMIT_DATA alone, which gives it a MemoryError.
-    rest = limit + 32 * MIB - tables
-    for process in processes:
-        if rest < 0:
-            break
-        rest -= _memory(process)
-    return rest < 0
-
-
-def _resident(process: str) -> tuple[int, int]:
-    """Bytes of all pages in memory, of files too, and of the tables that lead to them."""
-    found = dict(re.findall(r"^(VmRSS|VmSwap|VmPTE):\s+(\d+) kB", _read(f"{process}/status"), re.M))
-    sizes = {name: int(size) * 1024 for name, size in found.items()}
-    return sizes.get("VmRSS", 0) + sizes.get("VmSwap", 0), sizes.get("VmPTE", 0)
-
-
-def _memory(process: str) -> int:
-    """Bytes of private and shared memory, a shared page divided among those who share it."""
-    rollup = _read(f"{process}/smaps_rollup")
-    found = re.findall(r"^(?:Pss_Anon|Pss_Shmem|SwapPss): +(\d+) kB", rollup, re.M)
-    return sum(map(int, found)) * 1024
-
-
-def _read(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="replace") as stream:
-            return stream.read()
-    except OSError:  # the process ended meanwhile
-        return ""
 
 
 def classify_outcome(box: Box, stderr: str, ending: Ending | None) -> tuple[int | None, str]:
