@@ -9,7 +9,7 @@ from aiev.evaluation.benchmarks import BENCHMARKS as BENCHMARK_KINDS
 from aiev.languages import LANGUAGES
 from aiev.languages.toolchains import TOOLCHAINS
 from aiev.evaluation.settings import BenchmarkSettings
-from aiev.recipes import RECIPES
+from aiev.recipes import RECIPES, modules_of
 from aiev.seeds.mine import paths_of
 
 DOCKER = config["sandbox"]["backend"] == "docker"

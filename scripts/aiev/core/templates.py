@@ -4,6 +4,9 @@ from functools import cache
 from pathlib import Path
 from string import Template
 
+MANIFEST = "prompts.toml"
+"""Marks a folder of templates as a prompt set of its own, one of several to choose from."""
+
 
 @cache
 def _template(path: Path) -> Template:

@@ -5,7 +5,8 @@ through absolute, relative and lazy imports, and through strings that hold a dot
 the path of a neighbouring .py file, which is how servers and programs for the sandbox are started.
 Comments, docstrings (also those under constants), layout and the order of neighbouring imports do
 not count. Data files of a reached package (prompt templates) count by their bytes; of a file
-outside the project, those in the folder prompts/ beside it.
+outside the project, those in the folder prompts/ beside it. A prompt set counts only where a rule
+names it.
 
 What nothing here can see are modules that are loaded by a computed name. Ruff refuses such calls
 (pyproject.toml, banned-api) but for the registry's, whose choices the rules name: see `modules`.
@@ -24,6 +25,7 @@ from pathlib import Path
 
 from aiev.core.errors import UserError
 from aiev.core.hashing import of_bytes, of_json, of_text
+from aiev.core.templates import MANIFEST
 
 ENGINE = 1
 """Stands for all of PLUMBING in every action's key. Raise it by hand when the meaning of a key or
@@ -66,7 +68,8 @@ def code_parts(script: Path, modules: Iterable[str] = ()) -> dict[str, str]:
     "aiev/recipes/aiev_instruct/roles.py: Programmer.revise" or "aiev/rounds/prompts/duel.md".
 
     script: its directory is the import root.
-    modules: what a registry loads for this job: dotted names, or paths of files outside.
+    modules: what the config chooses for this job: dotted names, paths of files outside, or paths of
+    directories outside with data files, which end in a slash.
     Raises UserError for a module that does not exist or cannot be parsed.
     """
     root = Path(script).resolve().parent
@@ -76,6 +79,11 @@ def code_parts(script: Path, modules: Iterable[str] = ()) -> dict[str, str]:
     parts: dict[str, str] = {}
     outsiders: dict[Path, str] = {}
     for module in modules:
+        if module.endswith("/"):
+            place = Path(module).resolve()
+            name = outsiders.setdefault(place, _new_name(place, outsiders))
+            parts.update(_data_parts(place, f"{name}/"))
+            continue
         outside = module.endswith(".py")
         place = Path(module) if outside else root / module.replace(".", "/")
         if not (place if outside else place.with_suffix(".py")).is_file() and not place.is_dir():
@@ -180,20 +188,25 @@ def _prompts_of(path: Path, named: str) -> dict[str, str]:
     """Parts for the prompt templates (aiev.core.templates) of a file outside the project. What else
     lies beside it does not count: that may be a whole home directory."""
     folder = path.parent / "prompts"
-    texts = _data_of(folder) if folder.is_dir() else []
-    names = {text.relative_to(path.parent).as_posix(): text for text in texts}
-    return {f"{named}: {name}": of_bytes(text.read_bytes()) for name, text in names.items()}
+    return _data_parts(folder, f"{named}: prompts/") if folder.is_dir() else {}
+
+
+def _data_parts(folder: Path, named: str) -> dict[str, str]:
+    """Parts for the data files of a folder. named: stands before their names."""
+    texts = {text.relative_to(folder).as_posix(): text for text in _data_of(folder)}
+    return {f"{named}{name}": of_bytes(text.read_bytes()) for name, text in texts.items()}
 
 
 def _data_of(package: Path) -> list[Path]:
-    """The data files of a package, also those in its folders that hold no code."""
+    """The data files of a package, also those in its folders that hold no code and are no prompt
+    set."""
     files: list[Path] = []
     for path in sorted(package.iterdir()):
         if path.name[0] == "." or path.name == "__pycache__" or path.suffix in (".py", ".pyc"):
             continue
         if path.is_file():
             files.append(path)
-        elif not any(path.glob("*.py")):
+        elif not any(path.glob("*.py")) and not (path / MANIFEST).exists():
             files += _data_of(path)
     return files
 

@@ -110,9 +110,11 @@ async def _write(talk: Talk, problem: str) -> None:
     talk.say("user", "problem", problem)
     programmer = talk.programmer()
     name = talk.contract.entry_point
+    tests_first = talk.settings.tests_first
+    tests = await confirm_tests(talk, problem, voters) if tests_first else []
     answer = await talk.sample(
         programmer,
-        lambda seed: programmer.solve(problem, name, seed),
+        lambda seed: programmer.solve(problem, name, seed, tests),
         lambda text: solution_of(text, name) is not None,
     )
     if solution_of(answer, name) is None:
@@ -123,7 +125,8 @@ async def _write(talk: Talk, problem: str) -> None:
     voters.requirements = talk.script.requirements
     if talk.settings.packages and await _installs(talk) and not await examples_kept(talk, voters):
         raise Rejected("unconfirmed")
-    tests = await confirm_tests(talk, problem, voters)
+    if not tests_first:
+        tests = await confirm_tests(talk, problem, voters)
     passed = await _solve(talk, questioner, programmer, answer, tests)
     await _verify(talk, voters, passed)
     talk.say("interpreter", "stdout", talk.shown(passed.stdout))

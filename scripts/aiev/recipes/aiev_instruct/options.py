@@ -1,8 +1,11 @@
 """What decides how a dialogue is written, as its job reads it from the config."""
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
+from aiev.core.errors import UserError
+from aiev.recipes.aiev_instruct.prompt_sets import PromptSet, load
 from aiev.recipes.aiev_instruct.settings import DialogueSettings
 
 
@@ -16,12 +19,31 @@ class Settings(DialogueSettings):
     run_seed: int
     packages: bool = False
 
+    @cached_property
+    def prompt_set(self) -> PromptSet:
+        return load(self.prompts)
+
+    @property
+    def tests_first(self) -> bool:
+        """Whether tests are asked for before the solution."""
+        return self.prompt_set.programmer.first == "tests"
+
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> "Settings":
-        """From the config's keys `seed`, `dialogues` and `sandbox.packages`."""
+        """From the config's keys `seed`, `dialogues` and `sandbox.packages`. Raises UserError where
+        they contradict each other."""
         chosen = config["dialogues"]
-        return cls(
+        settings = cls(
             run_seed=config["seed"],
             packages=bool(config["sandbox"]["packages"]["allow"]),
             **{key: chosen[key] for key in DialogueSettings.model_fields if key in chosen},
         )
+        if settings.packages and settings.tests_first:
+            raise UserError(
+                f"the prompt set {settings.prompts} asks for the tests first, and which packages "
+                "the solutions that confirm them need is known only once there is one",
+                where="config: dialogues.prompts",
+                hint="set sandbox.packages.allow to [], or choose a set that asks for the solution "
+                "first",
+            )
+        return settings

@@ -1,10 +1,11 @@
 """Config keys of dialogues: how they are written."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from aiev.core.settings import Section
+from aiev.recipes.aiev_instruct.prompt_sets import Known
 
 
 class Sampling(Section):
@@ -55,6 +56,12 @@ class DialogueSettings(Section):
 
     language: Literal["python"] = Field(
         "python", description="Language of the programs; AIEV-Instruct writes and checks Python."
+    )
+    prompts: Annotated[str, Known] = Field(
+        "small",
+        min_length=1,
+        description="The prompt set: small (easy exercises, for teachers of about 0.5B to 1.5B), "
+        "strong (realistic problems, for strong teachers), or the path of a directory of your own.",
     )
     feedback_rounds: int = Field(
         7, ge=0, description="Maximum number of feedback rounds after the first solution (paper 7)."

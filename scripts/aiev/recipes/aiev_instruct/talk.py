@@ -75,12 +75,15 @@ class Talk:
         return ends(text, self.settings.shown_characters)
 
     def questioner(self) -> Questioner:
-        return Questioner(self.chat, self.settings.sampling, self.place)
+        settings = self.settings
+        prompts = settings.prompt_set
+        return Questioner(self.chat, settings.sampling, prompts, self.place, settings.packages)
 
     def programmer(self) -> Programmer:
         """A new conversation, which has seen nothing."""
         settings = self.settings
-        return Programmer(self.chat, settings.sampling, self.place, settings.packages)
+        prompts = settings.prompt_set
+        return Programmer(self.chat, settings.sampling, prompts, self.place, settings.packages)
 
     def next_seed(self) -> int:
         self.turn += 1
