@@ -19,16 +19,20 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from aiev.core.hashing import of_json
-from aiev.core.templates import render as _render_template
 from aiev.llm.endpoints.base import Endpoint
-from aiev.recipes.aiev_instruct import roles
+from aiev.recipes.aiev_instruct.prompt_sets import load
 
-render = partial(_render_template, roles.__file__)
+SMALL = load("small")
+
+
+def render(name: str, **values: str) -> str:
+    """A template of the prompt set `small`, filled in."""
+    return SMALL.fill(f"{name}.md", **values)
+
 
 HANG, CLOSE = object(), object()
 ASKED_BY = ("model", "messages", "temperature", "top_p", "max_tokens", "seed")

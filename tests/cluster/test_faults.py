@@ -78,7 +78,7 @@ def snakemake_killed(cluster, endpoint):
 def edited_in_the_queue(cluster, endpoint):
     process = cluster.start(DIALOGUES, slurm_extra="'--begin=now+10'")
     cluster.wait(RULE, "PENDING")
-    prompt = cluster.project.root / "scripts/aiev/recipes/aiev_instruct/prompts/describe.md"
+    prompt = cluster.project.root / "scripts/aiev/recipes/aiev_instruct/prompts/small/describe.md"
     before = prompt.read_text("utf-8")
     prompt.write_text(f"{before}Name no file.\n", "utf-8")
     result = finish(process)

@@ -162,7 +162,7 @@ TWICE = "{input.tests:q}"
 edits("meaning of a shell string", "rules/data.smk", TWICE, f"{TWICE} {TWICE}")
 edits(
     "prompt template",
-    "scripts/aiev/recipes/aiev_instruct/prompts/describe.md",
+    "scripts/aiev/recipes/aiev_instruct/prompts/small/describe.md",
     "In one or two",
     "In two or three",
 )

@@ -79,18 +79,18 @@ def code_parts(script: Path, modules: Iterable[str] = ()) -> dict[str, str]:
     parts: dict[str, str] = {}
     outsiders: dict[Path, str] = {}
     for module in modules:
-        if module.endswith("/"):
-            place = Path(module).resolve()
-            name = outsiders.setdefault(place, _new_name(place, outsiders))
-            parts.update(_data_parts(place, f"{name}/"))
-            continue
-        outside = module.endswith(".py")
+        outside = module.endswith((".py", "/"))
         place = Path(module) if outside else root / module.replace(".", "/")
         if not (place if outside else place.with_suffix(".py")).is_file() and not place.is_dir():
             raise UserError("no such module, though a rule's code depends on it", where=module)
-        todo += [place.resolve()] if outside else files_of(module)
-        if outside:
-            name = outsiders.setdefault(place.resolve(), _new_name(place, outsiders))
+        if not outside:
+            todo += files_of(module)
+            continue
+        name = outsiders.setdefault(place.resolve(), _new_name(place.resolve(), outsiders))
+        if place.is_dir():
+            parts.update(_data_parts(place, f"{name}/"))
+        else:
+            todo.append(place.resolve())
             parts.update(_prompts_of(place, name))
     seen: set[Path] = set()
     while todo:

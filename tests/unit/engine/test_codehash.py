@@ -248,7 +248,34 @@ def test_two_files_outside_with_the_same_name_both_count(edited, tree, tmp_path_
     assert code_digest(tree / "work.py", kinds) != before
 
 
-@pytest.mark.parametrize("name", ["lib.missing", "nowhere.py", "json"])
+def test_a_prompt_set_counts_only_where_it_is_named(tree):
+    """Of the package that holds several, each is a choice of its own."""
+    for name in ("one", "two"):
+        (tree / f"lib/deep/sets/{name}").mkdir(parents=True)
+        (tree / f"lib/deep/sets/{name}/prompts.toml").write_text("a = 1\n")
+        (tree / f"lib/deep/sets/{name}/ask.md").write_text("Ask 1.\n")
+    without, one = digest(tree), code_parts(tree / "work.py", ["lib.deep.sets.one"])
+    assert {"lib/deep/sets/one/prompts.toml", "lib/deep/sets/one/ask.md"} <= one.keys()
+    edit(tree, "lib/deep/sets/two/ask.md", "1", "2")
+    assert digest(tree) == without
+    assert code_parts(tree / "work.py", ["lib.deep.sets.one"]) == one
+    edit(tree, "lib/deep/sets/one/ask.md", "1", "2")
+    changed = {*code_parts(tree / "work.py", ["lib.deep.sets.one"]).items()} - {*one.items()}
+    assert [name for name, _ in changed] == ["lib/deep/sets/one/ask.md"]
+
+
+def test_a_directory_outside_counts_with_its_data(tree, tmp_path_factory):
+    home = tmp_path_factory.mktemp("home") / "mine"
+    home.mkdir()
+    (home / "prompts.toml").write_text("a = 1\n")
+    (home / ".hidden").write_text("a = 1\n")
+    before = code_parts(tree / "work.py", [f"{home}/"])
+    assert before.keys() - code_parts(tree / "work.py").keys() == {"mine/prompts.toml"}
+    edit(home, "prompts.toml", "1", "2")
+    assert code_parts(tree / "work.py", [f"{home}/"]) != before
+
+
+@pytest.mark.parametrize("name", ["lib.missing", "nowhere.py", "nowhere/", "json"])
 def test_a_module_that_is_not_there_is_an_error(name, tree):
     with pytest.raises(UserError, match="no such module"):
         code_digest(tree / "work.py", [name])
@@ -317,7 +344,8 @@ def reached(script: str, modules: tuple[str, ...] = ()) -> set[str]:
 
 
 def test_this_project_s_rules_see_what_they_run_and_no_more():
-    writes = reached("write_dialogues", ("aiev.recipes.aiev_instruct",))
+    chosen = ("aiev.recipes.aiev_instruct", "aiev.recipes.aiev_instruct.prompts.small")
+    writes = reached("write_dialogues", chosen)
     assert {
         "aiev/recipes/aiev_instruct/dialogue.py",
         "aiev/recipes/verification/boxed/controller.py",
@@ -325,7 +353,8 @@ def test_this_project_s_rules_see_what_they_run_and_no_more():
     } <= writes
     assert {"aiev/sandbox/inside/bootstrap.py", "aiev/sandbox/inside/worker.py"} <= writes
     assert "aiev/llm/client.py" in writes and "aiev/llm/endpoints/vllm.py" not in writes
-    assert {"aiev/recipes/aiev_instruct/prompts/revise.md", "aiev/core/templates.py"} <= writes
+    assert "aiev/recipes/aiev_instruct/prompts/small/revise.md" in writes
+    assert not any("prompts/strong/" in name for name in writes)
     assert (
         not {"aiev/seeds/mine.py", "aiev/dataset/tags.py", "aiev/training/supervisor.py"} & writes
     )
@@ -334,7 +363,7 @@ def test_this_project_s_rules_see_what_they_run_and_no_more():
     assert not [name for name in trains if "/languages/" in name or name.endswith("tags.py")]
     assert not {
         "aiev/recipes/aiev_instruct/dialogue.py",
-        "aiev/recipes/aiev_instruct/prompts/solve.md",
+        "aiev/recipes/aiev_instruct/prompts/small/solve.md",
     } & reached("mine_seeds")
 
 
@@ -370,6 +399,7 @@ def test_a_benchmark_s_kind_counts_where_the_rules_name_it_and_brings_no_sandbox
 CHOICES = ("llm/endpoints", "seeds/sources", "languages", "evaluation/benchmarks", "recipes")
 CHOICES += ("recipes/verification", "languages/toolchains")
 """Packages whose modules a registry loads, where the rules name them."""
+PROMPT_SETS = [f"aiev.recipes.aiev_instruct.prompts.{name}" for name in ("small", "strong")]
 
 
 def test_every_file_of_the_library_is_in_some_digest_or_is_plumbing():
@@ -383,7 +413,7 @@ def test_every_file_of_the_library_is_in_some_digest_or_is_plumbing():
         if path.stem[0] != "_" and (path.suffix or (path / "__init__.py").exists())
     ]
     # The command line, and what only rules and registries import.
-    named += ["aiev.recipes.aiev_instruct.audited"]
+    named += ["aiev.recipes.aiev_instruct.audited", *PROMPT_SETS]
     named += ["aiev.__main__", "aiev.config.load", "aiev.seeds.watch"]
     parts = code_parts(SCRIPTS / "write_dialogues.py", named)
     seen = {path for script in SCRIPTS.glob("*.py") for path in reached(script.stem)}

@@ -4,9 +4,8 @@ import asyncio
 
 import pytest
 
-from aiev.core.templates import render
 from aiev.llm.ledger import Answer
-from aiev.recipes.aiev_instruct import roles
+from aiev.recipes.aiev_instruct.prompt_sets import load
 from aiev.recipes.aiev_instruct.roles import Questioner
 from aiev.recipes.aiev_instruct.settings import Sampling
 from aiev.recipes.verification.contract import read_contract
@@ -30,7 +29,7 @@ class Recorder:
 )
 def test_a_seed_is_shown_as_what_it_is(language, shown):
     chat = Recorder()
-    questioner = Questioner(chat, Sampling(), place=0)
+    questioner = Questioner(chat, Sampling(), load("small"), place=0)
     asyncio.run(questioner.propose("x = 1", 7, language))
     assert chat.question.startswith(shown)
 
@@ -45,7 +44,7 @@ def total_weight(items, weights):
 
 @pytest.mark.parametrize(("name", "reference"), [("example", path_depth), ("second", total_weight)])
 def test_the_examples_that_the_questioner_is_shown_are_true(name, reference):
-    contract = read_contract(render(roles.__file__, f"propose_{name}"))
+    contract = read_contract(load("small").texts[f"propose_{name}.md"])
     assert contract.flaw == "" and contract.entry_point == reference.__name__
     assert len(contract.examples) == 3
     for example in contract.examples:

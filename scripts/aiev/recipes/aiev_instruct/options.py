@@ -1,12 +1,14 @@
 """What decides how a dialogue is written, as its job reads it from the config."""
 
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cache
 from typing import Any
 
 from aiev.core.errors import UserError
 from aiev.recipes.aiev_instruct.prompt_sets import PromptSet, load
 from aiev.recipes.aiev_instruct.settings import DialogueSettings
+
+_loaded = cache(load)
 
 
 class Settings(DialogueSettings):
@@ -19,9 +21,10 @@ class Settings(DialogueSettings):
     run_seed: int
     packages: bool = False
 
-    @cached_property
+    @property
     def prompt_set(self) -> PromptSet:
-        return load(self.prompts)
+        """Read once in a process: an edit during a job does not mix two sets in it."""
+        return _loaded(self.prompts)
 
     @property
     def tests_first(self) -> bool:
@@ -38,7 +41,7 @@ class Settings(DialogueSettings):
             packages=bool(config["sandbox"]["packages"]["allow"]),
             **{key: chosen[key] for key in DialogueSettings.model_fields if key in chosen},
         )
-        if settings.packages and settings.tests_first:
+        if settings.tests_first and settings.packages:
             raise UserError(
                 f"the prompt set {settings.prompts} asks for the tests first, and which packages "
                 "the solutions that confirm them need is known only once there is one",

@@ -1,4 +1,4 @@
-"""Prompt sets: the texts that the two roles are sent, a directory each, chosen by `dialogues.prompts`.
+"""Prompt sets (`dialogues.prompts`): the texts that the two roles are sent, a directory each.
 
 A set is a manifest, prompts.toml, and the Markdown files that it names, directly beside it. `$name`
 marks a value in a template; system texts and few-shot turns are sent as they are. A set is checked
@@ -22,7 +22,6 @@ from aiev.core.templates import MANIFEST
 
 SHIPPED = Path(__file__).with_name("prompts")
 PACKAGE = "aiev.recipes.aiev_instruct.prompts"
-
 
 
 def _beside(name: str) -> str:
@@ -145,7 +144,10 @@ class PromptSet:
     def proposed(self) -> Iterator[tuple[str, str]]:
         """Question and answer of each few-shot turn of the Questioner."""
         for example in self.questioner.examples:
-            yield self.propose(self.texts[example.seed], example.language), self.texts[example.answer]
+            yield (
+                self.propose(self.texts[example.seed], example.language),
+                self.texts[example.answer],
+            )
 
     def solved(self) -> Iterator[tuple[str, str]]:
         """Question and answer of each few-shot turn of the Programmer."""
@@ -282,7 +284,9 @@ def _check_examples(prompts: PromptSet, manifest: Path) -> None:
 def _values(text: str, where: str) -> list[str]:
     """Names of the values that a template uses. Raises UserError for a `$` that marks none."""
     if not Template(text).is_valid():
-        line = next(n for n, part in enumerate(text.split("\n"), 1) if not Template(part).is_valid())
+        line = next(
+            n for n, part in enumerate(text.split("\n"), 1) if not Template(part).is_valid()
+        )
         hint = "write $$ for a dollar sign"
         raise UserError(f"line {line} has a $ that marks no value", where=where, hint=hint)
     return Template(text).get_identifiers()

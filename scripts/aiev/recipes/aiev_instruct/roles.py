@@ -143,7 +143,9 @@ class Programmer(_Role):
         text = self._fill(self._turns.tests, problem=problem, function=name)
         limit, temperature = self.sampling.tests_tokens, self.sampling.programmer_temperature
         bound = self._turns.tests_form == "grammar"
-        return await self.say(text, temperature, limit, seed, grammars.tests(name) if bound else None)
+        return await self.say(
+            text, temperature, limit, seed, grammars.tests(name) if bound else None
+        )
 
     async def revise(self, name: str, error: str, description: str, seed: int) -> Reply:
         values = {"error": error, "description": description, "function": name}
