@@ -34,8 +34,8 @@ plan: .venv  ## what a run would do, take and cost, before it runs; JSON=yes for
 costs: .venv  ## tokens and dollars paid through the run's ledger, by stage and model
 	@$(AIEV) costs --config $(CONFIG)
 
-audit: .venv  ## how often verified is right: BENCHMARK=humaneval or mbpp, N=80, EXAMPLES=kept
-	@$(AIEV) audit --config $(CONFIG) --benchmark $(or $(BENCHMARK),humaneval) --n $(or $(N),80) --examples $(or $(EXAMPLES),kept)
+audit: .venv  ## how often verified is right: BENCHMARK=humaneval or mbpp, N=80, EXAMPLES=kept, PROMPTS=small
+	@$(AIEV) audit --config $(CONFIG) --benchmark $(or $(BENCHMARK),humaneval) --n $(or $(N),80) --examples $(or $(EXAMPLES),kept) $(if $(PROMPTS),--prompts $(PROMPTS))
 
 why: .venv  ## how FILE=results/... was made, and why it would be made again
 	@$(AIEV) why --config $(CONFIG) $(or $(FILE),$(error name a file: make $@ FILE=results/...))

@@ -145,8 +145,9 @@ questions that reach a model; there, a stand-in takes DeepSpeed's place.
 - A row with few marks is early cutoff at work: a job ran, made the same bytes, and everything below
   took its outputs from the store. So there is none where the store was lost too.
 - The appended seed's dialogue falls to the part that is held out for testing: nothing is trained.
-- A recipe's prompt templates count as one, so that an edit of one runs all that it writes. What was
-  answered is on record: it costs only the questions that changed.
+- The templates of the chosen prompt set count as one, so that an edit of one runs all that the
+  recipe writes; other sets do not count. What was answered is on record: it costs only the
+  questions that changed.
 - What runs jobs and reports on them (the engine, logs, locks, errors) is part of no job's code. The
   constant `ENGINE` in scripts/aiev/engine/codehash.py stands for it: it is raised by hand when the
   meaning of an action's key or of a stored entry changes.

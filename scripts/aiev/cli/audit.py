@@ -14,6 +14,9 @@ NumberOption = Annotated[int, typer.Option("--n", min=1, help="Problems.", metav
 ExamplesOption = Annotated[
     str, typer.Option("--examples", help="Those in the problems' texts: kept, removed or wrong.")
 ]
+PromptsOption = Annotated[
+    str, typer.Option("--prompts", help="A prompt set in place of the config's.", metavar="NAME")
+]
 LedgerOption = Annotated[
     Path, typer.Option("--ledger", help="Folder of the audit's own answers.", metavar="DIR")
 ]
@@ -30,6 +33,7 @@ def audit(
     benchmark: BenchmarkOption = "humaneval",
     n: NumberOption = 80,
     examples: ExamplesOption = "kept",
+    prompts: PromptsOption = "",
     ledger: LedgerOption = Path("ledger-audit"),
     record: RecordOption = None,
 ) -> None:
@@ -42,16 +46,21 @@ def audit(
     \b
       aiev audit --benchmark humaneval --n 80
       aiev audit --benchmark mbpp --n 100 --record audit.jsonl
+      aiev audit --prompts config/prompts/mine
     """
     check_checkout(config)
     from aiev.config.load import read_config
     from aiev.evaluation.evalplus.hidden import passable
     from aiev.evaluation.stats import wilson_interval
+    from aiev.recipes.aiev_instruct.prompt_sets import load
     from aiev.recipes.verification.audit import by_evidence, choose, read_tasks, resource_of, rows
     from aiev.recipes.verification.settings import Policy
     from aiev.resources.fetch import fetched
 
     read = read_config(config)
+    if prompts:
+        load(prompts)  # checked before anything is fetched
+        read["dialogues"]["prompts"] = prompts
     path = fetched(resource_of(benchmark), read["resources"], SCRATCH)
     tasks = passable(read_tasks(path))
     audited = _audited(read, tasks, choose(tasks, n, examples), ledger)
@@ -66,7 +75,8 @@ def audit(
     for row in rows(audited, thresholds):
         lower, upper = wilson_interval(row["right"], row["verified"])
         known = {"model": read["models"]["teacher"]["name"], "benchmark": benchmark}
-        bounds = {"examples": examples, "lower": round(lower, 3), "upper": round(upper, 3)}
+        known |= {"examples": examples, "prompts": read["dialogues"]["prompts"]}
+        bounds = {"lower": round(lower, 3), "upper": round(upper, 3)}
         print(json.dumps({**row, **known, **bounds}, sort_keys=True))
 
 
