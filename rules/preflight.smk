@@ -15,6 +15,7 @@ PREFLIGHT = config["execution"]["preflight"]
 CHECKED = "logs/{run}/models.json"
 # The code that a job uses follows from the config's choices, so that no other choice counts.
 RECIPE = RECIPES.source(config["dialogues"]["recipe"])
+RECIPE_PARTS = modules_of(config["dialogues"])
 LANGUAGE = LANGUAGES.source(config["dialogues"]["language"])
 
 

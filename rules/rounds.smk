@@ -42,7 +42,7 @@ rule write_dialogues:
         ),
     shell:
         main(
-            *("write_dialogues", *modules_of(config["dialogues"]), LANGUAGE, *ENDPOINTS),
+            *("write_dialogues", *RECIPE_PARTS, LANGUAGE, *ENDPOINTS),
             execution=execution_config(),
         )
         + "--seeds {input.seeds:q} --weights {input.weights:q} --student {input.student:q}"
