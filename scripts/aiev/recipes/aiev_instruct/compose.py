@@ -8,7 +8,7 @@ import ast
 
 from aiev.languages.markdown import unix
 from aiev.languages.python.blocks import python_blocks
-from aiev.languages.python.functions import BROKEN, parse
+from aiev.recipes.aiev_instruct.shapes import asserts_in
 from aiev.recipes.verification.separate import separate
 
 PASSED = "All tests passed"
@@ -28,15 +28,14 @@ def solution_of(answer: str, name: str) -> str | None:
 
 
 def asserts_of(answer: str, name: str, limit: int) -> list[str]:
-    """The different assert statements of an answer that call the function, at most `limit`."""
+    """The different tests of an answer that call the function, at most `limit`, each as one assert
+    statement, whatever their shape."""
     found: dict[str, None] = {}
-    texts = [block.text.strip("\n") for block in python_blocks(answer)] or [answer]
-    for text in texts:
-        for node in _statements(text):
-            if isinstance(node, ast.Assert) and _calls(node, name):
-                node.msg = None
+    for text in [block.text.strip("\n") for block in python_blocks(answer)] or [answer]:
+        for node in asserts_in(text):
+            if len(found) < limit and _calls(node, name):
                 found[ast.unparse(node)] = None
-    return list(found)[:limit]
+    return list(found)
 
 
 def program(solution: str, tests: list[str], shown: str) -> str:
@@ -60,21 +59,6 @@ def _block(answer: str, name: str):
     blocks = python_blocks(answer)
     defining = [b for b in blocks if f"def {name}(" in b.text or f"class {name}" in b.text]
     return max(defining or blocks, key=lambda block: len(block.text.strip("\n")), default=None)
-
-
-def _statements(text: str) -> list[ast.stmt]:
-    """The statements of a text; of one that does not parse, those of its lines that do."""
-    try:
-        return list(ast.walk(parse(text)))
-    except BROKEN:
-        pass
-    found = []
-    for line in text.split("\n"):
-        try:
-            found += parse(line.strip().strip("`")).body
-        except BROKEN:
-            continue
-    return found
 
 
 def _calls(node: ast.stmt, name: str) -> bool:
