@@ -5,7 +5,7 @@ import json
 import shutil
 
 import pytest
-from scripted import ENDINGS, Raw, completion, dialogues, render, seed_source
+from scripted import ENDINGS, Raw, completion, dialogues, problem, render, seed_source, solution
 
 from aiev.core.errors import EndpointError
 from aiev.core.files import dump_line
@@ -16,7 +16,7 @@ from aiev.llm.client import ChatClient
 from aiev.llm.ledger import Ledger
 from aiev.recipes.aiev_instruct.dialogue import write_dialogue
 from aiev.recipes.aiev_instruct.options import Settings
-from aiev.recipes.aiev_instruct.prompt_sets import SHIPPED
+from aiev.recipes.aiev_instruct.prompt_sets import SHIPPED, load
 from aiev.recipes.aiev_instruct.settings import Sampling
 from aiev.recipes.aiev_instruct.talk import Talk
 from aiev.recipes.base import turn_seed, write_dialogues
@@ -479,6 +479,36 @@ def test_a_prompt_set_may_ask_for_the_tests_first_and_show_them(write, scripted,
     # The model's third assert is wrong: what nobody confirms is not shown.
     shown = asked[solve].partition("Keep these:\n")[2].splitlines()[:-1]
     assert shown == [f"assert mended_a({x}) == {x + 8}" for x in (2, 3, 1, 10)]
+
+
+TABLE = """```python
+class TestIt(unittest.TestCase):
+    def test_it(self):
+        for x, y in [(1, 7), (10, 16), (11, 18)]:
+            self.assertEqual(once_a(x), y)
+```"""
+
+
+def test_a_dialogue_by_the_strong_prompts(write, scripted):
+    """Words around the code are kept, and tests of another shape are voted on one by one."""
+    asks = load("strong").system(load("strong").questioner, packages=False)
+
+    def script(body):
+        said = body["messages"]
+        if said[0]["content"] == asks:
+            return problem("once_a")
+        if "Write eight checks" in said[-1]["content"]:
+            return TABLE
+        return f"First words.\n\n{solution('once_a', right=True)}\n\nLast words."
+
+    scripted.script = script
+    (dialogue,) = write("once_a", settings=SETTINGS.model_copy(update={"prompts": "strong"}))
+    assert verdict(dialogue) == "verified"
+    answer = dialogue["messages"][1]["content"]
+    assert answer.startswith("First words.") and answer.endswith("Last words.")
+    asserts = [line for line in dialogue["tests"].splitlines() if line.startswith("assert")]
+    assert asserts == [f"assert once_a({x}) == {x + 6}" for x in (2, 3, 1, 10)]
+    assert not any("grammar" in body for body in scripted.bodies)
 
 
 def test_the_programmer_does_not_see_the_seed(write, scripted):
