@@ -10,7 +10,6 @@ from typing import Any
 from aiev.core.errors import UserError
 from aiev.core.settings import did_you_mean
 from aiev.llm.endpoints import needs_weights
-from aiev.recipes import RECIPES
 from aiev.resources.declare import is_snapshot
 from aiev.training.batch import accumulation
 from aiev.training.chat import template_file
@@ -28,7 +27,6 @@ def check_run(config: dict[str, Any]) -> None:
     _check_student(config["models"]["student"])
     _check_sizes(config)
     accumulation(config["training"])
-    _check_recipe(config)
     _check_recorded(config["rounds"]["recorded"])
     _check_prices(config)
 
@@ -131,13 +129,6 @@ def _check_sizes(config: dict[str, Any]) -> None:
             hint="lower rounds.count or rounds.dialogues, or raise seeds.shards; the latter "
             "distributes the seeds again, so that earlier rounds of this run get other seeds",
         )
-
-
-def _check_recipe(config: dict[str, Any]) -> None:
-    """What only the recipe knows about the sections that it is given."""
-    recipe = RECIPES.get(config["dialogues"]["recipe"])
-    if hasattr(recipe, "check"):
-        recipe.check(config)
 
 
 def _check_recorded(path: str | None) -> None:

@@ -121,7 +121,8 @@ def test_values_vary_by_the_seed_alone_and_all_are_met():
 
 def test_few_shot_turns_of_the_programmer_stand_before_each_solution_and_nothing_else(own):
     examples = '\n[[programmer.examples]]\nproblem = "p.md"\nfunction = "g"\nanswer = "a.md"\n'
-    edit(own / "prompts.toml", 'first = "solution"\n', f'first = "solution"\n{examples}')
+    with (own / "prompts.toml").open("a") as manifest:
+        manifest.write(examples)
     (own / "p.md").write_text("Cost $1.\n")
     (own / "a.md").write_text("It is $2.\n")
     plain, sent = sent_by(load("small")), sent_by(load(str(own)))
@@ -161,7 +162,6 @@ MISTAKES = {
     ),
     "unknown value": ("solve.md", "$function", "$funktion", "programmer.solve)", "$funktion"),
     "of another turn": ("vote.md", "$problem", "$problem $seed", "vote.md (prompts", "$seed"),
-    "tests come later": ("solve.md", "$problem", "$problem $tests", "programmer.solve", "$tests"),
     "missing value": ("tests.md", "$problem", "", "tests.md", "$problem is missing"),
     "a lone dollar": ("revise.md", "Correct", "For $ 5, correct", "revise.md", "line 5 has a $"),
     "not UTF-8": ("vote.md", "$problem", "\udcff", "vote.md", "not UTF-8"),
@@ -198,24 +198,6 @@ def test_a_varied_value_may_not_take_the_name_of_another(own):
     assert caught.value.where.endswith("questioner.vary.seed")
 
 
-def test_examples_show_tests_where_the_template_does(own):
-    examples = '\n[[programmer.examples]]\nproblem = "p.md"\nfunction = "g"\nanswer = "a.md"\n'
-    edit(own / "prompts.toml", 'first = "solution"\n', f'first = "tests"\n{examples}')
-    for name in ("p.md", "a.md"):
-        (own / name).write_text(f"Text of {name}\n")
-    edit(own / "solve.md", "$problem", "$problem\n$tests")
-    with pytest.raises(UserError, match=r"\$tests has no value") as caught:
-        load(str(own))
-    assert caught.value.where.endswith("programmer.examples.0")
-    edit(own / "prompts.toml", 'answer = "a.md"', 'answer = "a.md"\ntests = "t.md"')
-    (own / "t.md").write_text("Text of t.md\n")
-    [(question, _)] = load(str(own)).solved()
-    assert question.startswith("Text of p.md\nText of t.md\n")
-    edit(own / "solve.md", "$tests", "")
-    with pytest.raises(UserError, match="its tests are shown nowhere"):
-        load(str(own))
-
-
 @pytest.mark.parametrize(
     ("name", "hint"), [("stong", "'strong'"), ("./nowhere", "use one of small, strong"), ("", "")]
 )
@@ -223,15 +205,6 @@ def test_a_set_that_is_not_there_is_an_error_of_the_key(name, hint):
     with pytest.raises(UserError) as caught:
         check_config({"dialogues": {"prompts": name}}, CONFIG)
     assert caught.value.where == "config: dialogues.prompts" and hint in caught.value.hint
-
-
-def test_tests_cannot_come_first_where_packages_may_be_installed(own):
-    edit(own / "prompts.toml", 'first = "solution"', 'first = "tests"')
-    config = {"dialogues": {"prompts": str(own)}, "sandbox": {"packages": {"allow": []}}}
-    check_config(config, CONFIG)
-    with pytest.raises(UserError, match="asks for the tests first") as caught:
-        check_config({"dialogues": {"prompts": str(own)}}, CONFIG)
-    assert caught.value.where == "config: dialogues.prompts"
 
 
 def test_dialogues_are_remade_for_their_own_set_alone(own):

@@ -26,13 +26,6 @@ class Recipe:
         self.settings = Settings.of(params)
 
     @staticmethod
-    def check(config: Mapping[str, Any]) -> None:
-        """Raise UserError where the config's sections contradict each other."""
-        from aiev.recipes.aiev_instruct.options import Settings
-
-        Settings.of(config)
-
-    @staticmethod
     def modules(dialogues: Mapping[str, Any]) -> list[str]:
         """The prompt set, for the code digest. dialogues: the config's section."""
         from aiev.recipes.aiev_instruct.prompt_sets import source

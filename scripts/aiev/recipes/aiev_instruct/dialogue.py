@@ -110,11 +110,9 @@ async def _write(talk: Talk, problem: str) -> None:
     talk.say("user", "problem", problem)
     programmer = talk.programmer()
     name = talk.contract.entry_point
-    tests_first = talk.settings.tests_first
-    tests = await confirm_tests(talk, problem, voters) if tests_first else []
     answer = await talk.sample(
         programmer,
-        lambda seed: programmer.solve(problem, name, seed, tests),
+        lambda seed: programmer.solve(problem, name, seed),
         lambda text: solution_of(text, name) is not None,
     )
     if solution_of(answer, name) is None:
@@ -125,8 +123,7 @@ async def _write(talk: Talk, problem: str) -> None:
     voters.requirements = talk.script.requirements
     if talk.settings.packages and await _installs(talk) and not await examples_kept(talk, voters):
         raise Rejected("unconfirmed")
-    if not tests_first:
-        tests = await confirm_tests(talk, problem, voters)
+    tests = await confirm_tests(talk, problem, voters)
     passed = await _solve(talk, questioner, programmer, answer, tests)
     await _verify(talk, voters, passed)
     talk.say("interpreter", "stdout", talk.shown(passed.stdout))

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from aiev.core.errors import UserError
 from aiev.recipes.aiev_instruct.prompt_sets import PromptSet, load
 from aiev.recipes.aiev_instruct.settings import DialogueSettings
 
@@ -26,27 +25,12 @@ class Settings(DialogueSettings):
         """Read once in a process: an edit during a job does not mix two sets in it."""
         return _loaded(self.prompts)
 
-    @property
-    def tests_first(self) -> bool:
-        """Whether tests are asked for before the solution."""
-        return self.prompt_set.programmer.first == "tests"
-
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> "Settings":
-        """From the config's keys `seed`, `dialogues` and `sandbox.packages`. Raises UserError where
-        they contradict each other."""
+        """From the config's keys `seed`, `dialogues` and `sandbox.packages`."""
         chosen = config["dialogues"]
-        settings = cls(
+        return cls(
             run_seed=config["seed"],
             packages=bool(config["sandbox"]["packages"]["allow"]),
             **{key: chosen[key] for key in DialogueSettings.model_fields if key in chosen},
         )
-        if settings.tests_first and settings.packages:
-            raise UserError(
-                f"the prompt set {settings.prompts} asks for the tests first, and which packages "
-                "the solutions that confirm them need is known only once there is one",
-                where="config: dialogues.prompts",
-                hint="set sandbox.packages.allow to [], or choose a set that asks for the solution "
-                "first",
-            )
-        return settings

@@ -1,6 +1,6 @@
 """The two roles that one model plays, with a conversation each."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from aiev.llm.client import ChatClient
@@ -117,14 +117,11 @@ class Programmer(_Role):
         system = prompts.system(prompts.programmer, packages)
         super().__init__(chat, sampling, 2 * place + 1, system)
 
-    async def solve(self, problem: str, name: str, seed: int, tests: Sequence[str] = ()) -> Reply:
+    async def solve(self, problem: str, name: str, seed: int) -> Reply:
         """Solve the problem, with words about the solution. The first time greedily, by default: a
-        small model is right more often so (docs/verification.md).
-
-        tests: those that are confirmed by now, for a prompt set that shows them.
-        """
+        small model is right more often so (docs/verification.md)."""
         self.show(self.prompts.solved())
-        text = self._fill(self._turns.solve, problem=problem, function=name, tests="\n".join(tests))
+        text = self._fill(self._turns.solve, problem=problem, function=name)
         sampling = self.sampling
         temperature = (
             sampling.programmer_temperature if self.again else sampling.solution_temperature

@@ -1,11 +1,11 @@
 """Config keys of dialogues: how they are written."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field
 
 from aiev.core.settings import Section
-from aiev.recipes.aiev_instruct.prompt_sets import Known
+from aiev.recipes.aiev_instruct.prompt_sets import PromptSetName
 
 
 class Sampling(Section):
@@ -57,7 +57,7 @@ class DialogueSettings(Section):
     language: Literal["python"] = Field(
         "python", description="Language of the programs; AIEV-Instruct writes and checks Python."
     )
-    prompts: Annotated[str, Known] = Field(
+    prompts: PromptSetName = Field(
         "small",
         min_length=1,
         description="The prompt set: small (easy exercises, for teachers of about 0.5B to 1.5B), "
