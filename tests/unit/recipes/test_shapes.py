@@ -39,7 +39,13 @@ SHAPES = {
                 self.assertIsNone(f(5))
                 self.assertIn(f(6), [7])
                 self.assertAlmostEqual(f(7), 0.5)
+                self.assertAlmostEqual(f(7), 0.5, places=2, msg="why")
+                self.assertAlmostEqual(f(7), 0.5, delta=0.1)
                 self.assertGreaterEqual(f(8), 8)
+                self.assertCountEqual(f(9), [9])
+                self.assertIsInstance(f(9), list)
+                self.assertEqual(f(9))
+                self.assertRegex(f(9), "9")
         """,
         [
             *ONE,
@@ -49,7 +55,11 @@ SHAPES = {
             "assert f(5) is None",
             "assert f(6) in [7]",
             "assert round(f(7) - 0.5, 7) == 0",
+            "assert round(f(7) - 0.5, 2) == 0",
+            "assert abs(f(7) - 0.5) <= 0.1",
             "assert f(8) >= 8",
+            "assert sorted(f(9)) == sorted([9])",
+            "assert isinstance(f(9), list)",
         ],
     ),
     "subtests": (
@@ -79,6 +89,59 @@ SHAPES = {
         """,
         ONE,
     ),
+    "a table of the class": (
+        """
+        class TestF(unittest.TestCase):
+            CASES = {1: 2, 3: 4}
+
+            def test_f(self):
+                for x, y in self.CASES.items():
+                    self.assertEqual(f(x), y)
+        """,
+        TWO,
+    ),
+    "numbered rows": ("for n, (x, y) in enumerate([(1, 2)]):\n    assert f(x) == y, n", ONE),
+    "rows that are dictionaries": (
+        "for case in [{'x': 1, 'y': 2}, {'x': 3, 'y': 4}]:\n    assert f(case['x']) == case['y']",
+        TWO,
+    ),
+    "rows of arguments": (
+        "for args, y in [((1, 2), 3)]:\n    assert f(*args, **{'z': 4}) == y",
+        ["assert f(1, 2, z=4) == 3"],
+    ),
+    "an item that is not there": (
+        "x = [1]\nassert f(x[1], {}['a'])",
+        ["assert f([1][1], {}['a'])"],
+    ),
+    "approx": (
+        """
+        assert f(1) == pytest.approx(0.5)
+        assert f(2) == approx(-20, rel=0.1)
+        assert f(3) == pytest.approx(0.5, abs=0.01)
+        assert f(4) == pytest.approx([0.5])
+        """,
+        [
+            "assert abs(f(1) - 0.5) <= 5e-07",
+            "assert abs(f(2) - -20) <= 2.0",
+            "assert abs(f(3) - 0.5) <= 0.01",
+            "assert f(4) == pytest.approx([0.5])",
+        ],
+    ),
+    "isclose": (
+        """
+        assert math.isclose(f(1), 0.5, rel_tol=0.1)
+        assert isclose(0.0, f(2), abs_tol=0.1)
+        self.assertTrue(math.isclose(f(3), 4))
+        assert math.isclose(f(4), f(5))
+        """,
+        [
+            "assert abs(f(1) - 0.5) <= 0.05",
+            "assert abs(f(2) - 0.0) <= 0.1",
+            "assert abs(f(3) - 4) <= 4e-09",
+            "assert math.isclose(f(4), f(5))",
+        ],
+    ),
+    "exceptions": ("with pytest.raises(ValueError):\n    f(0)\nassert f(1) == 2", ONE),
     "a main": ('if __name__ == "__main__":\n    assert f(1) == 2', ONE),
     "bound inside": (
         "x = 1\nassert all(f(x) for x in [2, 3])",

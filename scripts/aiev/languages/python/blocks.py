@@ -4,6 +4,7 @@ import ast
 import builtins
 import re
 import symtable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from aiev.languages.base import Code
@@ -38,17 +39,29 @@ def python_blocks(answer: str) -> list[Block]:
     return [b for b in blocks if not b.text.lstrip().startswith(">>>")] or blocks
 
 
-def program_of(answer: str) -> Code | None:
+def longest(blocks: Sequence[Block], name: str = "") -> Block | None:
+    """The longest block, of those that define the function or class `name` where some do; None
+    without a block."""
+    defining = [b for b in blocks if f"def {name}(" in b.text or f"class {name}" in b.text]
+    chosen = defining if name and defining else blocks
+    return max(chosen, key=lambda block: len(block.text.strip("\n")), default=None)
+
+
+def program_of(answer: str, name: str = "") -> Code | None:
     """The program that is run of an answer; None without one.
 
     It is the longest block, with what belongs to it: blocks that define what it uses, and where
-    it has no tests, the blocks that test what it defines.
+    it has no tests, the blocks that test what it defines. name: of a function or class, which the
+    longest block has to define where some do.
     """
     parts = [_part(block, block.text.strip("\n")) for block in python_blocks(answer)]
     if not parts:
         return None
     parts = [_with_others(part, parts) for part in parts]
     main = max(parts, key=lambda part: len(part.text))
+    if name:
+        block = longest([part.block for part in parts], name)
+        main = next(part for part in parts if part.block == block)
     chosen = _joined(main, parts)
     text = "\n\n\n".join(part.text for part in chosen)
     shell = "\n".join(part.shell for part in chosen if part.shell)

@@ -7,7 +7,7 @@ Asked apart, neither sees the other. What stands around the program stays as the
 import ast
 
 from aiev.languages.markdown import unix
-from aiev.languages.python.blocks import python_blocks
+from aiev.languages.python.blocks import longest, program_of, python_blocks
 from aiev.recipes.aiev_instruct.shapes import asserts_in
 from aiev.recipes.verification.separate import separate
 
@@ -15,16 +15,16 @@ PASSED = "All tests passed"
 
 
 def solution_of(answer: str, name: str) -> str | None:
-    """The solution in an answer, without tests or examples of use; None where the answer has no
-    program. One that does not parse is returned as it is: running it says what is wrong."""
-    block = _block(answer, name)
-    if block is None:
+    """The solution in an answer, with what it needs from other blocks and without tests or examples
+    of use; None where the answer has no program. One that does not parse is returned as it is:
+    running it says what is wrong."""
+    found = program_of(answer, name)
+    if found is None:
         return None
-    code = block.text.strip("\n")
     try:
-        return separate(code).solution or None
+        return separate(found.text).solution or None
     except SyntaxError:
-        return code
+        return found.text
 
 
 def asserts_of(answer: str, name: str, limit: int) -> list[str]:
@@ -46,19 +46,15 @@ def program(solution: str, tests: list[str], shown: str) -> str:
 
 def compose(answer: str, name: str, code: str) -> str:
     """The answer with `code` in place of its program, and without its other programs."""
-    text, chosen = unix(answer), _block(answer, name)
+    found = program_of(answer, name)
+    if found is None:
+        return answer
+    text, chosen = unix(answer), longest(found.blocks, name)
     fence = f"```python\n{code}\n```"
     for block in sorted(python_blocks(answer), key=lambda b: b.start, reverse=True):
         new = fence if block == chosen else ""
         text = f"{text[: block.start].rstrip()}\n\n{new}\n\n{text[block.end :].lstrip()}"
-    return text.strip().replace("\n\n\n\n", "\n\n") if chosen else answer
-
-
-def _block(answer: str, name: str):
-    """The longest of the programs that define the function, or else the longest of all."""
-    blocks = python_blocks(answer)
-    defining = [b for b in blocks if f"def {name}(" in b.text or f"class {name}" in b.text]
-    return max(defining or blocks, key=lambda block: len(block.text.strip("\n")), default=None)
+    return text.strip().replace("\n\n\n\n", "\n\n")
 
 
 def _calls(node: ast.stmt, name: str) -> bool:

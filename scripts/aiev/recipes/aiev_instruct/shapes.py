@@ -11,6 +11,7 @@ from copy import deepcopy
 from itertools import islice
 
 from aiev.languages.python.functions import BROKEN, parse
+from aiev.recipes.aiev_instruct.comparisons import condition_of, plain
 
 MAX_STATEMENTS = 1000
 """Statements that are read of one text, in all rows of its tables: loops in loops have many."""
@@ -19,27 +20,6 @@ MAX_NODES = 200
 """Of a value that takes the place of a name: values of values can grow without end."""
 
 Known = dict[str, ast.expr]
-
-_COMPARED = {
-    **dict.fromkeys(
-        [
-            f"assert{kind}Equal"
-            for kind in ("", "List", "Tuple", "Set", "Dict", "Sequence", "MultiLine")
-        ],
-        ast.Eq,
-    ),
-    "assertEquals": ast.Eq,
-    "assertNotEqual": ast.NotEq,
-    "assertIs": ast.Is,
-    "assertIsNot": ast.IsNot,
-    "assertIn": ast.In,
-    "assertNotIn": ast.NotIn,
-    "assertLess": ast.Lt,
-    "assertLessEqual": ast.LtE,
-    "assertGreater": ast.Gt,
-    "assertGreaterEqual": ast.GtE,
-}
-"""Methods of unittest.TestCase that compare two values."""
 
 
 def asserts_in(text: str) -> list[ast.Assert]:
@@ -71,13 +51,13 @@ class _Reader:
                 return
             match node:
                 case ast.Assert():
-                    yield ast.Assert(_filled(node.test, known))
+                    yield ast.Assert(plain(_filled(node.test, known)))
                 case ast.Assign(targets=[ast.Name(id=name)], value=value):
                     _bind_name(name, _filled(value, known), known)
-                case ast.Expr(value=ast.Call(func=ast.Attribute(attr=method), args=args)) if (
-                    test := _unittest(method, [_filled(each, known) for each in args])
+                case ast.Expr(value=ast.Call(func=ast.Attribute(attr=method)) as call) if (
+                    condition := _condition(method, call, known)
                 ):
-                    yield ast.Assert(test)
+                    yield ast.Assert(plain(condition))
                 case ast.For():
                     _forget(_stored(node), known)
                     rows = _rows(node.target, _filled(node.iter, known), known)
@@ -107,22 +87,10 @@ class _Reader:
             yield from self.block(body, known)
 
 
-def _unittest(method: str, args: list[ast.expr]) -> ast.expr | None:
-    """The condition that a method of unittest.TestCase checks; None for one that is not known."""
-    if method in _COMPARED and len(args) >= 2:
-        return ast.Compare(args[0], [_COMPARED[method]()], [args[1]])
-    if method == "assertAlmostEqual" and len(args) >= 2:
-        places = args[2] if len(args) > 2 else ast.Constant(7)
-        rounded = ast.Call(
-            ast.Name("round", ast.Load()), [ast.BinOp(args[0], ast.Sub(), args[1]), places], []
-        )
-        return ast.Compare(rounded, [ast.Eq()], [ast.Constant(0)])
-    if method in ("assertIsNone", "assertIsNotNone") and args:
-        same = ast.Is() if method == "assertIsNone" else ast.IsNot()
-        return ast.Compare(args[0], [same], [ast.Constant(None)])
-    if method in ("assertTrue", "assertFalse") and args:
-        return args[0] if method == "assertTrue" else ast.UnaryOp(ast.Not(), args[0])
-    return None
+def _condition(method: str, call: ast.Call, known: Known) -> ast.expr | None:
+    args = [_filled(each, known) for each in call.args]
+    keywords = [ast.keyword(each.arg, _filled(each.value, known)) for each in call.keywords]
+    return condition_of(method, args, keywords)
 
 
 def _parametrised(node: ast.FunctionDef | ast.AsyncFunctionDef, known: Known) -> list[Known]:
@@ -155,19 +123,26 @@ def _target(names: ast.expr) -> ast.expr:
 
 def _rows(target: ast.expr, table: ast.expr, known: Known) -> Iterator[Known]:
     """What is known in a loop's body, for each row of a table that is written out."""
-    match table:
-        case ast.List(elts=rows) | ast.Tuple(elts=rows) | ast.Set(elts=rows):
-            pass
-        case ast.Call(func=ast.Name(id="zip"), args=columns) if all(
-            isinstance(column, ast.List | ast.Tuple) for column in columns
-        ):
-            rows = [ast.Tuple(list(row)) for row in zip(*(c.elts for c in columns), strict=False)]
-        case _:
-            return
-    for row in rows:
+    for row in _elements(table):
         bound = dict(known)
         if _bind(target, row, bound):
             yield bound
+
+
+def _elements(table: ast.expr) -> list[ast.expr]:
+    """What a loop over an expression goes through; nothing where that is not written out."""
+    match table:
+        case ast.List(elts=rows) | ast.Tuple(elts=rows) | ast.Set(elts=rows):
+            return rows
+        case ast.Dict(keys=keys):
+            return [key for key in keys if key]
+        case ast.Call(func=ast.Attribute(value=ast.Dict(keys, values), attr="items"), args=[]):
+            return [ast.Tuple([k, v]) for k, v in zip(keys, values, strict=True) if k]
+        case ast.Call(func=ast.Name(id="zip"), args=columns):
+            return [ast.Tuple(list(row)) for row in zip(*map(_elements, columns), strict=False)]
+        case ast.Call(func=ast.Name(id="enumerate"), args=[inner]):
+            return [ast.Tuple([ast.Constant(n), row]) for n, row in enumerate(_elements(inner))]
+    return []
 
 
 def _bind(target: ast.expr, value: ast.expr, known: Known) -> bool:
@@ -216,8 +191,55 @@ def _filled(node: ast.expr, known: Known) -> ast.expr:
 
 
 class _Fill(ast.NodeTransformer):
+    """Puts values in the place of names, and takes out what is taken out of them: an item, or the
+    arguments of a call."""
+
     def __init__(self, known: Known):
         self.known = known
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
         return deepcopy(self.known[node.id]) if node.id in self.known else node
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
+        of_test = isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")
+        if of_test and node.attr in self.known:
+            return deepcopy(self.known[node.attr])
+        return self.generic_visit(node)
+
+    def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
+        self.generic_visit(node)
+        match node.value, node.slice:
+            case ast.Dict(keys=keys, values=values), ast.Constant(value=wanted):
+                found = [
+                    value
+                    for key, value in zip(keys, values, strict=True)
+                    if isinstance(key, ast.Constant) and key.value == wanted
+                ]
+                return found[-1] if found else node
+            case (
+                (ast.List(elts=elements) | ast.Tuple(elts=elements)),
+                ast.Constant(value=int(place)),
+            ) if place < len(elements):
+                return elements[place]
+        return node
+
+    def visit_Call(self, node: ast.Call) -> ast.expr:
+        self.generic_visit(node)
+        args: list[ast.expr] = []
+        for each in node.args:
+            match each:
+                case ast.Starred(value=ast.List(elts=elements) | ast.Tuple(elts=elements)):
+                    args += elements
+                case _:
+                    args.append(each)
+        keywords: list[ast.keyword] = []
+        for each in node.keywords:
+            match each:
+                case ast.keyword(arg=None, value=ast.Dict(keys=keys, values=values)) if all(
+                    isinstance(key, ast.Constant) and str(key.value).isidentifier() for key in keys
+                ):
+                    pairs = zip(keys, values, strict=True)
+                    keywords += [ast.keyword(key.value, value) for key, value in pairs]
+                case _:
+                    keywords.append(each)
+        return ast.Call(node.func, args, keywords)
