@@ -18,6 +18,7 @@ from aiev.recipes.aiev_instruct.prompt_sets import SHIPPED, load, names
 from aiev.recipes.aiev_instruct.roles import Programmer, Questioner
 from aiev.recipes.aiev_instruct.settings import Sampling
 from aiev.recipes.verification.contract import read_contract
+from aiev.sandbox.settings import PackageSettings
 
 CONFIG = SCRIPTS.parent / "config"
 SMALL = "adad06bc61f4764c3c02d0d40cd6bcbb8fca1fda0cef4a2ed498cbe7f8b6180a"
@@ -96,6 +97,10 @@ def test_strong_tells_both_roles_of_packages_only_where_some_may_be_installed():
     for role in (prompts.questioner, prompts.programmer):
         assert "package" not in prompts.system(role, packages=False)
         assert "package" in prompts.system(role, packages=True)
+    allowed = PackageSettings().allow
+    said = prompts.system(prompts.questioner, packages=True)
+    for name in ("numpy", "pandas", "networkx", "sympy", "python-dateutil"):
+        assert name in said and name in allowed
 
 
 def test_the_forms_that_strong_asks_for_can_be_read():
@@ -112,11 +117,11 @@ def test_the_forms_that_strong_asks_for_can_be_read():
 
 def test_values_vary_by_the_seed_alone_and_all_are_met():
     prompts = load("strong")
-    kinds, levels = (prompts.questioner.vary[name] for name in ("kind", "difficulty"))
-    texts = [prompts.propose(f"seed {number}", "python") for number in range(100)]
-    assert texts == [prompts.propose(f"seed {number}", "python") for number in range(100)]
-    for each in (*kinds, *levels):
+    texts = [prompts.propose(f"seed {number}", "python") for number in range(200)]
+    assert texts == [prompts.propose(f"seed {number}", "python") for number in range(200)]
+    for each in (each for values in prompts.questioner.vary.values() for each in values):
         assert any(f": {each}." in text for text in texts)
+    assert len({text.partition("Kind of problem")[2] for text in texts}) > 100, "of 192"
 
 
 def test_few_shot_turns_of_the_programmer_stand_before_each_solution_and_nothing_else(own):
