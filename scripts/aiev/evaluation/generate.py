@@ -97,9 +97,9 @@ def unusable(row: Mapping[str, Any]) -> str | None:
     """Why the answer of a row has no solution whatever it holds: "cut-off", "refused",
     "context-full", "request-failed"; None for a whole answer."""
     reason = row["finish_reason"]
-    if is_cut_off(reason):
-        return CUT_OFF
-    return reason if reason in UNANSWERABLE else None
+    if reason in UNANSWERABLE:
+        return reason
+    return CUT_OFF if is_cut_off(reason) else None
 
 
 def counts(rows: Iterable[Mapping[str, Any]]) -> dict[str, int]:

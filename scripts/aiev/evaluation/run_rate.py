@@ -19,6 +19,7 @@ from aiev.evaluation.run_rate_prompts import PROBLEMS, REQUESTS
 from aiev.evaluation.stats import share
 from aiev.llm.client import open_client
 from aiev.llm.endpoints import serve, showing_special_tokens, with_server
+from aiev.llm.responses import is_cut_off, is_whole
 
 KINDS = ("asked", "not_asked")
 _RUN = re.compile(f"{RUN_START}(.*?)(?:{RUN_STOP}|\\Z)", re.DOTALL)
@@ -98,7 +99,7 @@ def _judged(row: Mapping[str, Any]) -> dict[str, Any]:
         "kind": row["task_id"].partition("/")[0],
         "run": began,
         "closed": closed,
-        "ended": closed and silent and row["finish_reason"] == "stop",
+        "ended": closed and silent and is_whole(row["finish_reason"]),
         "answer": answer,
         "finish_reason": row["finish_reason"],
         "completion_tokens": row["completion_tokens"],
@@ -110,5 +111,5 @@ def _counted(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "run": share(sum(row["run"] for row in rows), len(rows)),
         "closed": sum(row["closed"] for row in rows),
         "ended": sum(row["ended"] for row in rows),
-        "cut_off": sum(row["finish_reason"] == "length" for row in rows),
+        "cut_off": sum(is_cut_off(row["finish_reason"]) for row in rows),
     }

@@ -13,8 +13,10 @@ from aiev.core.errors import UserError
 from aiev.interpreter.triggers import Trigger, has_tokens, trigger_of
 from aiev.llm.budget import Budget
 from aiev.llm.endpoints import serve, with_server
-from aiev.llm.endpoints.base import API_KEY, NO_KEY, check_address
-from aiev.llm.secrets import secret_from_environment
+from aiev.llm.endpoints.base import API_KEY, NO_KEY, Endpoint, check_address
+from aiev.llm.failures import describe_error
+from aiev.llm.http import connect
+from aiev.llm.secrets import Redactor, secret_from_environment
 from aiev.llm.streaming import Sampling, StreamingClient
 
 SCRATCH = Path(".aiev/scratch/interpreter")
@@ -154,12 +156,14 @@ def _behind_url(config: Mapping[str, Any], url: str, served_as: str) -> Chosen:
 def _first_model(url: str) -> str:
     """The only model of a server. Raises UserError where it has several, or does not answer."""
     key = secret_from_environment(API_KEY) or NO_KEY
+    endpoint = Endpoint("openai", "of the server", "", url, 1, api_key=key)
     try:
-        with openai.OpenAI(base_url=url, api_key=key, timeout=30, max_retries=1) as client:
-            names = [model.id for model in client.models.list().data]
-    except openai.OpenAIError as error:
+        with connect(openai.OpenAI, endpoint, 30, 1) as client:
+            names = [str(model.id) for model in client.models.list().data]
+    except (openai.OpenAIError, ValueError, TypeError, AttributeError) as error:  # not such a list
+        words = Redactor(endpoint.secrets()).redact(describe_error(error))
         hint = "name the model with --name, or start the server"
-        raise UserError(f"no list of models: {error}", where=url, hint=hint) from None
+        raise UserError(f"no list of models: {words}", where=url, hint=hint) from None
     if len(names) != 1:
         raise UserError(
             f"the server has {len(names)} models: {', '.join(sorted(names)[:10])}",

@@ -16,9 +16,11 @@ from weakref import WeakValueDictionary
 from aiev.core.errors import EndpointError
 from aiev.core.log import log
 from aiev.llm.budget import Budget, max_tokens_of
+from aiev.llm.costs import Tokens
 from aiev.llm.endpoints.base import Endpoint
 from aiev.llm.failures import (
     UNANSWERABLE,
+    Blocked,
     ContextFull,
     Refused,
     RequestFailed,
@@ -28,7 +30,7 @@ from aiev.llm.failures import (
 )
 from aiev.llm.ledger import Answer, Ledger, key_of
 from aiev.llm.requests import ROOM, Question, request_of
-from aiev.llm.responses import plain_reason
+from aiev.llm.responses import is_filtered
 from aiev.llm.retries import Failed, Tries
 from aiev.llm.sending import STILL_BUSY, Sender
 from aiev.llm.thoughts import final_text
@@ -41,10 +43,6 @@ MAX_UNKNOWN_FAILURES = 0.25
 
 MIN_UNKNOWN_FAILURES = 5
 """So many may fail in any case: of a few questions a share says little."""
-
-FILTERED = ("content_filter", "refusal", "safety", "prohibited_content", "recitation", "sensitive")
-FILTERED += ("blocklist", "spii", "guardrail", "moderation", "blocked")
-"""Finish reasons, in lower case, of an answer that the vendor's filter ended."""
 
 PROBE = [{"role": "user", "content": "Reply with the word OK."}]
 """A question that any server can answer: where it does, the fault was the other question's."""
@@ -197,7 +195,14 @@ class ChatClient:
         try:
             answer = await self._sender.send(key, request, limits, conversation)
         except Failed as error:
-            raise await self._blame(error, request, question, self.asked > answered) from None
+            await self._check_server(error, question, self.asked > answered)
+            if not error.busy:
+                raise self._give_up(request, str(error)) from None
+            answer = await self._once_more(key, request, limits, conversation)
+        except Blocked as error:
+            if not await self._probe(question):
+                raise
+            raise self._give_up(request, error.message) from None
         except WrongRequest as error:
             if not question.again:
                 raise
@@ -210,32 +215,45 @@ class ChatClient:
             raise ContextFull(f"the context was full after {answer.completion_tokens} tokens")
         return answer
 
-    async def _blame(
-        self, error: Failed, request: dict[str, Any], question: Question, answers: bool
-    ) -> Exception:
-        """Whether a question or the server is at fault when all attempts at it have failed.
+    async def _check_server(self, error: Failed, question: Question, answers: bool) -> None:
+        """Raise EndpointError if the server is at fault when all attempts at a question have
+        failed, and not the question alone.
 
         answers: whether the server has answered another question meanwhile. If not, it is asked
         one that any server can answer. Without this, one question that makes a server fail would
-        end each run at the same place. For the same reason a question that failed in an earlier run
-        too is in no share, and what is recalled counts as answered.
+        end each run at the same place.
         """
         if error.unreachable:
-            return self._sender.error(str(error), kind=Unreachable)
+            raise self._sender.error(str(error), kind=Unreachable) from None
         if self.endpoint.state() or not (answers or await self._probe(question)):
-            return self._sender.error(str(error), STILL_BUSY if error.busy else "")
+            raise self._sender.error(str(error), STILL_BUSY if error.busy else "") from None
+
+    async def _once_more(
+        self, key: str, request: dict[str, Any], limits: Tokens, conversation: int | None
+    ) -> Answer:
+        """Ask again after a server that was busy all the time has answered another question: the
+        limit may be gone, or it may be this question alone that is above it."""
+        try:
+            return await self._sender.send(key, request, limits, conversation, PROBE_TRIES)
+        except Failed as error:
+            raise self._give_up(request, str(error)) from None
+
+    def _give_up(self, request: dict[str, Any], words: str) -> Exception:
+        """The exception for a question at which alone the server fails: EndpointError once there
+        are too many. One that failed in an earlier run too is in no share, and what is recalled
+        counts as answered: the same command can finish."""
         before = self.ledger.find(request)
         if before and before.finish_reason == RequestFailed.reason:
-            return RequestFailed(str(error))
+            return RequestFailed(words)
         self.failed += 1
         total = self.asked + self.recalled + self.failed
         if self.failed > max(MIN_UNKNOWN_FAILURES, self._max_failures * total):
             return self._sender.error(
-                f"{self.failed} of {total} questions failed, the last one with: {error}",
+                f"{self.failed} of {total} questions failed, the last one with: {words}",
                 "see the log; execution.max_unknown_failures is the share that may fail",
             )
-        log.warning("a question is given up, as the server fails at it alone: %s", error)
-        return RequestFailed(str(error))
+        log.warning("a question is given up, as the server fails at it alone: %s", words)
+        return RequestFailed(words)
 
     async def _probe(self, question: Question) -> bool:
         """Whether the server answers a short question with the same parameters."""
@@ -250,8 +268,7 @@ class ChatClient:
 
 
 def _check_filtered(answer: Answer) -> None:
-    # Google adds its own word: "content_filter: PROHIBITED_CONTENT".
-    if plain_reason(answer.finish_reason).startswith(FILTERED):
+    if is_filtered(answer.finish_reason):
         raise Refused(f"the vendor's filter ended the answer: {answer.finish_reason}")
 
 

@@ -70,6 +70,7 @@ _SYSTEM = (
     r"system\W{1,2}(role|message|prompt|instruction)s? (is |are )?(not|un)\s?"
     r"(supported|enabled|allowed)",
     r"(unexpected|invalid|unsupported|unknown) role|role \W?system\W? (is )?not",
+    r"role\W? (is |are )?(not|un)\s?(supported|enabled|allowed|permitted)",
     r"only .{1,60} roles are supported|messages\W{1,2}\d+\W{1,2}role\b",
     # A chat template that takes no system message, or no two messages of one role.
     r"roles must alternate",
@@ -96,7 +97,7 @@ RULES = (
         codes=(
             *("insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "1113"),
             *("credit_balance_exhausted", "enforced_spend_limit_reached"),
-            *("arrearage", "account_deactivated", "billing_error"),
+            *("arrearage", "account_deactivated", "billing_error", "budget_exceeded"),
         ),
         words=(
             r"insufficient (account )?(balance|funds|quota|credits)",
@@ -105,7 +106,9 @@ RULES = (
             r"billing (is )?(disabled|not active|not enabled)",
             r"(out of|requires more|never purchased) credits",
             r"(account|organi[sz]ation)\b.{0,40}"
-            r"(good standing|in arrears|deactivated|suspended|must be verified)",
+            r"(good standing|in arrears|deactivated|disabled|suspended|must be verified)",
+            r"(usage limits?|spending limit|budget)\b.{0,40}(regain access|reached|exceeded)",
+            r"(reached|exceeded|over) (your|the|its) .{0,20}(usage|spend\w*) limits?",
             r"余额不足|欠费",
         ),
     ),
@@ -141,7 +144,9 @@ RULES = (
             r"(parameter|field|argument|option)s? (\S+ )?(is|are) (invalid|incompatible)",
             r"invalid \W?(temperature|top_p|top_k|seed|logprobs|stop)\b",
             r"developer instruction is not enabled",
-            r"model\b.{0,100}(does not exist|not found|not exist|no longer available)",
+            r"model\b.{0,100}(does not exist|not found|not exist|no longer (available|supported))",
+            r"model\b.{0,100}(decommissioned|retired|on-demand throughput)|模型不存在|参数有误",
+            r"provider not provided|login fail",
             r"(unknown|invalid) model\b|\bmodel (is required|\S+ is not supported)",
             r"(provide|specify) a model|only supports? stream",
             r"(incorrect|invalid) (api|x-api)?[ -]?key",
@@ -212,6 +217,16 @@ RULES = (
     ),
     Rule("context-full", (413,)),
     Rule("refused", (451,)),
+    # Of a key or an account; a 403 that says none of this may be a firewall's, for this prompt.
+    Rule(
+        "configuration",
+        (401, 403),
+        codes=("permission_denied", "permission_error", "unsupported_country_region_territory"),
+        words=(
+            r"\b(key|token|account|subscription|credential|licen[cs]e|project|organi[sz]ation)s?\b",
+            r"permission|authenticat|authori[sz]|country|region|location",
+        ),
+    ),
     # Busy, under a status that would mean something else.
     Rule(
         "busy",
@@ -226,13 +241,15 @@ RULES = (
             r"too many requests",
             r"overloaded",
             r"(model|server|service|engine)\b.{0,40}(busy|loading|warming up)",
-            r"temporarily unavailable",
+            r"(temporarily|service) unavailable|频率|速率",
             r"try again (later|in \d)",
             r"饱和|过多|稍后(再试|重试)",
         ),
     ),
     Rule("busy", (408, 409, 420, 425, 429, 498, 502, 503, 504, 509)),
     Rule("busy", (520, 521, 522, 523, 524, 527, 529, 530, 598, 599)),
+    # The address is another one: a key is sent nowhere else than where the config says.
+    Rule("configuration", (300, 301, 302, 303, 304, 305, 306, 307, 308)),
     Rule("configuration", (401, 402, 403, 404, 405, 406, 407, 410, 411, 415, 426, 501, 505)),
     # A value out of its bounds: "`top_p` must be > 0.0 and < 1.0", "max_tokens exceeds ...".
     Rule(

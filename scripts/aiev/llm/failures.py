@@ -1,15 +1,17 @@
 """Failed requests: what the server said, what it means, and whether it may be billed."""
 
+import html
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import openai
 
 from aiev.core.errors import EndpointError
-from aiev.llm.error_table import RULES, Meaning
+from aiev.llm.error_table import RULES, Meaning, Rule
 from aiev.llm.waiting import retry_after_seconds
 
 
@@ -44,6 +46,11 @@ class WrongRequest(EndpointError):
     """A parameter of the request is wrong, or its value is."""
 
 
+class Blocked(EndpointError):
+    """A 403 that does not say why: the key is wrong, or a firewall before the server stops this
+    prompt, as some do with code."""
+
+
 class Unreachable(EndpointError):
     """No connection to the server was made, after retries."""
 
@@ -71,70 +78,123 @@ class ServerError:
 
     @classmethod
     def inside(cls, completion: Any) -> "ServerError | None":
-        """The error in an answer of status 200, as OpenRouter and FastChat send it; None if there
-        is none."""
+        """The error in an answer of status 200; None if there is none.
+
+        OpenRouter and FastChat send it in the place of the choices, or within one; MiniMax and
+        gateways send an object of their own form.
+        """
         extra = getattr(completion, "model_extra", None) or {}
-        found = extra.get("error")
-        if isinstance(found, str) and found:
-            found = {"message": found}
-        if getattr(completion, "object", None) == "error":
-            found = extra
-        if not isinstance(found, dict):
-            return None
-        status = found.get("code")
-        known = type(status) is int and 400 <= status < 600
-        return cls(status if known else 500, {"error": found})
+        choices = getattr(completion, "choices", None)
+        if isinstance(choices, list) and choices:
+            own = getattr(choices[0], "model_extra", None) or {}
+            found = [each["error"] for each in (extra, own) if _is_error(each.get("error"))]
+            body = {"error": found[0]} if found else None
+        else:
+            body = extra if words_in(extra) else None
+        return cls(_status_in(body) or 500, body) if body else None
 
     @property
     def meaning(self) -> Meaning:
+        return self._rule.meaning if self._rule else "unknown"
+
+    @property
+    def explained(self) -> bool:
+        """Whether a code or words say what it means, and not the status alone."""
+        return bool(self._rule and (self._rule.codes or self._rule.words))
+
+    @cached_property
+    def _rule(self) -> Rule | None:
         words, codes = self.words, self._codes()
-        for rule in RULES:
-            if rule.fits(self.status, codes, words):
-                return rule.meaning
-        return "unknown"
+        return next((rule for rule in RULES if rule.fits(self.status, codes, words)), None)
 
     @property
     def words(self) -> str:
         """The server's own words, wherever it puts them; "" where there are none."""
-        return _message(self.body)[:2000]
+        return words_in(self.body)[:2000]
 
     @property
     def retry_after(self) -> float:
         """Seconds for which the server asks to wait; 0 where it does not say."""
-        text = self.body if isinstance(self.body, str) else json.dumps(self.body)
+        try:
+            text = self.body if isinstance(self.body, str) else json.dumps(self.body)
+        except RecursionError:
+            text = ""
         return retry_after_seconds(self.headers, text)
 
     def __str__(self) -> str:
-        return f"HTTP {self.status}: {self.words or 'without a word'}"
+        moved = next((to for name, to in self.headers.items() if name.lower() == "location"), "")
+        to = f", which redirects to {moved}" if moved and self.status < 400 else ""
+        return f"HTTP {self.status}{to}: {self.words or 'without a word'}"
 
     def _codes(self) -> set[str]:
         """All that may be a code anywhere in the body, in lower case."""
         found: set[str] = set()
-
-        def look(value: Any, depth: int) -> None:
-            if isinstance(value, list) and depth:
-                for one in value:
-                    look(one, depth - 1)
-            elif isinstance(value, dict) and depth:
-                for name, one in value.items():
-                    if name in _CODE_FIELDS and isinstance(one, str | int):
-                        code = str(one).lower()
-                        # Alibaba's codes have parts: "Throttling.User".
-                        found.update((code, *code.split(".")))
-                    look(one, depth - 1)
-            elif isinstance(value, str) and depth and (inner := _json_in(value)):
-                look(inner, depth - 1)
-
-        look(self.body, 6)
+        for name, value in _fields(self.body):
+            if name in _CODE_FIELDS and isinstance(value, str | int):
+                code = str(value).lower()
+                # Alibaba's codes have parts: "Throttling.User".
+                found.update((code, *code.split(".")))
+        if re.fullmatch(r"[\w.-]+", self.words):  # a code in the place of the message
+            found.add(self.words.lower())
         return found
 
 
-_CODE_FIELDS = ("code", "type", "status", "error_type", "reason", "limit_source", "status_code")
+MAX_DEPTH = 8
+"""Of what is read of an error."""
+
+_CODE_FIELDS = frozenset(
+    (
+        *("code", "type", "status", "errortype", "errorcode", "reason", "limitsource"),
+        *("statuscode", "httpcode", "blockreason", "finishreason", "nativefinishreason"),
+    )
+)
+_MESSAGE_FIELDS = (
+    *("message", "msg", "detail", "errormsg", "errormessage", "errmsg", "statusmsg"),
+    *("description", "faultstring", "title", "error", "errors", "fault", "baseresp", "details"),
+)
+"""Names without `_` and `-`, in lower case; of messages in the order in which they are shown."""
+
+
+def _plain(name: Any) -> str:
+    return re.sub("[_-]", "", str(name)).lower()
+
+
+def _fields(value: Any, depth: int = MAX_DEPTH) -> Iterator[tuple[str, Any]]:
+    """All names and values in a body, those within lists, objects and JSON as text, too."""
+    if not depth:
+        return
+    if isinstance(value, str):
+        value = _json_in(value)
+    if isinstance(value, list):
+        for one in value:
+            yield from _fields(one, depth - 1)
+    elif isinstance(value, dict):
+        for name, one in value.items():
+            yield _plain(name), one
+            yield from _fields(one, depth - 1)
+
+
+def _status_in(body: Any) -> int:
+    """The HTTP status that an error names; 0 for none."""
+    for name, value in _fields(body):
+        if name in ("code", "status", "statuscode", "httpcode") and str(value).isdecimal():
+            status = int(str(value)[:9])
+            if 400 <= status < 600:
+                return status
+    return 0
+
+
+def _is_error(value: Any) -> bool:
+    """Whether the field `error` beside an answer says more than that there is none."""
+    fine = isinstance(value, dict) and str(value.get("code")).lower() in ("0", "200", "ok")
+    return not fine and bool(words_in(value) or _status_in(value))
 
 
 def _text_of(response: Any) -> str:
+    """The text of a page, as a person reads it."""
     try:
-        return " ".join(re.sub(r"<[^>]*>", " ", response.text).split())
+        text = re.sub(r"(?is)<(style|script)\b.*?</\1\s*>|<!--.*?-->", " ", response.text)
+        return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", text)).split())
     except Exception:  # a body that was cut off, or is no text in its encoding
         return ""
 
@@ -151,26 +211,38 @@ def _json_in(text: str) -> Any:
     return found if isinstance(found, dict) else None
 
 
-def _message(body: Any) -> str:
+def words_in(body: Any) -> str:
+    """What an error says: the texts in fields that are named as messages are, and all texts that
+    there are where no field is."""
+    return _message(body) or "; ".join(dict.fromkeys(_texts(body)))
+
+
+def _texts(value: Any, depth: int = MAX_DEPTH) -> Iterator[str]:
+    if isinstance(value, str) and value.strip():
+        yield value
+    elif isinstance(value, list | dict) and depth:
+        for one in value.values() if isinstance(value, dict) else value:
+            yield from _texts(one, depth - 1)
+
+
+def _message(body: Any, depth: int = MAX_DEPTH) -> str:
+    if not depth:
+        return ""
     if isinstance(body, str):
-        return _message(_json_in(body)) or body
+        return _message(_json_in(body), depth - 1) or body
     if isinstance(body, list):  # FastAPI's validation errors, Google's list of one error
-        return "; ".join(filter(None, map(_message, body)))
+        return "; ".join(filter(None, (_message(one, depth - 1) for one in body)))
     if not isinstance(body, dict):
         return ""
-    texts = [_message(body.get(name)) for name in _MESSAGE_FIELDS]
+    named = {_plain(name): value for name, value in body.items()}
+    texts = [_message(named.get(name), depth - 1) for name in _MESSAGE_FIELDS]
     # OpenRouter and other proxies hand on the vendor's error inside of their own.
     metadata = body.get("metadata")
     if isinstance(metadata, dict):
-        texts += [_message(metadata.get("raw")), _message(metadata.get("reasons"))]
+        texts += [_message(metadata.get(name), depth - 1) for name in ("raw", "reasons")]
     if isinstance(body.get("loc"), list):
         texts.insert(0, "field " + ".".join(map(str, body["loc"])))
     return ": ".join(dict.fromkeys(filter(None, texts)))
-
-
-_MESSAGE_FIELDS = (
-    *("message", "msg", "detail", "error_msg", "status_msg", "description", "error", "base_resp"),
-)
 
 
 def describe_error(error: Exception) -> str:

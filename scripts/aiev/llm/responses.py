@@ -8,6 +8,9 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+MAX_COUNT = 10**9
+"""Tokens of one request that can be believed."""
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -35,22 +38,48 @@ class Answer:
 
 def is_cut_off(finish_reason: str) -> bool:
     """Whether the server's word for an answer's end means that a limit of tokens ended it."""
-    return plain_reason(finish_reason) in _CUT_OFF
+    return bool(_CUT_OFF.search(plain_reason(finish_reason)))
+
+
+def is_filtered(finish_reason: str) -> bool:
+    """Whether the word means that the vendor's filter ended the answer."""
+    return bool(_FILTERED.search(plain_reason(finish_reason)))
+
+
+def is_broken_off(finish_reason: str) -> bool:
+    """Whether the word means that the server failed before the answer's end."""
+    return bool(_BROKEN_OFF.search(plain_reason(finish_reason)))
+
+
+def is_whole(finish_reason: str) -> bool:
+    """Whether the word means that the model ended its answer."""
+    return plain_reason(finish_reason) in ("stop", "eos", "eos_token", "end_turn", "stop_sequence")
 
 
 def plain_reason(finish_reason: str) -> str:
     """A finish reason in one spelling: "max_tokens" of `maxTokens`, `max-tokens`,
-    `FINISH_REASON_MAX_TOKENS` and `FinishReason.MAX_TOKENS`."""
-    word = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", finish_reason.rpartition(".")[2])
+    `FINISH_REASON_MAX_TOKENS` and `FinishReason.MAX_TOKENS`; of Google's "content_filter: OTHER",
+    both words."""
+    words = finish_reason.rpartition(".")[2] if " " not in finish_reason else finish_reason
+    word = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", words)
     return word.lower().replace("-", "_").removeprefix("finish_reason_")
 
 
-_CUT_OFF = (
-    *("length", "max_tokens", "max_output_tokens", "max_completion_tokens", "model_length"),
-    *("max_length", "token_limit", "model_context_window_exceeded", "max_new_tokens"),
-    *("token_limit_reached", "length_limit"),
+_CUT_OFF = re.compile(
+    r"length|truncat|incomplete|(max|limit|budget)\w*_tokens?|tokens?_(limit|max|budget)"
+    r"|context_(window|limit|exceed)"
 )
 """OpenAI's word, and those of Anthropic, Google, Cohere, Mistral and proxies before them."""
+
+_FILTERED = re.compile(
+    r"filter|refus|safety|prohibit|recitation|sensitive|blocked|blocklist|spii|guardrail"
+    r"|moderat|policy|policies|flagged|inappropriate|jailbreak|violation"
+)
+
+_BROKEN_OFF = re.compile(
+    r"error|abort|cancel|timeout|timed_out|fail|interrupt|insufficient|overload|unavailable"
+)
+"""DeepSeek, Zhipu, OpenRouter, vLLM."""
 
 
 def answer_of(completion: Any) -> Answer:
@@ -65,13 +94,23 @@ def answer_of(completion: Any) -> Answer:
         text = None
     if text is None:
         raise ValueError(f"not a chat completion: {str(completion)[:200]}")
-    reason = str(getattr(choice, "finish_reason", None) or "unknown")
     return Answer(
         text=valid(text),
-        finish_reason="refusal" if not text and _refuses(choice.message) else reason,
+        finish_reason=_reason_of(choice, text),
         prompt_tokens=count_of(completion, "prompt_tokens"),
         completion_tokens=count_of(completion, "completion_tokens"),
     )
+
+
+def _reason_of(choice: Any, text: str) -> str:
+    """Why an answer ended: of a router's word and the provider's own, the one that says more."""
+    reason = str(getattr(choice, "finish_reason", None) or "unknown")
+    if not text and _refuses(choice.message):
+        return "refusal"
+    own = (getattr(choice, "model_extra", None) or {}).get("native_finish_reason")
+    if isinstance(own, str) and is_whole(reason) and (is_cut_off(own) or is_filtered(own)):
+        return own
+    return reason
 
 
 def text_of(content: Any) -> str | None:
@@ -97,9 +136,9 @@ def _part(part: Any) -> str | None:
         return None
     if part.get("type", "text") not in ("text", "output_text"):
         return ""
-    text = part.get("text")
+    text = part.get("text", part.get("content"))
     text = text.get("value") if isinstance(text, dict) else text  # OpenAI's older API
-    return text if isinstance(text, str) else None
+    return "" if text is None and "text" in part else text if isinstance(text, str) else None
 
 
 def _refuses(message: Any) -> bool:
@@ -113,9 +152,9 @@ def _refuses(message: Any) -> bool:
 
 
 def count_of(completion: Any, name: str) -> int:
-    """A token count; 0 for one that is missing or is not a count, such as `true` or -1."""
+    """A token count; 0 for one that is missing or cannot be a count, such as `true` or -1."""
     count = getattr(getattr(completion, "usage", None), name, None)
-    return count if type(count) is int and count > 0 else 0
+    return count if type(count) is int and 0 < count <= MAX_COUNT else 0
 
 
 def tokens_of(answer: Answer, limits: tuple[int, int]) -> tuple[int, int]:

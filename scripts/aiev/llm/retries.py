@@ -32,15 +32,11 @@ USUAL_TRIES = Tries()
 
 
 class Busy(Exception):
-    """The server is overloaded or limits the rate.
+    """The server is overloaded or limits the rate. retry_after: seconds it asks for, or 0."""
 
-    retry_after: seconds it asks for, or 0. limited: it limits the rate, of whatever question; else
-    it may be this question alone that takes it too long.
-    """
-
-    def __init__(self, words: str, retry_after: float, limited: bool):
+    def __init__(self, words: str, retry_after: float):
         super().__init__(words)
-        self.retry_after, self.limited = retry_after, limited
+        self.retry_after = retry_after
 
 
 class Failed(Exception):

@@ -20,6 +20,16 @@ MIN_SECRET = 8
 """Characters of the shortest key that is redacted. A shorter one is a placeholder for a server that
 wants no key ("x", "none"); replacing it would garble errors."""
 
+_NO_KEY = re.compile(
+    r"(?:(?:sk|no|not|none|null|empty|keys?|api|apikey|needed|need|required?|requires|necessary"
+    r"|un(?:used|defined|set)|default|dummy|fake|placeholder|any|anything|whatever|nothing"
+    r"|something|ignored|local|localhost|ollama|vllm|lm|studio|lmstudio|llama|cpp|llamacpp"
+    r"|llamafile|tgi|is|an?|the|here|your|my|insert|change|me|changeme)(?:[-_.](?!\Z)|\Z))+",
+    re.IGNORECASE,
+)
+"""Words of which people make up keys for servers that want none: llama.cpp's page says
+`sk-no-key-required`. Replaced in answers, `anything` and `required` would ruin them."""
+
 MIN_PIECE = 8
 """Characters of a piece of a long key that is redacted."""
 
@@ -55,7 +65,7 @@ class Redactor:
     """Replaces secrets in text, in every form in which a server or a library may show them."""
 
     def __init__(self, secrets: Iterable[str]):
-        found = {s for s in secrets if len(s) >= MIN_SECRET}
+        found = {s for s in secrets if len(s) >= MIN_SECRET and not _NO_KEY.fullmatch(s)}
         forms = {form for s in found for form in (*_forms(s), *_codes(s))}
         forms |= {code for s in found if len(s) >= MIN_LONG for code in _codes(s[:MIN_PIECE])}
         self._whole = sorted(forms, key=len, reverse=True)
@@ -95,7 +105,13 @@ def _forms(secret: str) -> set[str]:
     escaped |= {json.dumps(text)[1:-1] for text in escaped}  # JSON within JSON
     percent |= {quote(text) for text in percent}  # a URL within a URL
     percent |= {re.sub("%..", lambda match: match[0].lower(), text) for text in percent}
-    escaped |= {html.escape(secret), html.escape(secret, quote=False)}
+    pages = {html.escape(secret), html.escape(secret, quote=False)}
+    pages |= {text.replace("&#x27;", "&#39;").replace("&quot;", "&#34;") for text in pages}
+    escaped |= pages | {text.replace("&#x27;", "&apos;") for text in pages}
+    # Only what is no letter or digit, as .NET and Go write "+" and "&" in JSON.
+    for code in _CODES:
+        for kept in ("", "-_.~"):
+            escaped.add("".join(_coded(c, code, kept) for c in secret))
     escaped |= {secret.lower(), secret.upper()}
     return {secret, *percent, *escaped, *_base64(secret.encode())}
 
@@ -103,8 +119,24 @@ def _forms(secret: str) -> set[str]:
 def _codes(text: str) -> Iterator[str]:
     """The text with a code for each of its characters. A piece of it would be two or three
     characters, which an answer may hold that has nothing to do with a secret."""
-    for code in ("&#{0};", "&#x{0:x};", "\\u{0:04x}", "\\x{0:02x}", "{0:02x}", "{0:02X}"):
+    for code in (*_CODES, "{0:02x}", "{0:02X}"):
         yield "".join(code.format(byte) for byte in text.encode())
+
+
+_CODES = (
+    "&#{0};",
+    "&#x{0:x};",
+    "&#x{0:X};",
+    "\\u{0:04x}",
+    "\\u{0:04X}",
+    "\\x{0:02x}",
+    "\\x{0:02X}",
+)
+
+
+def _coded(character: str, code: str, kept: str) -> str:
+    plain = character.isalnum() or character in kept
+    return character if plain else code.format(ord(character))
 
 
 def _base64(data: bytes) -> Iterator[str]:

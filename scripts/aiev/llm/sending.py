@@ -20,14 +20,16 @@ from aiev.llm.costs import Tokens
 from aiev.llm.endpoints.base import API_KEY, Endpoint
 from aiev.llm.failures import (
     UNANSWERABLE,
+    Blocked,
     ServerError,
     WrongRequest,
     describe_error,
     may_be_billed,
     was_sent,
 )
+from aiev.llm.http import connect
 from aiev.llm.requests import body_of
-from aiev.llm.responses import Answer, answer_of, tokens_of
+from aiev.llm.responses import Answer, answer_of, is_broken_off, tokens_of
 from aiev.llm.retries import USUAL_TRIES, Busy, Failed, History, Tries
 from aiev.llm.secrets import Redactor
 
@@ -38,13 +40,6 @@ STILL_BUSY = (
     "raise execution.max_wait_seconds, or run the same command later: every answer so far is kept"
 )
 """What to do about a server that stays busy."""
-
-GATEWAY = (408, 502, 504, 520, 522, 524)
-"""Statuses that mean a busy server, but that one long question may get each time: what stands
-before the server gives up on it after a minute, say."""
-
-INTERRUPTED = ("insufficient_system_resource", "network_error", "error", "abort")
-"""Finish reasons of an answer that the server broke off (DeepSeek, Zhipu, OpenRouter, vLLM)."""
 
 
 @dataclass
@@ -72,17 +67,8 @@ class Sender:
         """Made, and a local server started, for the first question that is not on record: a replay
         needs neither a server nor a key. The event loop stands still for the time of the start;
         from a thread, the server would end with that thread."""
-        endpoint = self.endpoint
-        endpoint.start()
-        return openai.AsyncOpenAI(
-            base_url=endpoint.base_url,
-            api_key=endpoint.api_key,
-            timeout=self._timeout,
-            max_retries=0,
-            default_headers=endpoint.headers,
-            # A proxy of the environment is not asked for a server on this machine.
-            http_client=openai.DefaultAsyncHttpxClient(trust_env=False) if endpoint.local else None,
-        )
+        self.endpoint.start()
+        return connect(openai.AsyncOpenAI, self.endpoint, self._timeout)
 
     @cached_property
     def _redactor(self) -> Redactor:
@@ -109,8 +95,8 @@ class Sender:
         key: of the question, for the budget. limits: the most tokens that it can take. place: slot
         of the conversation in the server's memory.
 
-        Raises Unanswerable for a question that the server refuses, Failed after so many
-        `tries`, EndpointError where the config is wrong or the server stays busy, BudgetError.
+        Raises Unanswerable for a question that the server refuses, Failed after so many `tries` or
+        where the server stays busy, EndpointError where the config is wrong, BudgetError.
         """
         history = History(min(self.max_wait, tries.max_wait))
         retrying = tenacity.AsyncRetrying(
@@ -125,9 +111,7 @@ class Sender:
             return await retrying(self._attempt, key, request, limits, place, history)
         except Busy as error:
             waited = f"it was busy for {history.waited:.0f} s: {error}"
-            if not error.limited:
-                raise Failed(waited, busy=True) from None
-            raise self.error(waited, STILL_BUSY) from None
+            raise Failed(waited, busy=True) from None
 
     async def _attempt(
         self,
@@ -151,7 +135,7 @@ class Sender:
                     bill.tokens = limits
                     return Answer("", "length", 0, 0)
                 raise self._meant(found, history) from None
-            except (openai.APIError, ValueError) as error:
+            except (openai.APIError, ValueError, RecursionError) as error:
                 bill.tokens = limits if may_be_billed(error) else None
                 raise self._failed(error, history) from None
             except asyncio.CancelledError:
@@ -170,7 +154,7 @@ class Sender:
             answer = answer_of(completion)
         except ValueError as error:
             raise self._failed(error, history) from None
-        if answer.finish_reason in INTERRUPTED:
+        if is_broken_off(answer.finish_reason):
             words = f"the server broke off its answer: {answer.finish_reason}"
             raise self._failed(ValueError(words), history)
         text, reason = self.redact(answer.text), self.redact(answer.finish_reason)
@@ -201,11 +185,12 @@ class Sender:
             return UNANSWERABLE[error.meaning](words)
         if error.meaning == "busy":
             history.busy += 1
-            return Busy(words, error.retry_after, limited=error.status not in GATEWAY)
+            return Busy(words, error.retry_after)
         if error.meaning == "configuration":
-            key = f"check {API_KEY}" if error.status in (401, 403) else "check the model's config"
             kind = WrongRequest if error.status in (400, 422) else EndpointError
-            return self.error(words, f"{key}, then run the same command", kind)
+            if error.status == 403 and not error.explained:
+                kind = Blocked
+            return self.error(words, f"{_what_to_check(error)}, then run the same command", kind)
         history.failed += 1
         return Failed(words, retry_after=error.retry_after)
 
@@ -245,3 +230,11 @@ class Sender:
             where=f"{place}, log {endpoint.log_path}" if endpoint.log_path else place,
             hint=hint or "fix the server, then run the same command: every answer so far is kept",
         )
+
+
+def _what_to_check(error: ServerError) -> str:
+    if error.status in (401, 403):
+        return f"check {API_KEY}"
+    if error.status < 400 or error.status in (404, 405):
+        return "check the model's base_url and its name"
+    return "check the model's config"

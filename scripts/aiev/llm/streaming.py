@@ -18,8 +18,17 @@ from aiev.core.locks import POLL_SECONDS
 from aiev.llm.budget import Budget, max_tokens_of
 from aiev.llm.endpoints.base import API_KEY, Endpoint
 from aiev.llm.failures import ServerError, describe_error, may_be_billed
+from aiev.llm.http import connect
 from aiev.llm.requests import Question, body_of, request_of
-from aiev.llm.responses import Answer, count_of, text_of, tokens_of, valid
+from aiev.llm.responses import (
+    Answer,
+    count_of,
+    is_broken_off,
+    is_filtered,
+    text_of,
+    tokens_of,
+    valid,
+)
 from aiev.llm.secrets import Redactor
 
 
@@ -66,15 +75,8 @@ class StreamingClient:
 
     @cached_property
     def _client(self) -> openai.OpenAI:
-        endpoint = self.endpoint
-        endpoint.start()
-        return openai.OpenAI(
-            base_url=endpoint.base_url,
-            api_key=endpoint.api_key,
-            timeout=self.timeout,
-            default_headers=endpoint.headers,
-            http_client=openai.DefaultHttpxClient(trust_env=False) if endpoint.local else None,
-        )
+        self.endpoint.start()
+        return connect(openai.OpenAI, self.endpoint, self.timeout, openai.DEFAULT_MAX_RETRIES)
 
     @cached_property
     def _redactor(self) -> Redactor:
@@ -110,14 +112,12 @@ class StreamingClient:
             raise
         return stream
 
-    def error(self, error: openai.APIError) -> EndpointError:
+    def error(self, error: Exception) -> EndpointError:
         """The error in words, without the endpoint's secrets."""
-        known = isinstance(error, openai.APIStatusError)
-        words = str(ServerError.of(error)) if known else describe_error(error)
-        denied = known and error.status_code in (401, 403)
+        words = self.endpoint.state() or self._redactor.redact(describe_error(error))
+        denied = isinstance(error, openai.APIStatusError) and error.status_code in (401, 403)
         return EndpointError(
-            f"the model {self.endpoint.model} does not answer: "
-            f"{self.endpoint.state() or self._redactor.redact(words)}",
+            f"the model {self.endpoint.model} does not answer: {words}",
             where=self.endpoint.base_url or "the vendor's default address",
             hint=f"check {API_KEY}" if denied else "check the server and the model's name",
         )
@@ -137,13 +137,28 @@ class AnswerStream:
         self._charged = False
 
     def __iter__(self) -> Iterator[str]:
-        try:
-            for chunk in self.chunks:
-                if text := self._read(chunk):
-                    self._text.append(text)
-                    yield text
-        except openai.APIError as error:
-            raise self._client.error(error) from None
+        """Raises EndpointError where the server fails before the answer's end."""
+        chunks, chunk = iter(self.chunks), None
+        while True:
+            try:
+                chunk = next(chunks, None)
+                text = self._read(chunk) if chunk else ""
+            except Exception as error:  # of the HTTP library, whichever it is, or what it read
+                raise self._client.error(error) from None
+            if text:
+                self._text.append(text)
+                yield text
+            if chunk is None:
+                return self._check_end()
+
+    def _check_end(self) -> None:
+        if is_filtered(self.finish_reason) or is_broken_off(self.finish_reason):
+            words = f"the server ended the answer: {self.finish_reason}"
+        elif not self.finish_reason and not self._text and self._usage == (0, 0):
+            words = "the server sent no answer, nor an error"
+        else:
+            return
+        raise self._client.error(ValueError(words))
 
     def close(self) -> None:
         """Break off the connection, which stops the model, and pay for what was written."""
@@ -170,10 +185,16 @@ class AnswerStream:
     def _read(self, chunk: Any) -> str:
         if getattr(chunk, "usage", None):
             self._usage = (count_of(chunk, "prompt_tokens"), count_of(chunk, "completion_tokens"))
+        extra = getattr(chunk, "model_extra", None) or {}
+        told = getattr(chunk, "object", None) == "error" or "error" in extra
+        if told and (error := ServerError.inside(chunk)):
+            raise ValueError(str(error))
         if not chunk.choices:
             return ""
         choice = chunk.choices[0]
         self.finish_reason = str(choice.finish_reason or self.finish_reason)
-        text = valid(text_of(choice.delta.content) or "") if choice.delta else ""
+        delta = choice.delta
+        said = (delta.content or getattr(delta, "refusal", None)) if delta else None
+        text = valid(text_of(said) or "")
         end = self._client.end_of_turn
         return text.removesuffix(end) if end else text

@@ -6,36 +6,48 @@ that is quoted, or in fenced code, is text about the tag: code that reads such a
 too.
 """
 
+import bisect
 import re
 from dataclasses import dataclass
 
-_NAMES = "|".join(
-    (
-        *("think", "thinking", "thought", "thoughts", "reasoning", "analysis", "reflection"),
-        *("scratchpad", "inner_monologue", "seed:think", "mm:think", "longcat_think"),
-        *("ant_thinking", "antthinking", "reasoning_content"),
-    )
+_KIND = r"(?:think(?:ing)?|thoughts?|reasoning)"
+_NAMES = (
+    rf"(?:(?:[a-z0-9]{{1,12}}[_:-])?{_KIND}|antthinking|analysis|reflection|scratchpad"
+    r"|inner_monologue|reasoning_content|chain[_-]of[_-]thought|cot)"
 )
-_WRITTEN = r"<\|?(?:{0})\s*\|?>|<\|(?:begin_of_thought|start_thinking)\|>|\[think\]|◁think▷"
+_BAR = "[|\uff5c]"
+_GAP = "[_\u2581]"
+_EDGE = rf"<{_BAR}?(?:{{0}}{_GAP}(?:of{_GAP})?{_KIND}|{_KIND}{_GAP}{{0}}){_BAR}?>"
+"""Of `<|begin_of_thought|>` and `<think_start>`."""
+
 _OPENING = re.compile(
-    _WRITTEN.format(_NAMES)
-    + r"|<unused94>(?:thought)?|<\|channel\|>(?:analysis|commentary)[^<\n]*<\|message\|>",
+    rf"<{_BAR}?{_NAMES}(?:\s[^<>\n]*)?{_BAR}?>|{_EDGE.format('(?:begin|start)')}"
+    r"|\[think\]|\[(?-i:THINKING|REASONING|THOUGHTS?)\]|◁think▷|<unused94>(?:thought)?"
+    r"|(?:<\|start\|>assistant)?<\|channel\|>(?:analysis|commentary)[^<\n]*<\|message\|>",
     re.IGNORECASE,
 )
 _CLOSING = re.compile(
-    rf"<\|?/\s*(?:{_NAMES})\s*\|?>|<\|(?:end_of_thought|end_thinking)\|>|\[/think\]|◁/think▷|<unused95>"
-    r"|<\|channel\|>final[^<\n]*<\|message\|>",
+    rf"<{_BAR}?/\s*{_NAMES}\s*{_BAR}?>|{_EDGE.format('end')}"
+    r"|\[/think\]|\[/(?-i:THINKING|REASONING|THOUGHTS?)\]|◁/think▷|<unused95>"
+    r"|(?:<\|start\|>assistant)?<\|channel\|>final[^<\n]*<\|message\|>",
     re.IGNORECASE,
 )
 """DeepSeek-R1, Qwen3, Seed, Reflection; Sky-T1; Command A; Magistral; Kimi; MedGemma; and gpt-oss,
 whose last channel is the answer."""
 
+_BARE_CHANNELS = re.compile(r"\A\s*analysis(?=\S).*?assistantfinal", re.DOTALL)
+"""gpt-oss from a server that leaves its special tokens out."""
+
 _WRAPPING = re.compile(
-    r"\A\s*<\|(?:begin_of_solution|start_response)\|>"
+    rf"\A\s*(?:<\|(?:begin_of_solution|start_response)\|>|<{_NAMES}\s*/>)"
     r"|<\|(?:end_of_solution|end_response|return|end)\|>\s*\Z",
     re.IGNORECASE,
 )
-"""What some of them put around the answer itself."""
+_WRAPPED = re.compile(
+    r"\s*<\|?((?:final_)?answer|response|output)\|?>(.*)<\|?/\1\|?>\s*", re.IGNORECASE | re.DOTALL
+)
+"""What some of them put around the answer itself. A line with `<answer>` alone would begin a block
+of HTML, in which Markdown sees no fence."""
 
 _FENCE = re.compile(r"^[ \t]*(?:`{3,}|~{3,})", re.MULTILINE)
 
@@ -45,8 +57,11 @@ def final_text(text: str) -> str:
 
     Of an answer whose thoughts were cut off nothing is left.
     """
-    answer = _Reader(text).read()
-    return text if answer == text else _WRAPPING.sub("", answer).strip()
+    answer = _Reader(_BARE_CHANNELS.sub("", text)).read()
+    answer = _WRAPPING.sub("", answer)
+    if wrapped := _WRAPPED.fullmatch(answer):
+        answer = wrapped[2]
+    return text if answer == text else answer.strip()
 
 
 @dataclass
@@ -59,8 +74,9 @@ class _Reader:
     kept: str = ""
     since: int = 0
     about: int = 0
-    fences: int = 0
-    counted: int = 0
+
+    def __post_init__(self) -> None:
+        self.fences = [fence.start() for fence in _FENCE.finditer(self.text)]
 
     def read(self) -> str:
         position = 0
@@ -99,14 +115,17 @@ class _Reader:
             return True
         if self.about > self.since and text.find("\n", self.about, first) < 0:
             return True
+        if not self._fenced(tag):
+            return False
         # Thoughts may end within a fence that they left open: then the tag has a line of its own.
         line = text[text.rfind("\n", 0, first) + 1 : first]
         alone = not line.strip() and after in ("", "\n", "\r")
-        return self._fenced(tag) and (not alone or self.about > self.since)
+        closed = (len(self.fences) - self._fences_before(first)) % 2 == 1
+        return not alone or closed or self.about > self.since
 
     def _fenced(self, tag: re.Match[str]) -> bool:
-        if self.counted < self.since:
-            self.fences, self.counted = 0, self.since
-        self.fences += sum(1 for _ in _FENCE.finditer(self.text, self.counted, tag.start()))
-        self.counted = tag.start()
-        return self.fences % 2 == 1
+        before = self._fences_before(tag.start()) - self._fences_before(self.since)
+        return before % 2 == 1
+
+    def _fences_before(self, position: int) -> int:
+        return bisect.bisect_left(self.fences, position)

@@ -22,18 +22,22 @@ _SPOKEN = re.compile(
     r"(?:again|retry|wait|available|resets?|requests?)\W+"
     r"(?:(?:in|after|for|at|at least|about)\W+)+"
     rf"({_DURATIONS}|{_BARE}|{_ISO_DATE}|{_HTTP_DATE}|(?:an?|one) (?:second|minute|hour|day)\b)"
-    rf"|(?:wait|cooldown)\W+({_DURATIONS})",
+    rf"|(?:wait|cool-?down|back-?off|back off)\W+(?:for\W+)?({_DURATIONS})"
+    rf"|({_NUMBER})\s*秒钟?之?后",
     re.IGNORECASE,
 )
 """Azure, OpenAI, Groq and others write the time into the message: "Please retry after 5 seconds",
 "try again in 1m30.5s", "Retry after: 30"."""
 
 _FIELD = re.compile(
-    r'"(?:x-)?(?:retry[_-]?(?:delay|after|in)|wait)[_-]?(ms|milliseconds|seconds|secs|s)?"'
+    r'"(?:x-)?(?:retry[_-]?(?:delay|after|in|at)|wait(?:[_-]?time)?|resets?[_-]?(?:at|in|after)'
+    r"|estimated[_-]?time|cool[_-]?down|available[_-]?(?:at|in))"
+    r'[_-]?(?:in[_-]?)?(ms|milliseconds|seconds|secs|s)?"'
     r'\s*:\s*(?:"([^"]*)"|(?:\{\s*"seconds"\s*:\s*"?)?(\d[\d.]*))',
     re.IGNORECASE,
 )
-"""A field of the body: Google's `retryDelay`, `retry_after`, `retry_after_ms`."""
+"""A field of the body: Google's `retryDelay`, `retry_after`, `retry_after_ms`, `resets_at`, and
+`estimated_time` of a model that is loading."""
 
 _HEADER = re.compile(r"(?:x-)?(?:ms-)?retry-(?:after|in)(?:-(ms|milliseconds|seconds))?")
 
@@ -45,6 +49,8 @@ _CLOCK = re.compile(r"(?:(\d+):)?(\d+):(\d\d(?:\.\d+)?)")
 _STRUCTURED = re.compile(r"\b(?:reset|t)=(\d+)")
 """The header RateLimit of the drafts of IETF's HTTPAPI group: `limit=9, remaining=0, reset=30`, and
 `"default";r=0;t=30`."""
+
+_USED_UP = re.compile(r"\br=0\b[^,]*?\bt=(\d+)")
 
 
 def retry_after_seconds(headers: Mapping[str, str], body: str, now: float | None = None) -> float:
@@ -68,8 +74,8 @@ def _in_body(body: str, now: float) -> float:
         if asked := _seconds(found[2] or found[3] or "", now, found[1] or "s"):
             return asked
     if found := _SPOKEN.search(body):
-        said = re.sub(r"\A(an?|one)\b", "1", found[1] or found[2], flags=re.IGNORECASE)
-        return _seconds(said, now)
+        said = next(filter(None, found.groups()))
+        return _seconds(re.sub(r"\A(an?|one)\b", "1", said, flags=re.IGNORECASE), now)
     found = _RESET_IN_BODY.search(body)
     return _seconds(found[1], now) if found else 0.0
 
@@ -83,15 +89,15 @@ def _until_reset(headers: Mapping[str, str], now: float) -> float:
         left = _number(headers.get(name.replace("reset", "remaining"), ""))
         if "ratelimit" in plain and "reset" in plain and not left:
             waits.append(_seconds(value, now))
-    if found := _STRUCTURED.search(headers.get("ratelimit", "")):
-        waits.append(float(found[1]))
+    limits = headers.get("ratelimit", "")
+    waits += map(float, _USED_UP.findall(limits) or _STRUCTURED.findall(limits)[:1])
     return max(waits)
 
 
 def _seconds(value: str, now: float, unit: str = "s") -> float:
-    """Of "20", "1.5", "6m0s", "20ms", "30 seconds", "PT30S", "0:00:30", an HTTP date, an ISO date,
-    or a time since the epoch; of the first of several. unit: of a bare number."""
-    value = value.strip().strip("\"'")
+    """Of "20", "1.5", "6m0s", "20ms", "in 30 seconds", "PT30S", "P1DT2H", "0:00:30", an HTTP date,
+    an ISO date, or a time since the epoch; of the first of several. unit: of a bare number."""
+    value = re.sub(r"\A(in|after|about)\s+", "", value.strip().strip("\"'"), flags=re.IGNORECASE)
     # A proxy may join two headers by a comma, which is part of a date too.
     for part in (value, re.split("[;,]", value)[0].strip()):
         if number := _number(part):
@@ -100,7 +106,7 @@ def _seconds(value: str, now: float, unit: str = "s") -> float:
             return max(number - now, 0.0) if number > 1e9 else number * _unit_seconds(unit)
         if clock := _CLOCK.fullmatch(part):
             return int(clock[1] or 0) * 3600 + int(clock[2]) * 60 + float(clock[3])
-        duration = part[2:] if part[:2].upper() == "PT" else part
+        duration = re.sub(r"\AP(?=T?\d)|T(?=\d)", "", part, flags=re.IGNORECASE)
         if duration and not _DURATION.sub("", duration).strip(" ,"):
             return sum(float(n) * _unit_seconds(unit) for n, unit in _DURATION.findall(duration))
     return max(_date(value) - now, 0.0)

@@ -47,6 +47,7 @@ def test_there_are_as_many_problems_as_the_config_may_ask_for():
         (f"{RUN}<|im_end|>", "stop", True, True, True),
         (f"{RUN}\n<\uff5cend\uff5c>\n", "stop", True, True, True),
         (RUN, "length", True, True, False),
+        (RUN, "end_turn", True, True, True),
         (f"{RUN} It prints 1.", "stop", True, True, False),
         (f"{RUN} Then: {RUN}", "stop", True, True, True),
         ("<API_RUN_START>print(1)", "length", True, False, False),
@@ -64,6 +65,13 @@ def test_what_counts_as_a_run(answer, finish_reason, run, closed, ended):
     assert (found["asked"]["closed"], found["asked"]["ended"]) == (closed, ended)
     assert found["not_asked"]["run"]["correct"] == 0
     assert found["answers"][0]["answer"] == answer
+
+
+@pytest.mark.parametrize("word", ["length", "max_tokens", "MAX_TOKENS"])
+def test_an_answer_that_is_cut_off_counts_in_any_spelling(word):
+    row = {"answer": "", "finish_reason": word, "completion_tokens": 3}
+    found = report([{**row, "task_id": f"{kind}/0"} for kind in ("asked", "not_asked")])
+    assert found["asked"]["cut_off"] == found["not_asked"]["cut_off"] == 1
 
 
 def test_the_code_of_a_run_is_what_stands_in_it():

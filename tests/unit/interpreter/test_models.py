@@ -82,6 +82,19 @@ def test_a_url_serves_one_model_or_the_one_that_is_named(monkeypatch, scripted):
         choose(CONFIG, "http://name:secret@localhost/v1", "x")
 
 
+@pytest.mark.parametrize("kind", [openai.OpenAIError, ValueError])
+def test_a_server_that_lists_no_models_shows_no_key(kind, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-proj-SECRET123")
+
+    def refuse(self):
+        raise kind("Incorrect API key provided: sk-proj-SECRET123")
+
+    monkeypatch.setattr(openai.resources.models.Models, "list", refuse)
+    with pytest.raises(UserError, match="Incorrect API key") as caught:
+        choose(CONFIG, "http://127.0.0.1:9/v1")
+    assert "SECRET" not in str(caught.value)
+
+
 def test_a_trigger_can_be_chosen_and_inline_needs_a_server_of_ours(here, scripted):
     chosen = choose(CONFIG, scripted.url, "m")
     scripted.script = lambda body: "Words."

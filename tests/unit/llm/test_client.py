@@ -7,7 +7,7 @@ import time
 import traceback
 
 import pytest
-from scripted import CLOSE, HANG, Raw, completion
+from scripted import CLOSE, HANG, Raw, completion, scripted_endpoint
 
 from aiev.core.errors import EndpointError
 from aiev.llm import retries
@@ -291,7 +291,8 @@ def test_a_rate_limit_without_end(scripted, endpoint_of, ledger):
     scripted.script = lambda body: limited("0.1")
     with pytest.raises(EndpointError, match="busy for 0 s: HTTP 429: too many") as caught:
         ask(endpoint_of(scripted), ledger, max_wait=0.25)
-    assert len(scripted.bodies) == 4 and "execution.max_wait_seconds" in caught.value.hint
+    asked = [body["messages"][0]["content"] for body in scripted.bodies]
+    assert asked.count("Hello") == 4 and "execution.max_wait_seconds" in caught.value.hint
 
 
 def test_a_question_that_always_takes_a_gateway_too_long_is_given_up(scripted, endpoint_of, ledger):
@@ -309,6 +310,77 @@ def test_a_question_that_always_takes_a_gateway_too_long_is_given_up(scripted, e
     with pytest.raises(EndpointError, match="524") as caught:
         ask(endpoint_of(scripted), ledger, "other", max_wait=0.01)
     assert "execution.max_wait_seconds" in caught.value.hint
+
+
+@pytest.mark.parametrize("status", [429, 503, 529])
+def test_a_question_for_which_alone_the_server_is_always_busy_is_given_up(
+    status, scripted, endpoint_of, ledger
+):
+    """A prompt of more tokens than the limit of a minute, say: no run could finish."""
+    scripted.script = lambda body: (
+        Raw(b"", "text/plain", status) if body["messages"][0]["content"] == "long" else "Good day"
+    )
+    with pytest.raises(RequestFailed, match=str(status)):
+        ask(endpoint_of(scripted), ledger, "long", max_wait=0.01)
+    # A limit that is gone once another question is answered was no fault of this one.
+    scripted.script = lambda body: Raw(b"", "text/plain", status) if not other() else "Good day"
+
+    def other():
+        return any("OK" in body["messages"][0]["content"] for body in scripted.bodies)
+
+    scripted.forget()
+    assert ask(endpoint_of(scripted), ledger, "later", max_wait=0.01)[0].text == "Good day"
+
+
+def test_a_prompt_that_a_firewall_stops_is_given_up(scripted, endpoint_of, ledger):
+    """Firewalls stop prompts with code in them, by a 403 that says nothing of a key."""
+    page = Raw(b"<style>p {}</style><p>Sorry, you have been blocked</p>", "text/html", 403)
+    scripted.script = lambda body: page if "Hello" in str(body["messages"]) else "OK"
+    with pytest.raises(RequestFailed, match="HTTP 403: Sorry, you have been blocked"):
+        ask(endpoint_of(scripted), ledger)
+    scripted.script = lambda body: page
+    with pytest.raises(EndpointError, match="you have been blocked") as caught:
+        ask(endpoint_of(scripted), ledger, "other")
+    assert "OPENAI_API_KEY" in caught.value.hint
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_a_key_follows_no_redirect(status, scripted, endpoint_of, ledger):
+    with scripted_endpoint(lambda body: "Good day") as elsewhere:
+        to = ("Location", f"{elsewhere.url}/chat/completions")
+        scripted.script = lambda body: Raw(b"", "text/plain", status, (to,))
+        with pytest.raises(EndpointError, match=f"redirects to {elsewhere.url}") as caught:
+            ask(endpoint_of(scripted), ledger)
+        assert elsewhere.bodies == [] and len(scripted.bodies) == 1
+    assert "base_url" in caught.value.hint
+
+
+@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:9", "odd://127.0.0.1:9", "http://[::1"])
+def test_a_proxy_that_cannot_be_used_is_named(proxy, endpoint_of, ledger, monkeypatch):
+    monkeypatch.setenv("ALL_PROXY", proxy)
+    with pytest.raises(EndpointError) as caught:
+        ask(endpoint_of("http://server.invalid/v1"), ledger)
+    assert "ALL_PROXY" in str(caught.value)
+
+
+DEEP = 900
+"""Lists or objects in one another, which Python's parser still reads."""
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        Raw(b"[" * 200_000 + b"]" * 200_000),
+        Raw(b'{"error":' * DEEP + b'"x"' + b"}" * DEEP, status=400),
+        Raw(b"[" * DEEP + b'"x"' + b"]" * DEEP, status=400),
+        Raw(b"{}", status=400, headers=(("Content-Encoding", "gzip"),)),
+    ],
+    ids=["answer", "objects", "lists", "no gzip"],
+)
+def test_an_unreadable_body_is_a_failure_like_others(failure, scripted, endpoint_of, ledger):
+    replies = [failure]
+    scripted.script = lambda body: replies.pop() if replies else "Good day"
+    assert ask(endpoint_of(scripted), ledger)[0].text == "Good day"
 
 
 @pytest.mark.parametrize(

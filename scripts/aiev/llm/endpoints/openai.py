@@ -24,7 +24,7 @@ class RemoteEndpoint(Endpoint):
             raise UserError(
                 f"no API key is set for the model {self.model}, which is asked over the network",
                 where=f"environment variable {API_KEY}",
-                hint=f"export {API_KEY}=... (any word, for a server that wants none)",
+                hint=f"export {API_KEY}=... (`none`, for a server that wants no key)",
             )
         for header, variable in (self.request.get("headers") or {}).items():
             value = secret_from_environment(variable)
