@@ -9,7 +9,7 @@ import time
 
 import pytest
 import typer
-from command import AIEV, ROOT, aiev, environment
+from command import AIEV, ROOT, aiev, aiev_here, environment
 
 from aiev.cli.errors import handle_errors
 from aiev.cli.main import COMMANDS, LEDGER_COMMANDS
@@ -33,7 +33,7 @@ IN_A_CHECKOUT += [["gc", "5GiB"], ["chat"], ["serve"], ["web"], ["curve"]]
 
 @pytest.mark.parametrize("words", WORDS, ids=" ".join)
 def test_each_command_explains_itself_and_its_options(words):
-    done = aiev(*words, "--help")
+    done = aiev_here(*words, "--help")
     assert done.returncode == 0 and f"Usage: aiev {' '.join(words)}" in done.stdout
     body = done.stdout.partition("\n\n")[2]
     assert len(body.split("\n\n")[0].split()) >= 5, "it says what the command does"
@@ -56,14 +56,14 @@ def test_help_is_there_at_once():
 
 @pytest.mark.parametrize("words", WITH_CONFIG, ids=" ".join)
 def test_a_missing_config(words):
-    done = aiev(*words, "--config", "config/nope.yaml")
+    done = aiev_here(*words, "--config", "config/nope.yaml")
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert "no such config\n  where: config/nope.yaml\n  hint: " in done.stderr
 
 
 @pytest.mark.parametrize("words", IN_A_CHECKOUT, ids=" ".join)
 def test_another_directory_than_a_checkout(words, tmp_path):
-    done = aiev(*words, root=tmp_path)
+    done = aiev_here(*words, root=tmp_path)
     assert done.returncode == 2 and "not a checkout" in done.stderr
     assert str(tmp_path) in done.stderr and not list(tmp_path.iterdir())
 
@@ -89,7 +89,7 @@ def test_another_directory_than_a_checkout(words, tmp_path):
     ],
 )
 def test_a_mistyped_command_line(words, told):
-    done = aiev(*words)
+    done = aiev_here(*words)
     assert done.returncode == 2 and told in done.stderr and "Traceback" not in done.stderr
 
 
@@ -99,8 +99,15 @@ def test_run_passes_on_what_snakemake_understands():
     done = aiev("run", *words, "--nocolor")
     assert done.returncode == 0, done.stderr
     assert "mine_seeds" in done.stdout and "write_dialogues" not in done.stdout
-    done = aiev("run", "--dry-run", "results/laptop/nothing.jsonl")
-    assert done.returncode != 0 and "Traceback" not in done.stderr
+
+
+def test_run_fails_where_snakemake_does(tmp_path):
+    """A workflow of one rule, which does not make the file."""
+    (tmp_path / "Snakefile").write_text("rule one:\n    output: 'one.txt'\n")
+    (tmp_path / "config").symlink_to(ROOT / "config")
+    done = aiev("run", "--dry-run", "results/laptop/nothing.jsonl", root=tmp_path)
+    assert done.returncode == 1 and "MissingRuleException" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
 
 
 def test_costs_for_another_program():
@@ -109,9 +116,9 @@ def test_costs_for_another_program():
 
 
 def test_a_malformed_and_an_unknown_key(tmp_path):
-    done = aiev("ledger", "show", "xyz", "--ledger", tmp_path)
+    done = aiev_here("ledger", "show", "xyz", "--ledger", tmp_path)
     assert done.returncode == 2 and "not a key: 'xyz'" in done.stderr
-    done = aiev("ledger", "show", "abc", "--ledger", tmp_path)
+    done = aiev_here("ledger", "show", "abc", "--ledger", tmp_path)
     assert done.returncode == 2 and "no answer has the key abc" in done.stderr
     assert "hint: aiev why FILE lists the keys" in done.stderr
 

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from command import ROOT, aiev, environment
+from command import ROOT, aiev_here, environment
 
 from aiev.core.errors import UserError
 from aiev.engine.directories import DIRECTORIES, check_directories
@@ -70,10 +70,10 @@ def test_a_link_to_nothing_and_a_file_on_the_way(tmp_path, monkeypatch):
 )
 def test_a_command_names_the_file(words, place, checkout):
     put_file(checkout, place)
-    check(aiev(*words, root=checkout), place, checkout)
+    check(aiev_here(*words, root=checkout), place, checkout)
 
 
-@pytest.mark.parametrize("place", [".snakemake", ".aiev", "results", "ledger"])
+@pytest.mark.parametrize("place", [".snakemake", "ledger"])
 def test_a_dry_run_names_the_file(place, checkout):
     put_file(checkout, place)
     snakemake = Path(sys.executable).parent / "snakemake"

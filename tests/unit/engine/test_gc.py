@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from command import AIEV, ROOT, aiev, environment
+from command import AIEV, ROOT, aiev, aiev_here, environment
 
 from aiev.core.errors import UserError
 from aiev.core.files import write_json
@@ -128,7 +128,7 @@ def write_other(store, kind: str, name: str, used: float) -> Path:
 
 
 def gc(store, *arguments: str) -> str:
-    done = aiev("gc", *arguments, root=store.root.parent)
+    done = aiev_here("gc", *arguments, root=store.root.parent)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -236,7 +236,7 @@ def test_two_collectors_at_once(store):
 def test_the_command_says_what_it_did(store):
     done = aiev("gc", "2KiB", root=store.root.parent)
     assert done.returncode == 0 and "removed 2 actions" in done.stdout and left(store) == "cd"
-    done = aiev("gc", "much", root=store.root.parent)
+    done = aiev_here("gc", "much", root=store.root.parent)
     assert done.returncode == 2 and "not a size: 'much'" in done.stderr
 
 

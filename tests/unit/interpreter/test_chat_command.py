@@ -3,7 +3,7 @@
 import subprocess
 
 import pytest
-from command import AIEV, ROOT, environment
+from command import AIEV, ROOT, aiev_here, environment
 from conversation import fence
 
 
@@ -51,6 +51,6 @@ def test_without_yes_a_pipe_runs_nothing(scripted):
     ],
 )
 def test_a_mistake_is_an_error_in_words(words, said, message):
-    done = chat(*words, said=said)
+    done = aiev_here("chat", *words, typed=said, OPENAI_API_KEY="x")
     assert done.returncode == 2 and message in done.stderr and "hint: " in done.stderr
     assert "Traceback" not in done.stderr

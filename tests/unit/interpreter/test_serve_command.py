@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import openai
 import pytest
-from command import AIEV, ROOT, aiev, environment
+from command import AIEV, ROOT, aiev_here, environment
 
 
 @contextmanager
@@ -56,7 +56,7 @@ def test_web_prints_the_pages_address_with_a_token_where_one_is_needed(scripted)
 @pytest.mark.parametrize("command", ["serve", "web"])
 def test_an_address_that_cannot_be_had_is_an_error_in_words(scripted, command):
     words = ("--model", scripted.url, "--name", "m", "--port", str(scripted.port))
-    done = aiev(command, *words, OPENAI_API_KEY="x")
+    done = aiev_here(command, *words, OPENAI_API_KEY="x")
     assert done.returncode == 2 and "cannot listen" in done.stderr
-    done = aiev(command, "--model", scripted.url, "--name", "m", OPENAI_API_KEY="")
+    done = aiev_here(command, "--model", scripted.url, "--name", "m", OPENAI_API_KEY="")
     assert done.returncode == 2 and "no API key is set" in done.stderr
