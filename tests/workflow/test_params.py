@@ -1,9 +1,9 @@
 """What a rule hands to its job: seen in a dry run, where no engine and no model is needed."""
 
 import re
+from typing import NamedTuple
 
 import pytest
-from project import DIALOGUES
 
 from aiev.config.run import RunConfig
 from aiev.core.settings import checked
@@ -11,21 +11,34 @@ from aiev.core.settings import checked
 pytestmark = pytest.mark.workflow
 
 
-def image(project) -> list[str]:
-    """Digests of the sandbox's image among the parameters that would be handed over."""
-    code, said = project.run(DIALOGUES, "--dry-run", "--printshellcmds")
+class Handed(NamedTuple):
+    """What a dry run shows of all jobs: their parameters, and each rule's threads and resources."""
+
+    params: list[str]
+    threads: dict[str, str]
+    resources: dict[str, dict[str, str]]
+
+    @property
+    def images(self) -> set[str]:
+        """Digests of the sandbox's image among the parameters."""
+        return set(re.findall(r'"sandbox_image": "(\w+)"', "".join(self.params)))
+
+
+def handed(project) -> Handed:
+    code, said = project.run("all", "--dry-run", "--printshellcmds", cores=16)
     assert code == 0, said
-    return re.findall(r'"sandbox_image": "(\w+)"', said)
-
-
-def test_the_image_s_recipe_counts_where_there_is_an_image(project):
-    recipe = project.root / "envs/sandbox/packages.txt"
-    assert image(project) == []
-    project.config["sandbox"] = {"backend": "docker"}
-    (before,) = image(project)
-    recipe.write_text(recipe.read_text("utf-8") + "another-package\n", "utf-8")
-    (after,) = image(project)
-    assert before != after
+    params = re.findall(r"--params ('\{.*?\}')", said)
+    blocks = re.findall(r"^(?:local)?rule (\w+):\n((?: {4}.*\n)*)", said, re.MULTILINE)
+    found = {
+        name: [(rule, line[1]) for rule, block in blocks if (line := re.search(pattern, block))]
+        for name, pattern in (("threads", r"threads: (\d+)"), ("resources", r"resources: (.*)"))
+    }
+    resources = {
+        rule: dict(item.split("=") for item in line.split(", "))
+        for rule, line in found["resources"]
+    }
+    assert params and resources
+    return Handed(sorted(params), dict(found["threads"]), resources)
 
 
 EXECUTION = {
@@ -53,6 +66,7 @@ EXECUTION = {
 
 
 def test_nothing_of_the_section_execution_is_hashed(project):
+    """Beside it: the image's recipe counts where there is an image, and training in two tasks."""
     given = leaves(EXECUTION).keys() - leaves({"prices": EXECUTION["prices"]}).keys()
     defaults = leaves(checked(RunConfig, {}).filled()["execution"])
     servers = {path[2] for path in defaults if path[0] == "models"}
@@ -60,11 +74,19 @@ def test_nothing_of_the_section_execution_is_hashed(project):
     assert servers == {path[2] for path in given if path[0] == "models"}, "every key is tried"
 
     project.config["sandbox"] = {"backend": "docker"}
-    before = handed(project, "all")
+    before = handed(project)
     project.config["execution"] = EXECUTION
-    assert handed(project, "all") == before
+    assert handed(project).params == before.params
+
+    recipe = project.root / "envs/sandbox/packages.txt"
+    recipe.write_text(recipe.read_text("utf-8") + "another-package\n", "utf-8")
     project.config["sandbox"]["docker"] = {"runtime": "another"}
-    assert handed(project, "all") != before
+    project.config["training"] = {"accelerators": 2}
+    after = handed(project)
+    assert len(before.images) == 1 == len(after.images) and before.images != after.images
+    runtimes = [text.count('"runtime": "another"') for text in map("".join, (before[0], after[0]))]
+    assert runtimes[0] == 0 < runtimes[1]
+    assert {"tasks": "2", "mpi": "srun"}.items() <= after.resources["train_student"].items()
 
 
 def leaves(value, path=()) -> dict[tuple[str, ...], object]:
@@ -74,17 +96,18 @@ def leaves(value, path=()) -> dict[tuple[str, ...], object]:
 
 
 def test_threads_follow_from_the_config(project):
+    """On bubblewrap and without accelerators, where there is no image and there are no tasks."""
     project.config["execution"]["models"]["teacher"]["threads"] = 5
     project.config["execution"]["models"]["student"] = {"threads": 3}
     project.config["training"] = {"threads": 6}
     project.config["execution"]["scoring_slots"] = 7
-    code, said = project.run("all", "--dry-run", cores=16)
-    assert code == 0, said
-    blocks = re.findall(r"^(?:local)?rule (\w+):\n((?: {4}.*\n)*)", said, re.MULTILINE)
-    threads = [(rule, re.search(r"threads: (\d+)", block)) for rule, block in blocks]
-    found = {rule: line[1] for rule, line in threads if line}
+    found = handed(project)
     expected = {"write_dialogues": "5", "run_duel": "5", "train_model": "6", "score_samples": "7"}
-    assert expected.items() <= found.items()
+    assert expected.items() <= found.threads.items()
+    assert found.images == set()
+    asked = found.resources
+    assert asked["write_dialogues"]["gpu"] == "0" and asked["train_student"]["nodes"] == "1"
+    assert not {"gpu", "tasks", "mpi"} & asked["train_student"].keys()
 
 
 def test_gpus_and_tasks_follow_from_the_config(project):
@@ -92,33 +115,9 @@ def test_gpus_and_tasks_follow_from_the_config(project):
     project.config["models"]["teacher"] = teacher
     project.config["execution"]["models"]["teacher"] = {"tensor_parallel": 2, "threads": 1}
     project.config["training"] = {"accelerator": "cuda", "accelerators": 4, "global_batch": 8}
-    found = asked(project)
+    found = handed(project).resources
     for rule in ("write_dialogues", "run_duel"):
         assert {"gpu": "2", "nodes": "1"}.items() <= found[rule].items()
     for rule in ("train_student", "train_model"):
         wanted = {"gpu": "4", "tasks": "4", "tasks_per_gpu": "0", "nodes": "1", "mpi": "srun"}
         assert wanted.items() <= found[rule].items()
-    project.config["training"] = {"accelerators": 2}
-    assert {"tasks": "2", "mpi": "srun"}.items() <= asked(project)["train_student"].items()
-    del project.config["training"], project.config["models"]["teacher"]
-    del project.config["execution"]["models"]
-    found = asked(project)
-    assert found["write_dialogues"]["gpu"] == "0" and found["train_student"]["nodes"] == "1"
-    assert not {"gpu", "tasks", "mpi"} & found["train_student"].keys()
-
-
-def asked(project) -> dict[str, dict[str, str]]:
-    """What each rule's jobs would ask for."""
-    code, said = project.run("all", "--dry-run")
-    assert code == 0, said
-    blocks = re.findall(r"rule (\w+):\n(?:.*\n)*?    resources: (.*)\n", said)
-    return {rule: dict(item.split("=") for item in line.split(", ")) for rule, line in blocks}
-
-
-def handed(project, *targets: str) -> list[str]:
-    """The parameters of all jobs, as they would be handed over."""
-    code, said = project.run(*targets, "--dry-run", "--printshellcmds")
-    assert code == 0, said
-    found = re.findall(r"--params ('\{.*?\}')", said)
-    assert found
-    return sorted(found)  # in whatever order the jobs would run

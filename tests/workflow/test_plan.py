@@ -2,16 +2,18 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 import yaml
-from command import aiev
+from command import aiev_here
 from matrix import prepared
 from project import Project
 from scripted import scripted_endpoint
 from tiny import answers
 
 from aiev.core.files import read_json, read_jsonl
+from aiev.engine import events
 from aiev.llm.costs import Costs
 
 pytestmark = pytest.mark.workflow
@@ -20,21 +22,37 @@ RUN = "results/tiny"
 PRICE = {"prompt_usd_per_million": 1, "completion_usd_per_million": 10}
 
 
-def plan(project: Project) -> str:
+@pytest.fixture(autouse=True)
+def one_dry_run(monkeypatch):
+    """Snakemake is asked once as long as the config stays, for the text and for the numbers."""
+    known: dict[tuple[Path, str], events.DryRun] = {}
+    dry_run = events.dry_run
+
+    def remembered(config: str) -> events.DryRun:
+        key = Path.cwd(), Path(config).read_text("utf-8")
+        known[key] = known.get(key) or dry_run(config)
+        return known[key]
+
+    monkeypatch.setattr(events, "dry_run", remembered)
+
+
+def output(project: Project, *words: str) -> str:
     (project.root / "tiny.yaml").write_text(project.dump(project.config))
-    done = aiev("plan", "--config", "tiny.yaml", root=project.root)
+    done = aiev_here("plan", "--config", "tiny.yaml", *words, root=project.root)
     assert done.returncode == 0, done.stderr
-    lines = done.stdout.splitlines()
-    assert len(lines) <= 32 and max(map(len, lines)) <= 110, "one screen"
     return done.stdout
+
+
+def plan(project: Project) -> str:
+    text = output(project)
+    lines = text.splitlines()
+    assert len(lines) <= 32 and max(map(len, lines)) <= 110, "one screen"
+    return text
 
 
 def numbers(project: Project) -> dict:
     """The same plan as JSON."""
-    (project.root / "tiny.yaml").write_text(project.dump(project.config))
-    done = aiev("plan", "--config", "tiny.yaml", "--json", root=project.root)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    return json.loads(output(project, "--json"))
 
 
 def row(found: dict, rule: str, model: str, column: str = "most") -> list[float]:
