@@ -7,7 +7,6 @@ from filelock import FileLock
 from matrix import finished, prepared, script
 from project import Project
 from scripted import scripted_endpoint
-from tiny import answers
 
 
 @pytest.fixture
@@ -17,20 +16,19 @@ def project(tmp_path, scripted):
 
 @pytest.fixture(scope="session")
 def _finished(tmp_path_factory):
-    """`_finished(trained)`: a whole run, made once for all processes of pytest. In the one that is
-    not trained a dialogue installs a package."""
+    """`_finished()`: a whole run, made once for all processes of pytest."""
     shared = tmp_path_factory.getbasetemp()
     if shared.name.startswith("popen-"):  # a process of pytest-xdist has a folder of its own
         shared = shared.parent
 
-    def make(trained: bool) -> Project:
-        root = shared / ("trained" if trained else "finished")
+    def make() -> Project:
+        root = shared / "finished"
         with FileLock(f"{root}.lock"):
             note = root / "project.pickle"
             if not note.exists():
-                with scripted_endpoint(answers if trained else script) as endpoint:
-                    mirror = root / "mirror"
-                    project = finished(prepared(root / "project", endpoint.url, mirror, trained))
+                with scripted_endpoint(script) as endpoint:
+                    place, mirror = root / "project", root / "mirror"
+                    project = finished(prepared(place, endpoint.url, mirror, trained=False))
                 note.write_bytes(pickle.dumps(project))
             return pickle.loads(note.read_bytes())
 
@@ -39,14 +37,14 @@ def _finished(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def finished_copy(_finished):
-    """`finished_copy(root, url)`: a copy of a finished run, whose models are asked at `url`.
+    """`finished_copy(root, url)`: a copy of a finished run, in which a dialogue installed a package
+    and quick_training.py stood in for DeepSpeed; its models are asked at `url`.
 
-    Without a url nothing answers: for what must not ask anything. trained: whether DeepSpeed
-    trained its student, or quick_training.py stands in for it here and when it is run again.
+    Without a url nothing answers: for what must not ask anything.
     """
 
-    def make(root, url: str = "http://127.0.0.1:9", trained: bool = False) -> Project:
-        project = _finished(trained).copy_to(root)
+    def make(root, url: str = "http://127.0.0.1:9") -> Project:
+        project = _finished().copy_to(root)
         for server in project.config["execution"]["models"].values():
             server["base_url"] = url
         (root / "tiny.yaml").write_text(project.dump(project.config))

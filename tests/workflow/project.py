@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import yaml
+from command import AIEV
 from scripted import key_of, seed_source
 from tiny import SHAPE, declaration, write_benchmark, write_student
 from wheels import wheel
@@ -116,6 +117,25 @@ class Project:
         finally:
             end_group(process)
         return process.returncode, said
+
+    def aiev(self, *words: str, root: Path | None = None) -> tuple[int, str]:
+        """Exit code of a command and all that it said, without a key. root: of another checkout."""
+        root = root or self.root
+        environment = {
+            "PATH": "/usr/bin:/bin",
+            "PYTHONPATH": str(root / "scripts"),
+            "AUTOCODER_MIRROR": str(self.mirror),
+            **self.environment,
+        }
+        done = subprocess.run(
+            [*AIEV, *words],
+            cwd=root,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=600,
+        )
+        return done.returncode, done.stdout + done.stderr
 
     def file(self, name: str) -> bytes:
         return (self.root / name).read_bytes()

@@ -1,8 +1,8 @@
 """Stands in for aiev/training/supervisor.py where only the making of files is tested.
 
 Real training takes twenty seconds, most of it for DeepSpeed to start. The checkpoint made here is
-the untrained one with bytes that follow from the data and the parameters. The run that gets killed,
-the one that a stranger verifies, and tests/real train for real.
+the untrained one with bytes that follow from the data and the parameters. The run that gets killed
+and that a stranger makes again, and tests/real, train for real.
 """
 
 import hashlib

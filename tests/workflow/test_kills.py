@@ -1,11 +1,12 @@
 """SIGKILL at random moments of a whole run, each followed by the same command: at the end all is as
-if nothing had happened.
+a stranger makes it, whom nothing disturbs.
 
 Three moments here, as each takes twenty seconds; twenty at night.
 """
 
 import os
 import random
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -16,6 +17,8 @@ from project import Project, end_group
 from scripted import scripted_endpoint
 from test_crashes import wait_for
 from tiny import answers
+
+from aiev.core.files import read_json
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 MANIFEST = "results/tiny/manifest.json"
@@ -62,12 +65,12 @@ def leftovers(root: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.nightly)])
-def test_kills_at_random_moments(kills, tmp_path, finished_copy):
+def test_a_run_that_was_killed_is_the_run_that_a_stranger_makes(kills, tmp_path):
+    """The stranger has the manifest and the packed answers, is never killed, asks nothing, and lets
+    DeepSpeed train the student once more."""
     moments = random.Random(4)
     with scripted_endpoint(answers) as endpoint:
-        base = finished_copy(tmp_path / "base", trained=True)
         project = prepared(tmp_path / "project", endpoint.url, tmp_path / "mirror")
-        asked = set(base.entries())
         killed = 0
         for _ in range(kills):
             killed += kill(project, moments.uniform(1, LONGEST), moments.random() < 0.5)
@@ -75,12 +78,39 @@ def test_kills_at_random_moments(kills, tmp_path, finished_copy):
         code, said = project.run("all", seconds=600)
         assert code == 0, said
         wait_for(lambda: not processes_in(project.root), seconds=10)
-        assert project.file(MANIFEST) == base.file(MANIFEST)
-        assert artifacts(project) == listed(base)
+        assert artifacts(project) == listed(project)
         # A question cut off in mid-answer was not on record, and may have been put again.
-        assert set(endpoint.answered) == asked
+        asked, used = project.entries(), answers_used(project)
+        assert set(endpoint.answered) == set(asked) and len(asked) == len(used)
         assert endpoint.answered.total() <= len(asked) + 2 * killed
         assert not leftovers(project.root)
         code, said = project.run("all")
         assert code == 0 and "Nothing to be done" in said, said
-    assert killed >= kills // 2, "the run was over before most kills"
+        assert killed >= kills // 2, "the run was over before most kills"
+
+        endpoint.forget()
+        verified_elsewhere(project, tmp_path / "far/away")
+        assert not endpoint.bodies
+
+
+def answers_used(project: Project) -> set[str]:
+    """Keys of the answers that the records of the finished jobs name."""
+    records = [read_json(path) for path in (project.root / ".aiev/made").rglob("*.json")]
+    return {key for record in records for key in record.get("remarks", {}).get("answers", ())}
+
+
+def verified_elsewhere(project: Project, stranger: Path) -> None:
+    """`aiev verify` in another checkout, which nothing was run in, from the manifest and the packed
+    answers of the project."""
+    packed = stranger.parent / "answers.jsonl.gz"
+    for name in ("rules", "scripts", "config", "profiles", "envs", "code"):
+        shutil.copytree(project.root / name, stranger / name)
+    shutil.copyfile(project.root / "Snakefile", stranger / "Snakefile")
+    shutil.copyfile(project.root / MANIFEST, stranger.parent / "theirs.json")
+    code, said = project.aiev("ledger", "pack", str(packed), "--config", "tiny.yaml")
+    assert code == 0, said
+    options = ("--manifest", "../theirs.json", "--ledger", "../answers.jsonl.gz")
+    code, said = project.aiev("verify", *options, root=stranger)
+    assert code == 0 and "verified" in said, said
+    assert "other actions" not in said, "the same keys in any place"
+    assert not (stranger / ".aiev/verify").exists()

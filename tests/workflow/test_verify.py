@@ -1,4 +1,5 @@
-"""`make verify`: the run rebuilt from its manifest and its answers, here and elsewhere."""
+"""`make verify`: the run rebuilt from its manifest and its answers. test_kills.py has the stranger
+whose rebuild is the same."""
 
 import json
 import shutil
@@ -7,8 +8,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from command import AIEV
-from matrix import finished
 from project import ROOT, Project
 from scripted import scripted_endpoint
 from tiny import answers
@@ -26,24 +25,7 @@ class Verified:
 
     def __init__(self, project: Project, scripted):
         self.project, self.scripted = project, scripted
-
-    def aiev(self, *words: str, root: Path | None = None) -> tuple[int, str]:
-        """Exit code of a command, and all that it said."""
-        root = root or self.project.root
-        done = subprocess.run(
-            [*AIEV, *words],
-            cwd=root,
-            env={
-                "PATH": "/usr/bin:/bin",
-                "PYTHONPATH": str(root / "scripts"),
-                "AUTOCODER_MIRROR": str(self.project.mirror),
-                **self.project.environment,
-            },
-            capture_output=True,
-            text=True,
-            timeout=600,
-        )
-        return done.returncode, done.stdout + done.stderr
+        self.aiev = project.aiev
 
 
 @pytest.fixture(scope="module")
@@ -59,41 +41,14 @@ def copy(run, tmp_path):
     return Verified(run.project.copy_to(tmp_path / "copy"), run.scripted)
 
 
-def test_a_run_is_verified_without_a_question_or_a_key(run):
-    asked = len(run.scripted.bodies)
-    code, said = run.aiev("verify", "--config", "tiny.yaml")
-    assert code == 0 and "verified" in said and len(run.scripted.bodies) == asked, said
-    assert not (run.project.root / ".aiev/verify").exists()
-
-
-def test_a_stranger_needs_the_manifest_and_the_packed_ledger(finished_copy, scripted, tmp_path):
-    """Of a run whose student DeepSpeed trained: the stranger trains it again."""
-    project = finished_copy(tmp_path / "theirs", scripted.url, trained=True)
-    run = Verified(project, scripted)
-    code, said = run.aiev(
-        "ledger", "pack", str(tmp_path / "answers.jsonl.gz"), "--config", "tiny.yaml"
-    )
-    assert code == 0, said
-    stranger = tmp_path / "far/away"
-    names = ("rules", "scripts", "config", "profiles", "envs", "code")
-    for name in names:
-        shutil.copytree(project.root / name, stranger / name)
-    shutil.copyfile(project.root / "Snakefile", stranger / "Snakefile")
-    shutil.copyfile(project.root / RUN / "manifest.json", tmp_path / "theirs.json")
-    options = ("--manifest", "../../theirs.json", "--ledger", "../../answers.jsonl.gz")
-    code, said = run.aiev("verify", *options, root=stranger)
-    assert code == 0 and not scripted.bodies, said
-    assert "other actions" not in said, "the same keys in any place"
-
-
 def test_the_first_artifact_that_differs_is_named_and_not_those_below_it(copy):
     manifest = copy.project.root / RUN / "manifest.json"
-    told = read_json(manifest)
+    told, asked = read_json(manifest), len(copy.scripted.bodies)
     for name in ("data/verified.jsonl", "data/tagged.jsonl", "rounds/0/train.jsonl"):
         told["artifacts"][f"{RUN}/{name}"]["sha256"] = "0" * 64
     write_json(manifest, told)
     code, said = copy.aiev("verify", "--config", "tiny.yaml", "--no-training")
-    assert code == 1, said
+    assert code == 1 and len(copy.scripted.bodies) == asked, said
     assert (
         f"{RUN}/rounds/0/train.jsonl differs" in said and "data/verified.jsonl differs" not in said
     )
@@ -198,17 +153,6 @@ def test_why_of_a_file_that_nobody_makes(run):
     code, said = why(run, f"{RUN}/rounds/0/trane.jsonl")
     assert code == 2 and "no rule makes this file" in said and "Traceback" not in said
     assert f"did you mean {RUN}/rounds/0/train.jsonl" in said
-
-
-def test_a_run_after_make_clean_is_the_same_run(run, copy):
-    project, asked = copy.project, len(run.scripted.bodies)
-    before = project.file(RUN / "manifest.json")
-    shutil.copyfile(ROOT / "Makefile", project.root / "Makefile")
-    subprocess.run(["make", "clean"], cwd=project.root, check=True, capture_output=True)
-    assert not (project.root / RUN).exists() and (project.root / "ledger").is_dir()
-    finished(project)
-    assert project.file(RUN / "manifest.json") == before
-    assert len(run.scripted.bodies) == asked
 
 
 def test_make_touches_nothing_while_a_run_works(copy):
