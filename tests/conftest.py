@@ -6,6 +6,21 @@ from scripted import Scripted, scripted_endpoint
 
 from aiev.llm.endpoints.base import Endpoint
 
+LONGEST = ("test_verify", "test_staleness", "test_kills", "test_self_learning", "test_crashes")
+"""Files of the workflow's tests that take minutes, the longest first."""
+
+
+def pytest_collection_modifyitems(items):
+    """Put the files first that take longest, which are those of the workflow: two processes share
+    the files, and a long one at the end would leave one of them without work."""
+
+    def place(item) -> tuple[bool, int]:
+        name = item.path.stem
+        long = LONGEST.index(name) if name in LONGEST else len(LONGEST)
+        return "workflow" not in item.keywords, long
+
+    items.sort(key=place)
+
 
 @pytest.fixture
 def scripted():

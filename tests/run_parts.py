@@ -1,7 +1,8 @@
 """Runs the tests part by part and says how long each took: `make test-all`.
 
-A part is one pytest run. The tests on Slurm mostly wait, so they run beside the others. Exits with
-1 when a part failed; every part runs to its end all the same.
+A part is one pytest run. The tests on Slurm mostly wait, so they run beside the others, and those
+of the Docker engine run beside those of real models. Exits with 1 when a part failed; every part
+runs to its end all the same.
 """
 
 import argparse
@@ -9,8 +10,9 @@ import re
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 
 CLOSING = re.compile(
     r"^=* ?(.*\d+ (?:passed|failed|skipped|error|deselected).*?) ?=*$", re.MULTILINE
@@ -39,13 +41,14 @@ class Part:
 
 
 REAL = "real and not (slurm or nightly)"
-PARTS = (
-    Part("quick", "not (slow or real or slurm or nightly)", parallel=True),
-    Part("slow", "slow and not (real or slurm or nightly)", parallel=True),
-    Part("docker", REAL, without="tests/real"),
-    Part("real", REAL, folder="tests/real"),
-    Part("nightly", "nightly"),
+TURNS = (
+    (Part("quick", "not (slow or real or slurm or nightly)", parallel=True),),
+    (Part("slow", "slow and not (real or slurm or nightly)", parallel=True),),
+    (Part("real", REAL, folder="tests/real"), Part("docker", REAL, without="tests/real")),
+    (Part("nightly", "nightly"),),
 )
+"""One after another; two processes of pytest work in each."""
+PARTS = tuple(chain(*TURNS))
 SLURM = Part("slurm", "slurm and not nightly")
 """Runs beside the others: its jobs wait for a queue most of the time."""
 
@@ -68,15 +71,15 @@ class Result:
 
 def main() -> int:
     arguments = _parse()
-    start = time.monotonic()
-    with ThreadPoolExecutor(1) as pool:
+    start, results = time.monotonic(), []
+    with ThreadPoolExecutor() as pool:
         wanted = SLURM.name in arguments.parts
-        beside = pool.submit(_run, SLURM, arguments.pytest, show=False) if wanted else None
-        parts = [part for part in PARTS if part.name in arguments.parts]
-        results = [_run(part, arguments.pytest) for part in parts]
-        if beside:
-            results.append(beside.result())
-            print(f"\n== {SLURM.name}, which ran beside the others\n{results[-1].output}")
+        cluster = [pool.submit(_run, SLURM, arguments.pytest, show=False)] if wanted else []
+        for turn in TURNS:
+            parts = [part for part in turn if part.name in arguments.parts]
+            beside = [pool.submit(_run, part, arguments.pytest, show=False) for part in parts[1:]]
+            results += [_run(part, arguments.pytest) for part in parts[:1]] + _shown(beside)
+        results += _shown(cluster)
     print(f"\n{'part':10} {'seconds':>8}  result")
     for result in results:
         print(f"{result.part.name:10} {result.seconds:8.0f}  {result.closing}")
@@ -103,7 +106,8 @@ def _parse() -> argparse.Namespace:
 
 
 def _run(part: Part, more: list[str], show: bool = True) -> Result:
-    shared = ["-n", "2", "--dist", "loadfile"] if part.parallel else []
+    # By files, in the order of tests/conftest.py; by itself xdist begins with those of most tests.
+    shared = ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"] if part.parallel else []
     command = [sys.executable, "-m", "pytest", "-q", *shared, *part.options, *more]
     if show:
         print(f"\n== {part.name}", flush=True)
@@ -118,6 +122,14 @@ def _run(part: Part, more: list[str], show: bool = True) -> Result:
             print(line, end="", flush=True)
     code = process.wait()
     return Result(part, code, time.monotonic() - start, "".join(lines))
+
+
+def _shown(running: list[Future[Result]]) -> list[Result]:
+    """Results of parts that ran beside others, once they have ended and their output is shown."""
+    results = [each.result() for each in running]
+    for result in results:
+        print(f"\n== {result.part.name}, which ran beside the others\n{result.output}", flush=True)
+    return results
 
 
 def _sum(results: list[Result]) -> str:

@@ -34,6 +34,14 @@ def resource(tmp_path_factory):
     return get
 
 
+@pytest.fixture(scope="session")
+def trained_student(resource, tmp_path_factory):
+    """A checkpoint of the laptop run's student after one step, with the four tokens."""
+    from test_serving import trained
+
+    return trained(resource("smollm2-135m"), tmp_path_factory.mktemp("student"))
+
+
 @pytest.fixture
 def mirror(tmp_path, resource):
     """A directory with links to named resources, for AUTOCODER_MIRROR."""

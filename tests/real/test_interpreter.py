@@ -36,20 +36,19 @@ def test_the_teacher_runs_its_code_and_reads_the_result(resource, tmp_path, monk
     assert client.completion_tokens > 0
 
 
-def test_a_checkpoints_tokens_are_in_its_answers(resource, tmp_path, monkeypatch):
+def test_a_checkpoints_tokens_are_in_its_answers(trained_student, tmp_path, monkeypatch):
     """A student whose next token is forced to be one of the four says it, where others hide it."""
-    from test_serving import trained
-
     monkeypatch.chdir(tmp_path)
-    student = trained(resource("smollm2-135m"), tmp_path)
-    chosen = Chosen({**SERVER, "name": "student"}, student)
+    chosen = Chosen({**SERVER, "name": "student"}, trained_student)
     assert chosen.knows_tokens and chosen.end_of_turn == "<|im_end|>"
     sampling = Sampling(max_tokens=4)
     opened = open_model(chosen, config(tmp_path), "auto", sampling, tmp_path / "log")
     with opened as (client, _):
         from transformers import AutoTokenizer
 
-        start = AutoTokenizer.from_pretrained(student).convert_tokens_to_ids("<API_RUN_START>")
+        start = AutoTokenizer.from_pretrained(trained_student).convert_tokens_to_ids(
+            "<API_RUN_START>"
+        )
         client.extra = {"logit_bias": {str(start): 100}}
         stream = client.stream([{"role": "user", "content": "Run it."}])
         assert "<API_RUN_START>" in "".join(stream)

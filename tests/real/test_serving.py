@@ -95,6 +95,5 @@ def served(student, prompts, folder):
         return [answer.text for answer in asyncio.run(ask(endpoint))]
 
 
-def test_served_greedy_answers_are_those_of_generate(resource, tmp_path):
-    student = trained(resource("smollm2-135m"), tmp_path)
-    assert served(student, PROMPTS, tmp_path) == generated(student, PROMPTS)
+def test_served_greedy_answers_are_those_of_generate(trained_student, tmp_path):
+    assert served(trained_student, PROMPTS, tmp_path) == generated(trained_student, PROMPTS)
