@@ -3,7 +3,8 @@
 from aiev.core.files import read_json, write_json, write_text
 from aiev.engine.job import Job, run_job
 from aiev.reporting.funnel import funnel
-from aiev.reporting.scores import page, table
+from aiev.reporting.scores import table
+from aiev.reporting.scores_page import page
 
 SINGLE = ("seeds", "contamination", "tagged", "training")
 

@@ -138,7 +138,10 @@ def config_order(project: Project) -> None:
 # Code.
 
 edits(
-    "edit in a module of one rule", "scripts/aiev/reporting/scores.py", "# Scores", "# All scores"
+    "edit in a module of one rule",
+    "scripts/aiev/reporting/scores_page.py",
+    "# Scores",
+    "# All scores",
 )
 edits("edit in a module of all rules", LIBRARY, '"cannot read: ', '"can not read: ')
 edits(

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from aiev.reporting import figure as rounds
-from aiev.reporting.scores import NONE, cells
+from aiev.reporting.scores_page import NONE, cells
 
 WIDTH, HEIGHT = 80, 24
 """Columns and lines of a terminal that shows the summary at once."""

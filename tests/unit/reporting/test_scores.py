@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from aiev.core.errors import UserError
 from aiev.evaluation.stats import share
 from aiev.reporting.funnel import funnel
-from aiev.reporting.scores import page, table
+from aiev.reporting.scores import table
+from aiev.reporting.scores_page import page
 from aiev.reporting.terminal import HEIGHT, WIDTH, summary
 
 TITLES = {"base": "base student, S", "student": "tuned student", "teacher": "teacher, T"}

@@ -1,0 +1,192 @@
+"""scores.md: the scores of a run, and what a reader must know about them, as Markdown."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from aiev.reporting import figure as rounds
+from aiev.reporting.scores import FIELDS, RUN_RATES
+
+NONE = "-"
+
+
+def page(scores: Mapping[str, Any], duels: Mapping[str, Any]) -> str:
+    """scores.md: scores, student against base, and rounds, with what the figures rest on."""
+    luck = rounds.luck_in_words(duels)
+    return "\n".join(
+        [
+            "# Scores",
+            "",
+            "Greedy pass@1 in percent, interpreter off.",
+            "",
+            *_markdown(*cells(scores)),
+            "",
+            *(f"- {note}" for note in notes(scores)),
+            "",
+            "## Student and base",
+            "",
+            "The tuned student against the base model on the same tasks, in percentage points.",
+            "In brackets: Newcombe's 95% interval for paired proportions (1998, method 10).",
+            "",
+            *_markdown(*comparison_cells(scores)),
+            "",
+            *_with_interpreter(scores),
+            *_run_rates(scores),
+            "## Rounds",
+            "",
+            "Teacher and student on each round's test problems: greedy pass@1 in percent,",
+            "judged by the hidden tests of the problems' dialogues. In brackets: Wilson's 95%",
+            "interval; of the difference, Newcombe's. McNemar's p is exact and two-sided.",
+            "",
+            *_markdown(*rounds.cells(duels)),
+            "",
+            *([luck, ""] if luck else []),
+            "![pass@1 of teacher and student, and the yield, by round](rounds.svg)",
+            "",
+        ]
+    )
+
+
+def _with_interpreter(scores: Mapping[str, Any]) -> list[str]:
+    """The section on scores with the interpreter on; nothing where it was off."""
+    if not scores["interpreter"]:
+        return []
+    return [
+        "## With the interpreter",
+        "",
+        "pass@1 in percent where the model is asked to run its solution before it answers, and may",
+        "do so `evaluation.max_runs` times. No figure above is like this one. The difference, in",
+        "percentage points, is from the same model's greedy score on the same tasks.",
+        "",
+        *_markdown(*interpreter_cells(scores)),
+        "",
+    ]
+
+
+def interpreter_cells(scores: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of the scores with the interpreter on as text."""
+    header = ["model", "benchmark", "pass@1 [95%]", "difference [95%]", "McNemar's p"]
+    rows = []
+    for each in scores["models"]:
+        for own in scores["interpreter"].get(each["model"], {}).values():
+            for suffix, field in zip(("", "+"), FIELDS, strict=True):
+                if one := own["compared"].get(field):
+                    difference = rounds.points(one["difference"], one["interval"])
+                    figures = [rounds.percent(own["score"][field]), difference]
+                    title = own["score"]["title"] + suffix
+                    rows.append([each["title"], title, *figures, f"{one['mcnemar_p']:.3f}"])
+    return header, rows
+
+
+def _run_rates(scores: Mapping[str, Any]) -> list[str]:
+    """The section on run rates; nothing where they were not measured."""
+    if not scores["run_rates"]:
+        return []
+    return [
+        "## Runs of code",
+        "",
+        "How often an answer holds a run of code where the prompt asks for one and where it",
+        "does not, in percent; greedy, interpreter off. In brackets: Wilson's 95% interval. Then:",
+        "of the runs that were asked for, those closed, and those after which the turn ends.",
+        "",
+        *_markdown(*run_rate_cells(scores)),
+        "",
+    ]
+
+
+def run_rate_cells(scores: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of the run rates as text."""
+    header = ["model", *(f"{name} [95%]" for name in RUN_RATES.values())]
+    header += ["closed", "turn ended", "prompts of each kind"]
+    titles = {each["model"]: each["title"] for each in scores["models"]}
+    rows = []
+    for model, measured in sorted(scores["run_rates"].items()):
+        asked = measured["asked"]
+        rates = [rounds.percent(measured[kind]["run"]) for kind in RUN_RATES]
+        ends = [f"{asked[name]} of {asked['run']['correct']}" for name in ("closed", "ended")]
+        rows.append([titles[model], *rates, *ends, str(asked["run"]["total"])])
+    return header, rows
+
+
+def _markdown(header: list[str], rows: list[list[str]]) -> list[str]:
+    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
+    return ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in lines]
+
+
+def cells(scores: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of the table as text: the run's models, then published figures."""
+    known = scores["models"][0]["scores"]
+    header = ["model"]
+    for score in known.values():
+        plus = [f"{score['title']}+ [95%]"] if _has_plus(score) else []
+        header += [f"{score['title']} [95%]", *plus, "tasks"]
+    rows = [
+        [m["title"], *(c for score in m["scores"].values() for c in _measured(score))]
+        for m in scores["models"]
+    ]
+    rows += [
+        [p["title"], *(c for b, score in known.items() for c in _published(p.get(b), score))]
+        for p in scores["paper"]
+    ]
+    return header, rows
+
+
+def _has_plus(score: Mapping[str, Any]) -> bool:
+    """Whether the benchmark has further tests, here or in the paper."""
+    return score["plus"] is not None or any(len(f) > 1 for f in score["paper"].values())
+
+
+def _measured(score: Mapping[str, Any]) -> list[str]:
+    plus = [rounds.percent(score["plus"])] if _has_plus(score) else []
+    return [rounds.percent(score["base"]), *plus, str(score["tasks"])]
+
+
+def _published(figures: Sequence[float] | None, score: Mapping[str, Any]) -> list[str]:
+    width = 1 + _has_plus(score)
+    if figures is None:
+        return [NONE] * (width + 1)
+    shown = [f"{figure:.1f}" for figure in figures]
+    return [*shown, *[NONE] * (width - len(shown)), str(score["size"] or NONE)]
+
+
+def comparison_cells(scores: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of student against base as text."""
+    header = ["benchmark", "student only", "base only", "difference [95%]", "McNemar's p"]
+    rows = []
+    for name, fields in scores["student_vs_base"].items():
+        title = scores["models"][0]["scores"][name]["title"]
+        for suffix, one in zip(("", "+"), fields.values(), strict=True):
+            if one:
+                counts = [str(one["only_student"]), str(one["only_base"])]
+                difference = rounds.points(one["difference"], one["interval"])
+                rows.append([title + suffix, *counts, difference, f"{one['mcnemar_p']:.3f}"])
+    return header, rows
+
+
+def notes(scores: Mapping[str, Any]) -> list[str]:
+    """What a reader must know before comparing the rows."""
+    found = ["In brackets: Wilson's 95% interval for so many tasks."]
+    for name, score in scores["models"][0]["scores"].items():
+        title = score["title"]
+        found.append(f"{title}: judged by {score['evaluator']}.")
+        if score["size"] and score["tasks"] < score["size"]:
+            found.append(
+                f"{title}: a subset of {score['tasks']} of {score['size']} tasks, chosen by a "
+                "hash of their ids; published figures are on all."
+            )
+        if score["exceptions"]:
+            found.append(
+                f"{title}: the canonical solution of {', '.join(score['exceptions'])} does not "
+                "pass; counted as failed for every model."
+            )
+        found += _lost(name, scores["models"])
+    return found
+
+
+def _lost(benchmark: str, models: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """How many answers of each model failed because they were cut off, refused, ..."""
+    for model in models:
+        score = model["scores"][benchmark]
+        lost = {k: n for k, n in score["answers"].items() if k not in ("asked", "asked-again")}
+        if lost:
+            words = ", ".join(f"{number} {reason}" for reason, number in lost.items())
+            yield f"{score['title']}: answers of {model['title']} counted as failed: {words}."
