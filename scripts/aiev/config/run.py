@@ -152,7 +152,7 @@ class RunConfig(Section):
     verification: Policy = Field(
         Policy(),
         description="What a dialogue has to show to be verified. Dialogues are judged when their "
-        "round is closed, so that another policy writes none anew.",
+        "round is closed, so that another policy rewrites none.",
     )
     sandbox: SandboxSettings = Field(
         SandboxSettings(), description="Where model-written code runs."

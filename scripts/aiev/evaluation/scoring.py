@@ -76,7 +76,7 @@ def check_validation(
         raise UserError(
             "this is no validation of these tasks",
             where=where,
-            hint="remove the file and run again, which validates the benchmark anew",
+            hint="remove the file and run again, which validates the benchmark again",
         )
 
 

@@ -116,7 +116,7 @@ class Session:
         return self.turns.pop().asked
 
     def reset(self) -> None:
-        """Begin anew: no words, files or packages."""
+        """Start over: no messages, files or packages."""
         self.turns.clear()
         self._before.clear()
         self.state = State()

@@ -18,7 +18,7 @@ from aiev.interpreter.workspace import Run
 
 HELP = """\
 /undo          take back the last question, its answer and what its runs did to the files
-/reset         begin anew: no words, files or packages
+/reset         start over: no messages, files or packages
 /files         the files of the conversation; /files NAME writes one to the current directory
 /save FILE     write the conversation: .json, .md or .ipynb
 /load FILE     go on with one that was saved as .json

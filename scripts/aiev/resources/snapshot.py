@@ -146,7 +146,7 @@ def _check(path: Path, file: _File) -> None:
             f"{file.name} has {size} bytes and digest {found}; {file.size} and {expected} are "
             + ("declared" if not file.blob else "the hub's at this commit"),
             where=str(path),
-            hint="run again to fetch it anew; if it stays so, the file was changed since",
+            hint="run again to fetch it once more; if this stays, the file has changed since",
         )
 
 
