@@ -21,6 +21,8 @@ from markdown_it.rules_block import StateBlock
 
 SHELLS = ("sh", "bash", "shell", "zsh", "console", "terminal", "shellsession", "shell-session")
 """Languages of the fenced blocks that are shell commands."""
+SHELL_CELLS = ("%%bash", "%%sh", "%%shell", "%%script")
+"""Magics that make a notebook's cell one of shell commands."""
 
 _LANGUAGES = (
     *("python", "python3", "py", *SHELLS),
@@ -34,6 +36,8 @@ _BEHIND_WORDS = re.compile(r".*?[^`](`{3,})([ \t]*[^\s`]*(?:[ \t]+[^\s`=]+=[^`]*
 _CLOSING = re.compile(r"(`{3,}|~{3,})[ \t]*$")
 # A "#" is the end of a name (c#), or begins what is no part of it (python#main).
 _WORD = re.compile(r"[\w+-]+#?(?![\w-])|[\w+-]+")
+# What may stand before the language; `language=python` is the language.
+_ATTRIBUTE = re.compile(r"(?!lang)[a-z][\w-]*=(?P<value>\"[^\"]*\"|'[^']*'|\S+)(?=\s|$)")
 _FILE_NAME = re.compile(r"\S*\w\.([A-Za-z]\w*)")
 _MARKDOWN = ("markdown", "md")
 _DIRECTIVES = ("code", "code-block", "code-cell")
@@ -92,16 +96,21 @@ def _within(block: Block, source: str) -> list[Block]:
 
 def language_of(info: str) -> str:
     """The language that an info string names: "python" for `Python`, `{.python}`,
-    `python title="x"`, `language-python`, `#!python` and `python:main.py`, "py" for `main.py` and
-    for `12:15:main.py`, lines of a file."""
+    `python title="x"`, `title="x" python`, `language-python`, `#!python` and `python:main.py`, "py"
+    for `main.py`, `title="main.py"`, `main.py#L1-L9` and `12:15:main.py`, lines of a file."""
     info = info.strip().lower()
+    values = []
+    while attribute := _ATTRIBUTE.match(info):
+        values.append(attribute["value"].strip("\"'"))
+        info = info[attribute.end() :].lstrip()
+    info = info or next(filter(_FILE_NAME.fullmatch, values), "")
     if info.startswith("{"):
         words = [word.strip("{}") for word in info.replace("{", "").replace("}", " ").split()]
         info = next((w for w in words if w not in _DIRECTIVES and w[:1] != "#"), "")
     word = info.split()[0].removeprefix("#!") if info else ""
     parts = [part for part in word.split(":") if not part.isdigit() and part not in _DIRECTIVES]
     word = ":".join(parts) or word
-    if name := _FILE_NAME.fullmatch(word.partition(":")[0]):
+    if name := _FILE_NAME.fullmatch(re.split("[:#]", word)[0]):
         return name[1]
     word = re.sub(r"^lang(uage)?=\W?", "", word)
     found = _WORD.search(word)

@@ -8,6 +8,7 @@ import sys
 from dataclasses import replace
 
 from aiev.core.files import module_path
+from aiev.languages.markdown import SHELL_CELLS
 from aiev.sandbox.request import Request
 
 FOLDER = ".shell"
@@ -83,6 +84,8 @@ def _behind_prompt(line: str) -> str | None:
 
 def _without_magic(line: str) -> str:
     command = line.lstrip()
+    if command.startswith(SHELL_CELLS):
+        return ""
     return command[1:] if command.startswith(("%pip", "%uv")) else line
 
 

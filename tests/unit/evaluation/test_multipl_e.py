@@ -79,6 +79,7 @@ def test_only_the_last_line_is_the_mark(stdout, right):
     [
         "Sure:\n```cpp\nlong twice(long x) {\n    return 2 * x;\n}\nint main() {}\n```\n",
         "```\n    return 2 * x;\n```",
+        "```cpp\n#include <cmath>\n```\n```cpp\nlong twice(long x) {\n    return 2 * x;\n}\n```",
         "```text\nno\n```\n```c++\nlong twice(long x) {\n    return 2 * x;\n}\n```",
     ],
 )

@@ -70,6 +70,7 @@ class TestOnce(unittest.TestCase):
 
 unittest.main()"""
 PROMPT = "\n".join(f">>> once_a({n})\n{n + 6}" for n in range(20))
+TRACEBACK = "Traceback (most recent call last):\n" + '  File "main.py", line 9\n' * 40
 LEFT_MARGIN = f"'''Use:\n```\nonce_a(1)\n```\n'''\n{WHOLE}"
 
 
@@ -128,6 +129,20 @@ def block(code: str, fence: str = "```", info: str = "python", indent: str = "")
         # What was typed at a prompt, or printed.
         (f"{block(WHOLE)}\n\n{block(PROMPT)}", WHOLE),
         (f"{block(PROMPT, info='pycon')}\n\n{block(WHOLE)}\n\n{block('ok', info='text')}", WHOLE),
+        (f"{block(WHOLE)}\n\n{block('In [1]: once_a(1)' + chr(10) + 'Out[1]: 7' * 40)}", WHOLE),
+        (f"{block(WHOLE)}\nprints\n{block('ok' + chr(10) + '[1, 2]' * 90)}", WHOLE),
+        (f"{block(WHOLE)}\nfails:\n{block(TRACEBACK)}", WHOLE),
+        (f"{block('for each x in xs: add six' * 20)}\nThat is:\n{block(WHOLE)}", WHOLE),
+        # No word for Python, and nothing but Python.
+        (block(WHOLE, info="text"), WHOLE),
+        (block(WHOLE, info="python2"), WHOLE),
+        (block(WHOLE, info="my file.py"), WHOLE),
+        (f"{block('pip install a', info='sh')}\n{block(WHOLE, info='code')}", WHOLE),
+        (block("Add six to it", info="text"), None),
+        (block('{"a": [1, null]}', info="json"), None),
+        (block("import a", info="sh"), None),
+        # A fence of the other kind at the end.
+        (f"```python\n{WHOLE}\n~~~\nThat is all.", WHOLE),
     ],
 )
 def test_a_program_in_any_kind_of_fence(answer, code):
@@ -147,6 +162,15 @@ def test_a_program_in_any_kind_of_fence(answer, code):
          ["import math", "def f(r):\n    return math.pi", "assert f(0)"]),
         ([FUNCTION, f"from solution import once_a\n\n{TESTS}"], [FUNCTION, f"\n\n{TESTS}"]),
         ([FUNCTION, f"from .main import (\n    once_a,\n)\n{TESTS}"], [FUNCTION, f"\n\n\n{TESTS}"]),
+        ([FUNCTION, f"from solution import *\n\n{TESTS}"], [FUNCTION, f"\n\n{TESTS}"]),
+        ([FUNCTION, "import solution\nassert solution.once_a(1) == 7"],
+         [FUNCTION, "\nassert once_a(1) == 7"]),
+        ([FUNCTION, "import main as m\nä, x = m.once_a(1), m.once_a(2)\nassert x"],
+         [FUNCTION, "\nä, x = once_a(1), once_a(2)\nassert x"]),
+        ([f"{FUNCTION}\n# {'x' * 40}", "import main\nassert main.once_a(1) == main.SEVEN"],
+         [f"{FUNCTION}\n# {'x' * 40}"]),
+        ([FUNCTION, "from math import *\nassert once_a(pi)"],
+         [FUNCTION, "from math import *\nassert once_a(pi)"]),
         ([FUNCTION, UNITTEST], [FUNCTION, UNITTEST]),
         # The tests belong to the version that was shown last.
         (["def once_a(x):\n    return 6 + x", FUNCTION, TESTS], [FUNCTION, TESTS]),
@@ -164,6 +188,12 @@ def test_blocks_that_are_one_program_together(blocks, code):
     """Case 25."""
     answer = "\n\nThen:\n\n".join(map(block, blocks))
     assert code_block(answer) == "\n\n\n".join(code)
+
+
+@pytest.mark.parametrize("cell", ["!pip install a", "%pip install a", "%%bash\npip install a"])
+def test_a_notebook_s_cell_of_commands_belongs_to_the_program(cell):
+    code = program_of(f"{block(cell)}\n\nThen:\n\n{block(WHOLE)}")
+    assert (code.text, code.shell) == (WHOLE, "pip install a")
 
 
 def test_commands_of_a_notebook_are_no_python():

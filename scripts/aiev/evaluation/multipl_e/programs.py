@@ -41,14 +41,15 @@ def solution_of(answer: str, task: Task, fences: Sequence[str]) -> str:
     """Prompt and completion by a chat model's answer; "" without code.
 
     What follows the signature counts, up to the first stop token, as where a model completes the
-    prompt. Without the signature all of the block is the function's body.
+    prompt. Of several blocks the first with the signature counts; without the signature all of the
+    first block is the function's body.
     """
     blocks = fenced(answer)
     own = [block for block in blocks if block.language in fences] or blocks
     if not own:
         return ""
-    text = own[0].text
     signature = task["prompt"].rstrip().rpartition("\n")[2]
+    text = next((block.text for block in own if signature in block.text), own[0].text)
     _, found, body = text.partition(signature)
     return task["prompt"] + cut(body.removeprefix("\n") if found else text, task["stop_tokens"])
 

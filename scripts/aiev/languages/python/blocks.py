@@ -1,23 +1,27 @@
 """Finds the Python program in an answer, which may be spread over several fenced blocks."""
 
 import ast
-import builtins
 import re
-import symtable
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 
 from aiev.languages.base import Code
-from aiev.languages.markdown import Block, fenced, language_of, unix
-from aiev.languages.python.functions import BROKEN, free_names, parse
+from aiev.languages.markdown import SHELL_CELLS, SHELLS, Block, fenced, language_of, unix
+from aiev.languages.python.functions import BROKEN, parse
+from aiev.languages.python.parts import has_tests, joined, part_of, with_others
 
 FENCES = ("python", "py", "python3", "py3", "ipython", "ipython3", "jupyter", "tool_code")
 """Languages of the fenced blocks that are Python; the last is Gemini's."""
 
 # A fence on a line, which words may follow at the left margin, or a closing one behind code.
 _INNER_FENCE = re.compile(
-    r"^`{3,}(?P<info>[^`\n]*)$|^[ \t]+`{3,}[ \t]*$|(?<=[^\s`])`{3,}[ \t]*$", re.MULTILINE
+    r"^(?:`{3,}|~{3,})(?P<info>[^`\n]*)$|^[ \t]+`{3,}[ \t]*$|(?<=[^\s`])`{3,}[ \t]*$", re.MULTILINE
 )
+_DECLARATIONS = (
+    *(ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef),
+    *(ast.Import, ast.ImportFrom, ast.Assert),
+)
+_DECLARATION = re.compile(r"^(?:def|async|class|import|from|assert|@)\b", re.MULTILINE)
+"""A line of a program that does not parse; in a traceback they are indented."""
 # A notebook's commands and magics, and those of them that mean something to a shell.
 _MAGICS, _SHELL = ("!", "%"), ("!", "%pip ", "%uv ", "%cd ")
 
@@ -25,7 +29,7 @@ _MAGICS, _SHELL = ("!", "%"), ("!", "%pip ", "%uv ", "%cd ")
 def python_blocks(answer: str) -> list[Block]:
     """The fenced blocks of an answer that are programs: those that say that they are Python, or
     where none does those that say nothing, which else may be what a program prints, unless they are
-    tests.
+    tests; or else those that are Python by their text, whatever they say.
 
     A block that the token limit cut off counts: running it will tell.
     """
@@ -34,9 +38,10 @@ def python_blocks(answer: str) -> list[Block]:
     bare = [block for block in blocks if not block.language]
     if named:
         bare = [block for block in bare if _are_tests(block.text)]
+    if not named and not bare:
+        bare = [b for b in blocks if b.language not in SHELLS and _defines(b.text)]
     blocks = _repaired(sorted(named + bare, key=lambda block: block.start), unix(answer))
-    # What was typed at Python's prompt shows how a program is used, and is none itself.
-    return [b for b in blocks if not b.text.lstrip().startswith(">>>")] or blocks
+    return [block for block in blocks if not _is_shown(block.text)] or blocks
 
 
 def longest(blocks: Sequence[Block], name: str = "") -> Block | None:
@@ -54,19 +59,23 @@ def program_of(answer: str, name: str = "") -> Code | None:
     it has no tests, the blocks that test what it defines. name: of a function or class, which the
     longest block has to define where some do.
     """
-    parts = [_part(block, block.text.strip("\n")) for block in python_blocks(answer)]
+    parts = [
+        part_of(block, *_without_commands(block.text.strip("\n")))
+        for block in python_blocks(answer)
+    ]
     if not parts:
         return None
-    parts = [_with_others(part, parts) for part in parts]
-    main = max(parts, key=lambda part: len(part.text))
+    parts = [with_others(part, parts) for part in parts]
+    main = max(parts, key=lambda part: len(part.text.strip()))
     if name:
         block = longest([part.block for part in parts], name)
         main = next(part for part in parts if part.block == block)
-    chosen = _joined(main, parts)
+    chosen = joined(main, parts)
     text = "\n\n\n".join(part.text for part in chosen)
-    shell = "\n".join(part.shell for part in chosen if part.shell)
+    # A block of nothing but a notebook's commands belongs to any program.
+    shell = [part.shell for part in parts if part in chosen or not part.text.strip()]
     blocks = sorted((part.block for part in chosen), key=lambda block: block.start)
-    return Code(text, tuple(blocks), shell)
+    return Code(text, tuple(blocks), "\n".join(filter(None, shell)))
 
 
 def code_block(answer: str) -> str | None:
@@ -75,99 +84,36 @@ def code_block(answer: str) -> str | None:
     return code and code.text
 
 
-@dataclass(frozen=True)
-class _Part:
-    """A block's program. defines: its functions and classes. binds: all names that it gives a
-    value at its top level. needs: names that it uses and neither it nor Python has."""
-
-    block: Block
-    text: str
-    shell: str
-    parses: bool = False
-    defines: frozenset[str] = frozenset()
-    binds: frozenset[str] = frozenset()
-    needs: frozenset[str] = frozenset()
-    tests: bool = False
-
-
-def _part(block: Block, source: str) -> _Part:
-    text, shell = _without_commands(source)
-    try:
-        tree = parse(text)
-        table = symtable.symtable(text, "block", "exec")
-        needs = free_names(text)
-    except BROKEN:
-        return _Part(block, text, shell)
-    symbols = table.get_symbols()
-    binds = {s.get_name() for s in symbols if s.is_assigned() or s.is_imported()}
-    defines = {s.get_name() for s in symbols if s.is_namespace()}
-    needs = needs - binds - defines - set(vars(builtins)) - {"__name__", "__file__"}
-    return _Part(
-        *(block, text, shell, True),
-        *map(frozenset, (defines, binds | defines, needs)),
-        _has_tests(tree),
-    )
-
-
-def _with_others(part: _Part, parts: list[_Part]) -> _Part:
-    """The part without imports of what other parts define, as from `solution.py`: together they
-    are one file. The lines stay, empty."""
-    if not part.parses or len(parts) == 1:
-        return part
-    others = frozenset().union(*(other.defines for other in parts if other is not part))
-    lines = part.text.split("\n")
-    for node in parse(part.text).body:
-        if isinstance(node, ast.ImportFrom) and all(
-            name.name in others and not name.asname for name in node.names
-        ):
-            lines[node.lineno - 1 : node.end_lineno] = [""] * (node.end_lineno - node.lineno + 1)
-    text = "\n".join(lines)
-    return part if text == part.text else replace(_part(part.block, text), shell=part.shell)
-
-
 def _are_tests(text: str) -> bool:
     try:
-        return _has_tests(parse(text))
+        return has_tests(parse(text))
     except BROKEN:
         return False
 
 
-def _has_tests(tree: ast.Module) -> bool:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Assert):
-            return True
-        if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name.lower()[:4] == "test":
-            return True
-    return False
+def _defines(text: str) -> bool:
+    """Whether a text is a program in Python, and not by chance, as words and JSON may be."""
+    try:
+        body = parse(text).body
+    except BROKEN:
+        return False
+    return any(isinstance(node, _DECLARATIONS) for node in body)
 
 
-def _joined(main: _Part, parts: list[_Part]) -> list[_Part]:
-    """`main` with what belongs to it, in the order in which it has to run."""
-    if not main.parses:
-        return [main]
-    chosen, before, after = [main], [], []
-    while needed := _needs(chosen):
-        # Of several that define a name, the last before the main one, or else the first after it.
-        others = [p for p in parts if p.parses and p not in chosen and p.binds & needed]
-        others = [p for p in others if not any(p.defines & c.defines for c in chosen)]
-        if not others:
-            break
-        earlier = [p for p in others if p.block.start < main.block.start]
-        before.append(earlier[-1] if earlier else others[0])
-        chosen = [*before, main]
-    if not any(part.tests for part in chosen):
-        known = frozenset().union(*(part.defines for part in chosen))
-        for part in parts:
-            own = part.parses and part.tests and part not in chosen
-            if own and part.needs & known and not part.defines & known:
-                after.append(part)
-    before.sort(key=lambda part: part.block.start)
-    return [*before, main, *after]
-
-
-def _needs(parts: list[_Part]) -> frozenset[str]:
-    bound = frozenset().union(*(part.binds for part in parts))
-    return frozenset().union(*(part.needs for part in parts)) - bound
+def _is_shown(text: str) -> bool:
+    """Whether a text shows how a program is used, or what it prints: a session at Python's prompt,
+    a value, a traceback."""
+    if text.lstrip().startswith((">>>", "In [")):
+        return True
+    text, shell = _without_commands(text)
+    if shell and not text.strip():
+        return False
+    try:
+        nodes = list(ast.walk(parse(text)))
+    except BROKEN:
+        return not _DECLARATION.search(text)
+    values = all(isinstance(n, ast.Expr) for n in nodes if isinstance(n, ast.stmt))
+    return values and not any(isinstance(n, ast.Call | ast.Await) for n in nodes)
 
 
 def _without_commands(text: str) -> tuple[str, str]:
@@ -180,6 +126,8 @@ def _without_commands(text: str) -> tuple[str, str]:
     found = [line for line in lines if line.startswith(_MAGICS)]
     if not found or _parses(text):
         return text, ""
+    if lines[0].startswith(SHELL_CELLS):
+        return "", "\n".join(lines[1:])
     kept = ["" if line.startswith(_MAGICS) else line for line in lines]
     return "\n".join(kept), "\n".join(line[1:] for line in found if line.startswith(_SHELL))
 
