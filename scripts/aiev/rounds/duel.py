@@ -4,6 +4,7 @@ METHOD 2, after AIEV-Instruct (arXiv 2405.14906): a problem's description alone 
 out, and the unit tests of its dialogue, which neither model is shown, run on it in the sandbox.
 """
 
+import math
 import os
 import re
 from collections import Counter
@@ -22,7 +23,8 @@ from aiev.languages.interpreter import Interpreter
 from aiev.languages.python.blocks import code_block
 from aiev.languages.python.functions import BROKEN, parse
 from aiev.languages.python.program import missing_imports, undisclosed_names
-from aiev.recipes.verification.separate import separate
+from aiev.recipes.verification.observe import Case, observe
+from aiev.recipes.verification.separate import Parts, separate
 
 Problem = dict[str, Any]
 Answers = dict[str, list[dict[str, Any]]]
@@ -88,9 +90,10 @@ def judge(problem: Problem, solution: str, interpreter: Interpreter) -> str:
     """Run a solution under the problem's hidden tests; -> the outcome.
 
     A program that ends before the tests do has not passed them, whatever its exit code is: the
-    line after the last test has to be printed. (Code written against this very check can print it
-    itself.) The tests' own imports are added: the answer need not have them. Tests that the answer
-    brings along decide nothing: where the whole program fails, it is judged without them, too.
+    line after the last test has to be printed. One that prints it has still to hold under watched
+    tests, which a solution cannot reach (`recipes.verification`), wherever the reference does. The
+    tests' own imports are added: the answer need not have them. Tests that the answer brings along
+    decide nothing: where the whole program fails, it is judged without them, too.
     """
     if not solution.strip():
         return NO_CODE
@@ -108,9 +111,25 @@ def _outcome(problem: Problem, solution: str, interpreter: Interpreter) -> str:
     needed = missing_imports(problem["reference"], solution)
     code = f"{solution}\n\n\n{needed}{problem['tests']}\nprint()\nprint({end!r})\n"
     result = interpreter.run(Script(code, packages=tuple(problem["packages"])))
-    if result.outcome == "passed" and not result.stdout.endswith(f"\n{end}\n"):
-        return "failed"
-    return result.outcome
+    if result.outcome != "passed":
+        return result.outcome
+    honest = result.stdout.endswith(f"\n{end}\n") and _holds(problem, solution, code, interpreter)
+    return "passed" if honest else "failed"
+
+
+def _holds(problem: Problem, solution: str, code: str, interpreter: Interpreter) -> bool:
+    """Whether the tests hold when they run in a process of their own.
+
+    True also where they do not hold on the reference: then they need to share a process with what
+    they test, as tests do that fill a table of the solution's.
+    """
+    imports = tuple(missing_imports(problem["reference"], "").splitlines())
+    parts = Parts(solution, problem["tests"], imports, problem["entry_point"])
+    script = Script(code, packages=tuple(problem["packages"]))
+    seconds = math.ceil(interpreter.limits.wall_seconds)
+    cases = [Case(solution, seconds=seconds), Case(problem["reference"], seconds=seconds)]
+    (own, reference), _ = observe(interpreter, script, parts, cases)
+    return own.held or not reference.held
 
 
 def _without_own_tests(solution: str) -> str:

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiev.languages.interpreter import Interpreter
+from aiev.recipes.verification.observe import Observation
 from aiev.recipes.verification.separate import separate
 from aiev.rounds.duel import (
     grouped,
@@ -74,6 +75,41 @@ def test_a_problem_shows_its_description_and_hides_its_tests():
 def test_outcomes_of_solutions(solution, outcome, interpreter):
     assert judge(problem(), solution, interpreter) == outcome
 
+
+CHEATS = {
+    "equal to all": "from unittest.mock import ANY\ndef double(x):\n    return ANY",
+    "an equality of its own": "class All(int):\n    def __eq__(self, other):\n        return True\n"
+    "def double(x):\n    return All(0)",
+    "prints what is printed at the end": "print('\\n' + open('main.py').read()[-67:-3])\nexit()",
+    "the same at the exit": "import atexit\natexit.register(lambda: print('\\n' + "
+    "open('main.py').read()[-67:-3]))\nraise SystemExit(0)",
+    "the same when called": "def double(x):\n    print('\\n' + open('main.py').read()[-67:-3])\n"
+    "    exit()",
+    "reads what is expected": "import re\ndef double(x):\n    found = re.findall("
+    "r'double.(\\d). == (\\d)', open('main.py').read())\n    return int(dict(found)[str(x)])",
+    "jumps over the tests": "import sys\ndef double(x):\n    return 0\ndef over(frame, event, _):\n"
+    "    if event == 'line' and 'assert' in open('main.py').readlines()[frame.f_lineno - 1]:\n"
+    "        frame.f_lineno += 1\n    return over\nsys._getframe().f_trace = over\n"
+    "sys.settrace(over)",
+    "a patched compile": "import sys\nsys.excepthook = lambda *_: print('\\n' + "
+    "open('main.py').read()[-67:-3])\nimport os, atexit\natexit.register(lambda: os._exit(0))\n"
+    "def double(x):\n    return 0",
+}
+
+
+@pytest.mark.parametrize("solution", CHEATS.values(), ids=CHEATS)
+def test_an_answer_that_cheats_has_failed(solution, interpreter):
+    assert judge(problem(), solution, interpreter) == "failed"
+
+
+def test_most_cheats_would_pass_without_watched_tests(interpreter, monkeypatch):
+    """The table tests what it is meant to test."""
+    monkeypatch.setattr("aiev.rounds.duel.observe", lambda *_: ([HELD, HELD], []))
+    passed = [judge(problem(), solution, interpreter) for solution in CHEATS.values()]
+    assert passed.count("passed") >= 5
+
+
+HELD = Observation({(0, 1): True}, ended=True)
 
 REFERENCES = {
     "decorated": """

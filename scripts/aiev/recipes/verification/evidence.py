@@ -38,6 +38,10 @@ from aiev.sandbox.request import Result
 HASH_SEEDS = (1, 2)
 """Of the repetitions; the first run had 0."""
 
+SAYS_NOTHING = ("timed-out", "lost", "killed", "gone")
+"""Problems under which tests have not failed by a check: the solution's code is not called in a
+stub, so that nothing of the tests' own can end its process."""
+
 NOTHING: dict[str, Any] = {
     "stopped": "",
     "bent": False,
@@ -95,8 +99,9 @@ def collect(
         "tests": _tests(own, keys, others, [stub, *altered]),
         "ended": own.ended,
         "problem": own.problem,
-        # A stub that was too slow says nothing: then nothing shows that the tests can fail.
-        "stub_passes": _holds(stub, count) or stub.problem.startswith(("timed-out", "lost")),
+        # A stub that was too slow, or ended by another process, says nothing: then nothing shows
+        # that the tests can fail.
+        "stub_passes": _holds(stub, count) or stub.problem.startswith(SAYS_NOTHING),
         "mutants": _mutants(changed, altered, count),
         "solutions": _solutions(own, others),
         "inputs": {"of": len(calls), "alike": on_inputs(on_calls, len(calls))},

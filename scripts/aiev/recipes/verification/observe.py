@@ -23,6 +23,8 @@ BOXED = (
     module_path("aiev.recipes.verification.boxed.solution_process"),
     module_path("aiev.recipes.verification.boxed.stand_ins"),
     module_path("aiev.recipes.verification.boxed.tests_process"),
+    module_path("aiev.recipes.verification.boxed.starter"),
+    module_path("aiev.recipes.verification.boxed.reach"),
     module_path("aiev.recipes.verification.boxed.controller"),
 )
 """The checker: modules that are copied into the box."""
@@ -178,4 +180,6 @@ def _observation(case: dict) -> Observation:
             seen.ended = True
         else:
             seen.problem = seen.problem or ": ".join([kind, *words])
+    if not seen.ended and not seen.problem:
+        seen.problem = "killed: the tests did not come to their end"
     return seen

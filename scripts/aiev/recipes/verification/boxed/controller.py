@@ -17,7 +17,8 @@ import socket
 import sys
 import time
 
-from . import solution_process, tests_process
+from . import tests_process
+from .starter import Starter, end_all_but, fork, limit_cpu, set_dumpable
 
 MAX_REPORT = 1 << 20
 """Bytes that one case may report; tests that say more are ended."""
@@ -25,43 +26,55 @@ MAX_OUTPUT = 1 << 18
 
 
 def main() -> None:
+    set_dumpable(0)
+    starter = Starter()
+    # From here on nothing is imported from where a program could put it.
+    sys.path[:] = [path for path in sys.path if path not in ("", os.getcwd())]
+    kept = {1, os.getpid(), starter.pid}
     with open("cases.json", encoding="utf-8") as file:
         job = json.load(file)
     os.unlink("cases.json")
-    _set_dumpable(0)
     if job["shell"]:
         _write(job["shell"]["files"])
         _run_program(job["shell"]["command"], 0, job["seconds"])
+        end_all_but(kept)
     cases = []
     for case in job["cases"]:
         # A program that imports much takes its time with every change of it too.
         usual = 3 * cases[0]["cpu_seconds"] if cases else 0
         seconds = max(case["seconds"], min(usual, job["cases"][0]["seconds"]))
-        cases.append(run_case(case, math.ceil(seconds)))
+        cases.append(run_case(case, math.ceil(seconds), starter))
+        if not end_all_but(kept):
+            os._exit(1)  # then nothing that comes could be believed
     _write(job["program"])
     runs = [_run_program(job["command"], seed, job["seconds"]) for seed in job["hash_seeds"]]
     json.dump({"cases": cases, "runs": runs}, sys.stdout)
 
 
-def run_case(case: dict, seconds: int) -> dict:
+def run_case(case: dict, seconds: int, starter: Starter) -> dict:
     """What the tests reported, whether the time was enough for them, and what they took.
 
     seconds: of CPU time for the solution and for the tests, so that a busy machine ends no run that
     computes. What waits is ended by the clock, after `patience` of them.
     """
     ours, theirs = socket.socketpair()
+    token = os.urandom(16).hex()
     reader, writer = os.pipe()
-    solution = _fork(lambda: _be_solution(theirs.fileno(), case, seconds), {theirs.fileno()})
-    tests = _fork(lambda: _be_tests(ours.fileno(), writer, case, seconds), {ours.fileno(), writer})
+    solution = starter.start(case["solution"], seconds, theirs.fileno())
+    fds = (ours.fileno(), writer)
+    tests = fork(lambda: _be_tests(*fds, case, seconds, token), {*fds})
     ours.close()
     theirs.close()
     os.close(writer)
     text, in_time = _read(reader, patience(seconds), MAX_REPORT)
     os.close(reader)
-    ends = [_end(child) for child in (tests, solution)]
+    _kill(solution)
+    ends = [_end(tests), starter.wait(solution)]
     in_time &= all(os.WTERMSIG(status) != signal.SIGXCPU for status, _ in ends)
     lines = text.decode("utf-8", "replace").split("\n")[:-1]
-    reports = [json.loads(line) for line in lines]
+    # A line without the token is none of the checker's.
+    reports = [json.loads(line.removeprefix(token)) for line in lines if line.startswith(token)]
+    reports += [["broken", "a forged report"]] * any(not line.startswith(token) for line in lines)
     return {"reports": reports, "in_time": in_time, "cpu_seconds": sum(cpu for _, cpu in ends)}
 
 
@@ -70,42 +83,9 @@ def patience(seconds: int) -> int:
     return 3 * seconds + 1
 
 
-def _be_solution(fd: int, case: dict, seconds: int) -> None:
-    _set_dumpable(1)  # a program may look at itself
-    _limit_cpu(seconds)
-    solution_process.run(fd, case["solution"], case["stub"])
-
-
-def _limit_cpu(seconds: int) -> None:
-    """SIGXCPU ends the process at the limit, SIGKILL one second later if it handles the signal."""
-    import resource
-
-    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
-
-
-def _be_tests(fd: int, writer: int, case: dict, seconds: int) -> None:
-    _limit_cpu(seconds)
-    sys.path[:] = [p for p in sys.path if p not in ("", os.getcwd())]  # modules of a solution's own
-    report = tests_process.reporter(writer)
-    tests_process.run(fd, report, case["tests"], case["imports"])
-
-
-def _fork(work, keep: set[int]) -> int:
-    """A child in a process group of its own, with these descriptors and no other ones open."""
-    child = os.fork()
-    if child:
-        return child
-    try:
-        os.setsid()
-        null = os.open("/dev/null", os.O_RDWR)
-        for fd in (0, 1, 2):
-            os.dup2(null, fd)
-        for fd in range(3, 64):
-            if fd not in keep:
-                os.closerange(fd, fd + 1)
-        work()
-    finally:
-        os._exit(0)
+def _be_tests(fd: int, writer: int, case: dict, seconds: int, token: str) -> None:
+    limit_cpu(seconds)
+    tests_process.run(fd, tests_process.reporter(writer, token), case)
 
 
 def _read(fd: int, seconds: float, limit: int) -> tuple[bytes, bool]:
@@ -123,12 +103,16 @@ def _read(fd: int, seconds: float, limit: int) -> tuple[bytes, bool]:
     return b"".join(parts), False
 
 
-def _end(child: int) -> tuple[int, float]:
-    """End a child; its status and its CPU seconds."""
+def _kill(child: int) -> None:
     try:
         os.killpg(child, signal.SIGKILL)
     except ProcessLookupError:  # it has not become a group's leader yet, or is gone
         os.kill(child, signal.SIGKILL)
+
+
+def _end(child: int) -> tuple[int, float]:
+    """End a child; its status and its CPU seconds."""
+    _kill(child)
     _, status, used = os.wait4(child, 0)
     return status, used.ru_utime + used.ru_stime
 
@@ -138,13 +122,13 @@ def _run_program(command: list[str], hash_seed: int, seconds: float) -> dict:
     reader, writer = os.pipe()
 
     def work() -> None:
-        _set_dumpable(1)
+        set_dumpable(1)
         os.dup2(writer, 1)
         os.closerange(3, 64)
         environment = {**os.environ, "PYTHONHASHSEED": str(hash_seed)}
         os.execvpe(command[0], command, environment)
 
-    child = _fork(work, {writer})
+    child = fork(work, {writer})
     os.close(writer)
     text, in_time = _read(reader, seconds, MAX_OUTPUT)
     os.close(reader)
@@ -162,14 +146,6 @@ def _write(files: dict[str, str]) -> None:
         os.makedirs(os.path.dirname(name) or ".", exist_ok=True)
         with open(name, "w", encoding="utf-8", errors="surrogatepass") as file:
             file.write(text)
-
-
-def _set_dumpable(value: int) -> None:
-    """Whether other processes of the user may read this one's memory (PR_SET_DUMPABLE)."""
-    import _ctypes
-
-    prctl = _ctypes.dlsym(_ctypes.dlopen(None, 0), "prctl")
-    _ctypes.call_function(prctl, (4, value, 0, 0, 0))
 
 
 if __name__ == "__main__":

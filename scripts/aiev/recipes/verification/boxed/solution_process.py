@@ -40,8 +40,8 @@ OPERATIONS = {
 class Served:
     """The solution's objects, by the numbers under which the tests know them."""
 
-    def __init__(self, fd: int, stub: bool):
-        self.fd, self.stub = fd, stub
+    def __init__(self, fd: int):
+        self.fd = fd
         self.objects: list[Any] = []
         self.numbers: dict[int, int] = {}
 
@@ -54,7 +54,7 @@ class Served:
             self.objects.append(value)  # kept, so that its id stays its own
         base = next((base for base in BASES if isinstance(value, base)), None)
         plain = (base(value),) if base and _plain_throughout(value, base) else ()
-        return ("object", number, callable(value), plain)
+        return ("object", number, isinstance(value, type), plain)
 
     def resolve(self, pid: tuple) -> Any:
         kind, number = pid[0], pid[1]
@@ -75,8 +75,7 @@ class Served:
     def perform(self, operation: str, args: tuple, kwargs: dict) -> Any:
         if operation == "names":
             return self.names(args[0])
-        stands_in = self.stub and operation == "call" and not isinstance(args[0], type)
-        return None if stands_in else OPERATIONS[operation](*args, **kwargs)
+        return OPERATIONS[operation](*args, **kwargs)
 
     def names(self, wanted: list[str]) -> dict[str, Any]:
         """Those of the solution's names that the tests use, but for modules."""
@@ -132,12 +131,9 @@ def _plain_throughout(value: Any, base: type) -> bool:
         return False
 
 
-def run(fd: int, source: str, stub: bool) -> None:
-    """Load the solution and serve it until the tests are done.
-
-    stub: calls of its functions return None, without being made.
-    """
-    served = Served(fd, stub)
+def run(fd: int, source: str) -> None:
+    """Load the solution and serve it until the tests are done."""
+    served = Served(fd)
     module = sys.modules["__main__"] = types.ModuleType("__main__")
     module.__file__ = "main.py"
     try:

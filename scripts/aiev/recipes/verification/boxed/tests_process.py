@@ -1,5 +1,6 @@
 """The process that runs the tests, with stand-ins for the objects of the solution."""
 
+import ast
 import builtins
 import contextlib
 import inspect
@@ -11,6 +12,7 @@ import types
 from typing import Any
 
 from .instrument import CHECK, ENTERED, REACHED, instrument
+from .reach import reaches
 from .stand_ins import KNOWN, MAX_SHOWN, Gone, Peer, Remote
 from .wire import EXCEPTIONS, Closed
 
@@ -32,18 +34,22 @@ class _Check:
         return True
 
 
-def run(fd: int, report, source: str, imports: list[str]) -> None:
-    """Run the tests to their end and report each step; `end` is the last word of those that came
-    there."""
+def run(fd: int, report, case: dict) -> None:
+    """Run a case's tests to their end and report each step; `end` is the last word of those that
+    came there."""
+    source, imports = case["tests"], case["imports"]
     try:
+        if word := reaches(source, imports):
+            report("broken", f"the tests reach for {word}")
+            return
         codes, checks, names = instrument(source)
         report("checks", checks)
-        peer = Peer(fd, report)
+        peer = Peer(fd, report, case["stub"])
         loaded = peer.answered()
         if loaded[0] == "error":
             report("broken", f"{loaded[3]}: {', '.join(map(str, loaded[2]))}"[:MAX_SHOWN])
             return
-        space = _namespace(peer, report, names, imports)
+        space = _namespace(peer, report, names - _imported(case), imports)
         with contextlib.redirect_stdout(io.StringIO()):
             if _all_run(codes, report) and _collected(space, report):
                 report("end")
@@ -51,6 +57,19 @@ def run(fd: int, report, source: str, imports: list[str]) -> None:
         report("gone")
     except BaseException as error:
         report("broken", f"{type(error).__name__}: {error}"[:MAX_SHOWN])
+
+
+def _imported(case: dict) -> set[str]:
+    """Names that the tests have by an import, whatever the solution puts in its place: `math` in an
+    assert is math. Not those of the solution's own functions and classes."""
+    lines = [node for line in case["imports"] for node in ast.parse(line).body]
+    names = {alias.asname or alias.name.partition(".")[0] for n in lines for alias in n.names}
+    defined = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+    try:
+        own = {n.name for n in ast.parse(case["solution"]).body if isinstance(n, defined)}
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return names
+    return names - own
 
 
 ENTERED_TESTS: set[str] = set()
@@ -147,11 +166,11 @@ def _parameters(test) -> bool:
     return any(p.default is p.empty and p.kind is not p.VAR_KEYWORD for p in needed)
 
 
-def reporter(fd: int):
-    """A function that writes one report, a JSON line."""
+def reporter(fd: int, token: str):
+    """A function that writes one report, a JSON line after the token, which no test knows."""
 
     def report(*words) -> None:
-        data = memoryview((json.dumps(words) + "\n").encode())
+        data = memoryview(f"{token}{json.dumps(words)}\n".encode())
         while data:
             data = data[os.write(fd, data) :]
 

@@ -31,6 +31,7 @@ EXCEPTIONS = {
     if isinstance(value, type) and issubclass(value, BaseException)
 }
 MAX_MESSAGE = 16 << 20
+IMMUTABLE = 1 << 8  # Py_TPFLAGS_IMMUTABLETYPE
 
 
 class Closed(Exception):
@@ -56,9 +57,9 @@ class _Pickler(pickle.Pickler):
 
 
 class _Unpickler(pickle.Unpickler):
-    def __init__(self, stream, resolve):
+    def __init__(self, stream, resolve, guarded):
         super().__init__(stream)
-        self.resolve = resolve
+        self.resolve, self.guarded = resolve, guarded
 
     def persistent_load(self, pid):
         return self.resolve(pid)
@@ -71,11 +72,31 @@ class _Unpickler(pickle.Unpickler):
             or (module, name) in PLAIN
             or numpy
         ):
-            return super().find_class(module, name)
+            found = super().find_class(module, name)
+            return _guarded(found) if self.guarded and isinstance(found, type) else found
         raise pickle.UnpicklingError(f"{module}.{name} is not sent")
 
 
 _NUMPY = ("_reconstruct", "_frombuffer", "ndarray", "dtype", "scalar")
+
+
+class _Maker(type):
+    """A class in the place of another one, whose attributes a pickle could change for all."""
+
+    def __setattr__(cls, name, value):
+        raise pickle.UnpicklingError(f"{cls.__name__}.{name} is not changed")
+
+
+def _guarded(kind: type) -> type:
+    """A class that makes objects of that kind, where Python allows changes of it: to pickle an
+    equality of one's own for all counters needs no code."""
+    if kind.__flags__ & IMMUTABLE:
+        return kind
+
+    def make(_, *args):
+        return kind(*args) if args else kind.__new__(kind)
+
+    return _Maker(kind.__name__, (), {"__new__": make})
 
 
 def encode(value: Any, export) -> bytes:
@@ -85,9 +106,10 @@ def encode(value: Any, export) -> bytes:
     return stream.getvalue()
 
 
-def decode(data: bytes, resolve) -> Any:
-    """resolve: gives what a persistent id stands for. Raises what unpickling raises."""
-    return _Unpickler(io.BytesIO(data), resolve).load()
+def decode(data: bytes, resolve, guarded: bool = False) -> Any:
+    """resolve: gives what a persistent id stands for. guarded: no class of ours can be changed.
+    Raises what unpickling raises."""
+    return _Unpickler(io.BytesIO(data), resolve, guarded).load()
 
 
 def send(fd: int, data: bytes) -> None:
