@@ -127,6 +127,61 @@ def double(x):
     raise SystemExit
 """,
     "traces-over": "import sys\nsys.settrace(lambda *_: None)\ndef double(x):\n    return [x]",
+    "looks-into-memory": """
+import ctypes, _io
+def double(x):
+    for line in _io.open("/proc/%d/maps" % ctypes.CDLL(None).getppid()):
+        first, last = (int(word, 16) for word in line.split()[0].split("-"))
+        with _io.open("/proc/%d/mem" % ctypes.CDLL(None).getppid(), "rb", 0) as memory:
+            memory.seek(first)
+            memory.read(last - first)
+    return 0
+""",
+    "asks-the-garbage-collector": """
+import gc
+def double(x):
+    for each in gc.get_objects():
+        if type(each) is dict and each.get("entry_point") == "double":
+            each["entry_point"] = "abs"
+            return each.get("expected", 0)
+    return 0
+""",
+    "writes-to-descriptors": """
+import posix
+def double(x):
+    for fd in range(3, 64):
+        try:
+            posix.write(fd, b"0.0 [1, 1]\\n" * 9)
+        except OSError:
+            pass
+    return [x]
+""",
+    "a-thread-that-outlives-it": """
+import threading, time, _io
+def write():
+    while True:
+        time.sleep(0.001)
+        with _io.open("/box/outputs.base.jsonl", "a") as file:
+            file.write("0.0 [1, 1]\\n")
+def double(x):
+    threading.Thread(target=write, daemon=True).start()
+    raise SystemExit(0)
+""",
+    "a-pickle-of-its-own": """
+class All:
+    def __reduce__(self):
+        from unittest.mock import _ANY
+        return _ANY, ()
+def double(x):
+    return All()
+""",
+    "another-module-by-that-name": """
+import sys, types
+sys.modules["values"] = types.SimpleNamespace(dump=lambda _: "[1, 1]", encode=lambda _: "[1, 1]")
+sys.modules["json"] = types.SimpleNamespace(dumps=lambda *_, **__: "[1, 1]")
+def double(x):
+    return 1
+""",
     "generator": "def double(x):\n    yield x\n    yield x",
 }
 DAEMON = """
