@@ -6,6 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+from attacks import ATTACKS
+from attacks_kernel import KERNEL_ATTACKS
+from attacks_second import ATTEMPTS, SECOND_ATTACKS
+
+HERE = Path(__file__).parent
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "sandbox.md").read_text("utf-8")
 
@@ -23,6 +28,19 @@ def test_it_can_be_lifted_out(tmp_path):
     environment = {"PYTHONPATH": str(tmp_path)}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.stdout == "passed 45\n {'out': b'done'}\n", done.stderr
+
+
+def test_every_scenario_names_attacks_and_tests_that_there_are():
+    names = {attack.name for attack in [*ATTACKS, *KERNEL_ATTACKS, *SECOND_ATTACKS]}
+    names |= set(ATTEMPTS)
+    names |= set(re.findall(r"^def (test_\w+)", (HERE / "test_hostile.py").read_text(), re.M))
+    section = PAGE.partition("## Public scenarios")[2].partition("\n## ")[0]
+    rows = [line for line in section.splitlines() if re.match(r"\| (?!-|scenario)\S", line)]
+    named = [re.findall(r"`([^`]+)`", row.split("|")[3]) for row in rows]
+    untested = [row for row, found in zip(rows, named, strict=True) if not found]
+    assert len(rows) == 18 and len(untested) == 1 and "Dirty Pipe" in untested[0]
+    rest = set(re.findall(r"`([^`]+)`", section.partition("SandboxBench")[2]))
+    assert {name for found in named for name in found} | rest <= names
 
 
 def test_every_outcome_and_limit_is_on_the_page():

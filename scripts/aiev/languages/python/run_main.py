@@ -8,6 +8,10 @@ value, or wait for ever.
 
 import ast
 import builtins
+import codecs
+import io
+import os
+import re
 import sys
 import traceback
 import types
@@ -16,6 +20,7 @@ from contextlib import suppress
 NAME = "main.py"
 LEFT = "@left"
 """The variable for the value: no program can have one of this name."""
+INTERRUPT = 2  # the signal of KeyboardInterrupt
 MAX_VALUE = 200
 """Characters of a value that a note shows."""
 
@@ -24,15 +29,24 @@ def keep_left_sides(tree: ast.Module) -> dict[tuple, ast.expr]:
     """Have the asserts that are plain comparisons keep their left sides; these, by the place of the
     comparison.
 
-    Those right in a class body are left alone: the class could take the variable for a member.
+    Those of a class body are left alone: the class could take the variable for a member. So are all
+    where Python leaves asserts out.
     """
-    found = {}
-    for node in ast.walk(tree):
-        for field in ("body", "orelse", "finalbody"):
-            block = getattr(node, field, None)
-            if isinstance(block, list) and not isinstance(node, ast.ClassDef):
-                block[:] = [new for old in block for new in _keeping(old, found)]
+    found: dict[tuple, ast.expr] = {}
+    if __debug__:
+        _keep(tree, False, found)
     return found
+
+
+def _keep(node: ast.AST, in_class: bool, found: dict[tuple, ast.expr]) -> None:
+    if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+        in_class = isinstance(node, ast.ClassDef)
+    for child in ast.iter_child_nodes(node):
+        _keep(child, in_class, found)
+    for field in ("body", "orelse", "finalbody"):
+        block = getattr(node, field, None)
+        if isinstance(block, list) and not in_class:
+            block[:] = [new for old in block for new in _keeping(old, found)]
 
 
 def _keeping(statement: ast.stmt, found: dict[tuple, ast.expr]) -> list[ast.stmt]:
@@ -67,6 +81,19 @@ def explain(error: AssertionError, kept: dict[tuple, ast.expr]) -> None:
     error.add_note(f"{left} is {value}")
 
 
+def read_source(path: str) -> str:
+    """The program's text, by its byte order mark or the encoding that it names. Wrong bytes are
+    replaced."""
+    with open(path, "rb") as file:
+        data = file.read()
+    named = re.match(rb"(?:[^\n]*\n)?[ \t\f]*#[^\n]*?coding[:=][ \t]*([-\w.]+)", data)
+    encoding = "utf-8-sig" if data.startswith(codecs.BOM_UTF8) else "utf-8"
+    if named and encoding == "utf-8":
+        with suppress(LookupError):
+            encoding = codecs.lookup(named[1].decode("ascii", "replace")).name
+    return io.StringIO(data.decode(encoding, "replace"), newline=None).read()
+
+
 def compiled(source: str) -> tuple[types.CodeType, dict[tuple, ast.expr]]:
     """The compiled program, and the left sides that its asserts keep."""
     tree = ast.parse(source, NAME)
@@ -76,14 +103,25 @@ def compiled(source: str) -> tuple[types.CodeType, dict[tuple, ast.expr]]:
     return compile(source, NAME, "exec"), {}
 
 
+def _end_by_signal(number: int) -> None:
+    """End as Python does after KeyboardInterrupt: what waits to be printed is, and no `atexit`
+    counts any more."""
+    import signal
+
+    sys.stdout.flush()
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
+
+
 def run(path: str, module: types.ModuleType | None = None) -> int:
-    """Run the program; its exit status as the interpreter's would be. module: what it runs as, with
-    the names that are there already."""
-    with open(path, encoding="utf-8", errors="replace") as file:
-        source = file.read()
+    """Run the program; its exit status as the interpreter's would be, negative for a signal.
+
+    module: what it runs as, with the names that are there already.
+    """
+    source = read_source(path)
     # unittest, doctest, pickle and others look for the program here.
     module = sys.modules["__main__"] = module or types.ModuleType("__main__")
-    module.__file__, module.__builtins__ = NAME, builtins
+    module.__file__, module.__builtins__ = os.path.abspath(NAME), builtins
     kept = {}
     try:
         code, kept = compiled(source)
@@ -98,11 +136,17 @@ def run(path: str, module: types.ModuleType | None = None) -> int:
             inner = inner.tb_next
         if isinstance(error, SyntaxError) and inner and inner.tb_frame.f_code.co_filename != NAME:
             inner = None
-        traceback.print_exception(type(error), error, inner)
-        return 1
+        if sys.excepthook is not sys.__excepthook__:
+            sys.excepthook(type(error), error, inner)
+        else:
+            traceback.print_exception(type(error), error, inner)
+        return -INTERRUPT if isinstance(error, KeyboardInterrupt) else 1
     return 0
 
 
 if __name__ == "__main__":
     sys.argv = [NAME]
-    sys.exit(run(NAME))
+    code = run(NAME)
+    if code < 0:
+        _end_by_signal(-code)
+    sys.exit(code)
