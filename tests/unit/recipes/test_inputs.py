@@ -1,4 +1,4 @@
-"""Changed inputs, made of the calls in a program's tests."""
+"""Mutated inputs, made of the calls in a program's tests."""
 
 import ast
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aiev.recipes.verification.inputs import MAX_CALL, changed_calls
+from aiev.recipes.verification.inputs import MAX_CALL, mutated_calls
 
 PLAIN = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
 VALUES = st.recursive(
@@ -30,8 +30,8 @@ def arguments(call):
 def test_calls_keep_their_types_and_are_new(calls, limit):
     texts = [f"f({', '.join(map(repr, call))})" for call in calls]
     tests = "\n".join(f"assert {text} == 1" for text in texts)
-    found = changed_calls(tests, "f", limit)
-    assert found == changed_calls(tests, "f", limit)
+    found = mutated_calls(tests, "f", limit)
+    assert found == mutated_calls(tests, "f", limit)
     assert len(found) == len(set(found)) <= limit and not set(found) & set(texts)
     shapes = {tuple(map(type, call)) for call in calls}
     assert all(tuple(map(type, arguments(call))) in shapes for call in found)
@@ -40,7 +40,7 @@ def test_calls_keep_their_types_and_are_new(calls, limit):
 
 def test_calls_are_changed_wherever_a_test_makes_them():
     tests = "for n in [f('ab', 2)]:\n    assert n == len(f('abc', 3)) + 1\n"
-    found = changed_calls(tests, "f", 16)
+    found = mutated_calls(tests, "f", 16)
     assert len(found) == 16
     assert any(len(arguments(call)[0]) > 3 for call in found), "a text that is longer"
     assert {arguments(call)[1] for call in found} - {2, 3}, "another number"
@@ -64,4 +64,4 @@ def test_calls_are_changed_wherever_a_test_makes_them():
     ],
 )
 def test_nothing_to_change(tests):
-    assert changed_calls(tests, "f", 8) == []
+    assert mutated_calls(tests, "f", 8) == []

@@ -233,5 +233,5 @@ async def _verify(talk: Talk, voters: Voters, passed: Result) -> None:
         collect,
         *(talk.interpreter, talk.script, talk.parts, passed, talk.contract, talk.others),
         max_mutants=talk.settings.mutants,
-        max_inputs=talk.settings.changed_inputs,
+        max_inputs=talk.settings.mutated_inputs,
     )

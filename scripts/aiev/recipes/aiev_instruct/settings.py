@@ -93,7 +93,7 @@ class DialogueSettings(Section):
     mutants: int = Field(
         12, ge=0, description="Maximum number of mutants of a solution that its tests run on."
     )
-    changed_inputs: int = Field(
+    mutated_inputs: int = Field(
         16,
         ge=0,
         description="Maximum number of calls like those of the tests on which the independent "

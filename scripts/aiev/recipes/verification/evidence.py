@@ -12,7 +12,7 @@ Evidence is a plain record, kept with the dialogue:
   mutants      {of, killed, survived}: survived counts operators
   solutions    {of, distinct, alike, held}: independent ones, how many of them differ, gave the same
                outputs to all calls, and pass all tests; held of `of` is how easy the problem is
-  inputs       {of, alike}: changed inputs, and [alike, answered] for each that can be compared: how
+  inputs       {of, alike}: mutated inputs, and [alike, answered] for each that can be compared: how
                many of the independent solutions that answered gave the solution's own output
   repetitions  {of, same}: runs under other hash seeds
   draft        {corrected, solutions}: examples of the problem's draft that were corrected, and the
@@ -29,7 +29,7 @@ from aiev.languages.base import Script
 from aiev.languages.interpreter import Interpreter
 from aiev.recipes.verification.consensus import agreement, alike, on_inputs
 from aiev.recipes.verification.contract import Contract
-from aiev.recipes.verification.inputs import changed_calls
+from aiev.recipes.verification.inputs import mutated_calls
 from aiev.recipes.verification.mutants import Mutant, mutants
 from aiev.recipes.verification.observe import MUTANT_SECONDS, Case, Observation, observe
 from aiev.recipes.verification.separate import Parts
@@ -72,13 +72,13 @@ def collect(
     """Evidence about a program that passed, in one start of the sandbox.
 
     first: how its run ended. solutions: independent ones, from the description alone. max_inputs:
-    changed inputs on which they are compared with the program's own.
+    mutated inputs on which they are compared with the program's own.
     """
     examples = "".join(f"{example.check}\n" for example in contract.examples)
     watched = Parts(parts.solution, examples + parts.tests, parts.imports, parts.entry_point)
     changed = mutants(parts.solution, max_mutants)
     name = contract.entry_point or parts.entry_point
-    calls = changed_calls(watched.tests, name, max_inputs if solutions else 0)
+    calls = mutated_calls(watched.tests, name, max_inputs if solutions else 0)
     cases = [
         Case(parts.solution),
         Case(parts.solution, stub=True),

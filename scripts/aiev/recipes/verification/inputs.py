@@ -1,4 +1,4 @@
-"""Changed inputs: calls like those of the tests, on which independent solutions are compared.
+"""Mutated inputs: calls like those of the tests, on which independent solutions are compared.
 
 Nobody knows the right results for them, but a solution that passed by luck may give other outputs
 here than the rest. The changes are type-aware mutations, after EvalPlus (Liu et al. 2023, arXiv
@@ -21,7 +21,7 @@ TRIES = 6
 """Changes that are tried for each call that is wanted: some give a call that is known already."""
 
 
-def changed_calls(tests: str, name: str, limit: int) -> list[str]:
+def mutated_calls(tests: str, name: str, limit: int) -> list[str]:
     """At most `limit` calls of the function that differ from each other and from those in the
     tests, as source text, small ones first; always the same for the same tests.
 
@@ -42,7 +42,7 @@ def changed_calls(tests: str, name: str, limit: int) -> list[str]:
             break
         arguments = list(calls[turn % len(calls)])
         place = chance.randrange(len(arguments))
-        arguments[place] = _changed(arguments[place], chance, others)
+        arguments[place] = _mutated(arguments[place], chance, others)
         call = f"{name}({', '.join(map(repr, arguments))})"
         if len(call) <= MAX_CALL and call not in known:
             found[call] = None
@@ -84,7 +84,7 @@ def _gather(value: Any, others: dict[type, list[Any]]) -> None:
             _gather(part, others)
 
 
-def _changed(value: Any, chance: random.Random, others: dict[type, list[Any]]) -> Any:
+def _mutated(value: Any, chance: random.Random, others: dict[type, list[Any]]) -> Any:
     """The value with one change, or another one of its type."""
     kind = type(value)
     if kind is bool:
@@ -101,7 +101,7 @@ def _changed(value: Any, chance: random.Random, others: dict[type, list[Any]]) -
         key = chance.choice(list(value))
         if len(value) > 1 and chance.random() < 0.5:
             return {k: v for k, v in value.items() if k != key}
-        return {**value, key: _changed(value[key], chance, others)}
+        return {**value, key: _mutated(value[key], chance, others)}
     return value
 
 
@@ -133,6 +133,6 @@ def _items(items: list[Any], chance: random.Random, others: dict[type, list[Any]
         case 1:
             return items[: place + 1] + items[place:]
         case 2:
-            return [*items[:place], _changed(items[place], chance, others), *items[place + 1 :]]
+            return [*items[:place], _mutated(items[place], chance, others), *items[place + 1 :]]
     chance.shuffle(items)
     return items

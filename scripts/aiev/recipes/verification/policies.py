@@ -5,7 +5,7 @@ call to a model or the sandbox.
   paper      the program passed, at least two tests ran, a stub fails them, repetitions agree
   examples   also: the tests came to their end, the problem's examples hold, nothing was bent
   consensus  also: independent solutions confirm every test, most of them give the same outputs as
-             the solution, on changed inputs too, and the tests kill mutants
+             the solution, on mutated inputs too, and the tests kill mutants
 """
 
 from collections.abc import Mapping
@@ -82,7 +82,7 @@ def _consensus(evidence: Mapping[str, Any], policy: Policy) -> str:
 
 
 def inputs_alike(evidence: Mapping[str, Any], min_alike: float) -> float:
-    """The share of the changed inputs on which the share `min_alike` of the independent solutions
+    """The share of the mutated inputs on which the share `min_alike` of the independent solutions
     that answered gave the solution's own output; 1 where no input could be compared."""
     counts = evidence.get("inputs", {"alike": []})["alike"]
     shared = sum(alike >= min_alike * answered for alike, answered in counts)

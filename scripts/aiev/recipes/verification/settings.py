@@ -35,7 +35,7 @@ class Policy(Section):
         0.8,
         ge=0,
         le=1,
-        description="Share of the changed inputs on which at least the share min_alike of the "
+        description="Share of the mutated inputs on which at least the share min_alike of the "
         "independent solutions give the solution's own output.",
     )
     min_killed: float = Field(
