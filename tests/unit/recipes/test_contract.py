@@ -27,10 +27,46 @@ def test_spellings(text):
     assert pairs(text) == [("f(1)", "2"), ("f('a')", "[3, 'b']")]
 
 
+STRONG = """# Merging the shifts of a ward
+
+**Background.** Nurses sign up for shifts as `(start, end)` pairs, in hours since Monday, 0:00.
+
+Implement a function `merge_shifts(shifts: list[tuple[int, int]], gap: int = 0) -> list[list[int]]`
+by these rules:
+
+1. Shifts that overlap, or that lie at most `gap` hours apart, are merged.
+2. A shift whose end is not after its start is left out.
+
+| kind | kept |
+|---|---|
+| night | yes |
+
+## Examples
+
+- `merge_shifts([(0, 8), (6, 14)])` returns `[[0, 14]]` (they overlap)
+- `merge_shifts([(0, 8), (9, 14)], gap=1)` returns `[[0, 14]]`
+- **Edge case:** `merge_shifts([], 5)` returns `[]`
+"""
+"""A problem as a strong teacher writes it."""
+
+
+def test_the_contract_of_a_problem_with_headings_lists_and_tables():
+    contract = read_contract(STRONG)
+    assert (contract.flaw, contract.entry_point) == ("", "merge_shifts")
+    assert pairs(STRONG) == [
+        ("merge_shifts([(0, 8), (6, 14)])", "[[0, 14]]"),
+        ("merge_shifts([(0, 8), (9, 14)], gap=1)", "[[0, 14]]"),
+        ("merge_shifts([], 5)", "[]"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "flaw"),
     [
         ("", "no-signature"),
+        # What is asked for is a class, or its examples are blocks of input and output.
+        ("Write a class `Stack(size)` with `push` and `pop`.", "too-few-examples"),
+        ("Write `f(x)`.\n\nInput: 1\nOutput: 2\n\nInput: 2\nOutput: 3", "too-few-examples"),
         ("Write `f(x)`.\n`f(1)` returns `2`\n`f(2)` returns `3`\n```python\nx\n```", "holds-code"),
         ("def f(x):\n    '''\n    >>> f(1)\n    2\n    >>> f(2)\n    3\n    '''", "holds-code"),
         ("Add two numbers. For example, 1 and 2 give 3.", "no-signature"),
