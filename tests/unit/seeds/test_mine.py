@@ -305,10 +305,16 @@ def test_seeds_keep_the_kind_of_their_text(tmp_path):
 
 @pytest.mark.parametrize(
     ("wanted", "names"),
-    [({"lang": "b"}, {"add_1"}), ({"lang": ["a", "c"]}, {"add_0", "add_2"})],
+    [
+        ({"lang": "b"}, {"add_1"}),
+        ({"lang": ["a", "c"]}, {"add_0", "add_2"}),
+        ({"value": 1}, {"add_0"}),
+        ({"value": True}, {"add_1"}),
+    ],
 )
 def test_rows_are_chosen_by_a_column(tmp_path, wanted, names):
-    found = [{"text": variant(n), "lang": name} for n, name in enumerate("abc")]
+    values = [1, True, ["b"]]
+    found = [{"text": variant(n), "lang": name, "value": values[n]} for n, name in enumerate("abc")]
     rows = rows_file(tmp_path, found)
     shards, report = mine(settings({**ROWS, "filter": wanted}, shards=1), [rows], tmp_path)
     assert {seed["name"] for seed in shards[0]} == names

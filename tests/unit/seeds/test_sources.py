@@ -9,6 +9,7 @@ import zipfile
 from contextlib import suppress
 from pathlib import Path
 
+import fsspec
 import pytest
 import yaml
 from hypothesis import given
@@ -344,7 +345,9 @@ def parquet(rows: list[dict]) -> bytes:
 @pytest.mark.parametrize(
     ("files", "lost"),
     [
-        ({"a.jsonl": f"{GOOD}null\n{OTHER}"}, "no-text"),
+        ({"a.jsonl": f"{GOOD}null\n{OTHER}"}, "not-an-object"),
+        ({"a.jsonl": f"null\n{GOOD}{OTHER}"}, "not-an-object"),
+        ({"a.json": f"[null, {GOOD}, {OTHER}]"}, "not-an-object"),
         ({"a.jsonl": f"{GOOD}{{'text': 1\n{OTHER}"}, "not-json"),
         ({"a.jsonl": f"{GOOD}[1]\n{OTHER}"}, "not-an-object"),
         ({"a.json": f"{GOOD}[1]\n{OTHER}"}, "not-an-object"),
@@ -353,7 +356,18 @@ def parquet(rows: list[dict]) -> bytes:
         ({"a.jsonl.gz": gzip.compress(f"{GOOD}]\n{OTHER}".encode())}, "not-json"),
         ({"a.csv": csv_of("good = 1,1", "y,2,3,4", "other = 1,1")}, "malformed-row"),
     ],
-    ids=["null", "broken", "list", "json", "surrogate", "bytes", "gz", "csv"],
+    ids=[
+        "null",
+        "null first",
+        "null in an array",
+        "broken",
+        "list",
+        "json",
+        "surrogate",
+        "bytes",
+        "gz",
+        "csv",
+    ],
 )
 def test_a_row_that_the_library_refuses_costs_no_other(files, lost, streaming, tmp_path):
     data = tmp_path / "data"
@@ -364,9 +378,88 @@ def test_a_row_that_the_library_refuses_costs_no_other(files, lost, streaming, t
     seeds, report = mine_one(source, [data], tmp_path / "cache")
     assert len(seeds) == 2
     assert report["snippets"] == {lost: 1, "seed": 2}
+    assert report["sources"][0]["files"] == {"read": 1}
     short = {**source, "max_rows": 2}
     _, report = mine_one(short, [data], tmp_path / "cache")
     assert report["snippets"] == {lost: 1, "seed": 1}
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "b.json"])
+def test_a_text_that_looks_like_a_date_is_a_text(name, tmp_path):
+    texts = ["2020-01-01T00:00:00", "2021-01-01T00:00:00"]
+    (tmp_path / "data").mkdir()
+    rows = "".join(json.dumps({"text": text}) + "\n" for text in texts)
+    (tmp_path / "data" / name).write_text(rows)
+    source = {"kind": "hub", "dataset": str(tmp_path / "data"), "licence": "MIT"}
+    seeds, _ = mine_one(source, [tmp_path / "data"], tmp_path / "cache")
+    assert sorted(seed["text"] for seed in seeds) == texts
+
+
+def test_rows_before_a_refused_one_are_read_once_and_counts_of_files_are_no_rows(tmp_path):
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "a.csv").write_bytes(csv_of("a = 1,1", "a = 2,2"))
+    (data / "b.csv").write_bytes(csv_of("b = 1,1", "b = 2,2,3,4", "b = 3,3"))
+    source = {"kind": "hub", "dataset": str(data), "licence": "MIT", "streaming": True}
+    _, report = mine_one(source, [data], tmp_path / "cache")
+    assert report["snippets"] == {"seed": 4, "malformed-row": 1}
+    _, report = mine_one({**source, "max_rows": 3}, [data], tmp_path / "cache")
+    assert report["seeds"] == 3
+    rows = data_set(tmp_path / "rows", a=[{"text": "a = 1"}], b=[{"text": "b = 1"}])
+    source = {"kind": "hub", "dataset": str(rows), "licence": "MIT", "max_rows": 2}
+    _, report = mine_one(source, [rows], tmp_path / "cache")
+    assert report["snippets"] == {"seed": 2}
+
+
+CUT = gzip.compress(json.dumps({"text": os.urandom(2000).hex()}).encode())[:-900]
+
+
+def test_a_compressed_file_that_is_cut_off_or_damaged_costs_no_other(tmp_path):
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "a.jsonl.gz").write_bytes(CUT)
+    (data / "b.jsonl.gz").write_bytes(b"no gzip")
+    damaged = bytearray(gzip.compress((GOOD * 500).encode()))
+    damaged[40:60] = b"\xff" * 20
+    (data / "c.jsonl.gz").write_bytes(damaged)
+    (data / "d.jsonl").write_text("")
+    (data / "e.jsonl.gz").write_bytes(gzip.compress(OTHER.encode()))
+    source = {"kind": "hub", "dataset": str(data), "licence": "MIT"}
+    seeds, report = mine_one(source, [data], tmp_path / "cache")
+    assert "other" in {seed["name"] for seed in seeds}
+    assert report["sources"][0]["files"] == {"read": 2, "unreadable": 3}
+
+
+def test_a_file_of_rows_may_be_compressed_and_cut_off(tmp_path):
+    path = tmp_path / "rows.jsonl.gz"
+    source = {"kind": "jsonl", "path": str(path), "licence": "MIT"}
+    path.write_bytes(gzip.compress(GOOD.encode()))
+    (seed,), _ = mine_one(source, [path], tmp_path)
+    assert seed["name"] == "good"
+    path.write_bytes(CUT)
+    with pytest.raises(UserError, match=r"no usable snippet: \{'unreadable': 1\}"):
+        mine_one(source, [path], tmp_path)
+
+
+def test_what_is_no_file_of_rows_is_an_error_in_words(tmp_path):
+    source = {"kind": "jsonl", "path": str(tmp_path), "licence": "MIT"}
+    with pytest.raises(UserError, match="seed source cannot be read: Is a directory") as caught:
+        mine_one(source, [tmp_path], tmp_path)
+    assert caught.value.where == str(tmp_path) and caught.value.hint
+
+
+def test_files_at_an_address_are_downloaded_or_streamed(tmp_path):
+    there = fsspec.filesystem("memory")
+    there.pipe("/far/rows.jsonl", (json.dumps({"text": function("far")}) + "\nnull\n").encode())
+    (tmp_path / "data").mkdir()
+    source = {"kind": "hub", "dataset": str(tmp_path / "data"), "licence": "MIT"}
+    for streaming in (False, True):
+        source |= {"streaming": streaming, "data_files": "memory://far/rows.jsonl"}
+        (seed,), report = mine_one(source, [tmp_path / "data"], tmp_path / "cache")
+        assert seed["name"] == "far" and report["snippets"] == {"seed": 1, "not-an-object": 1}
+        source["data_files"] = "memory://far/absent.jsonl"
+        with pytest.raises(UserError, match="cannot load the data set"):
+            mine_one(source, [tmp_path / "data"], tmp_path / "cache")
 
 
 def test_a_file_that_the_library_refuses_costs_no_other(tmp_path):

@@ -1,7 +1,7 @@
 """A data set of the Hugging Face hub, or a directory that holds one."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain, islice
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from aiev.core.errors import UserError
 from aiev.core.log import log
 from aiev.seeds.sources.base import Snippet, Tally, own_name
 from aiev.seeds.sources.rows import RowSettings, rows_as_snippets
-from aiev.seeds.sources.tables import can_read, rows_of
+from aiev.seeds.sources.tables import can_read, is_json, is_remote, rows_of
 
 
 class Source:
@@ -73,46 +73,64 @@ class Source:
 
 
 def _rows(config: Mapping[str, Any], dataset: str, cache: Path, where: str) -> Iterator[Any]:
-    """Rows of the data set, as the `datasets` library reads them. Where it refuses the files for a
-    row in them, they are read row by row instead."""
-    from datasets import load_dataset  # takes a second to import
-    from datasets.exceptions import DatasetsError
+    """Rows of the data set. JSON files are read row by row: the `datasets` library ends the whole
+    process at a first row that is null, and takes texts for dates. It reads all other files; where
+    it refuses them for a row in them, they are read row by row too."""
+    from datasets import load_dataset, load_dataset_builder  # takes a second to import
 
     named = {key: config[key] for key in ("revision", "data_dir", "data_files")}
     named |= {"path": dataset, "name": config["config"], "cache_dir": str(cache)}
-    read = 0
+    files, read = [], 0
     try:
+        found = load_dataset_builder(**named).config
+        files = [str(name) for name in (found.data_files or {}).get(config["split"], [])]
+        if files and all(map(is_json, files)) and not getattr(found, "field", None):
+            yield from _part(_rows_of(files, config["streaming"], cache), 0, config["max_rows"])
+            return
         rows = load_dataset(**named, split=config["split"], streaming=config["streaming"])
         # Within the same `try`: a streamed data set is read as its rows are asked for.
         for row in islice(rows, config["max_rows"]):
             yield row
             read += 1
-    except (OSError, ValueError, TypeError, RuntimeError, DatasetsError) as error:
-        files = _files(named, config["split"]) if _is_of_a_file(error, dataset) else []
-        if not files:
+    except Exception as error:  # the library lets through whatever its many readers raise
+        readable = files and all(map(can_read, files)) and not all(map(is_json, files))
+        if not readable or not _is_of_a_file(error, dataset):
             raise _unloadable(error, where) from error
         log.warning("%s: %s; its files are read row by row", where, _reason(error))
         # It has refused none of the rows so far; those are the same here.
-        yield from islice(chain.from_iterable(map(rows_of, files)), read, config["max_rows"])
+        yield from _part(_rows_of(files, True, cache), read, config["max_rows"])
+
+
+def _rows_of(files: Sequence[str], streaming: bool, cache: Path) -> Iterator[Any]:
+    """Rows of the files, one after another. What lies elsewhere is downloaded first, as the library
+    does it, or read over the network."""
+    from datasets import DownloadConfig, DownloadManager
+
+    places = list(files)
+    if not streaming and any(map(is_remote, files)):
+        settings = DownloadConfig(cache_dir=str(cache / "downloads"))
+        places = DownloadManager(download_config=settings).download(places)
+    for place, name in zip(places, files, strict=True):
+        yield from rows_of(place, name)
+
+
+def _part(rows: Iterable[Any], first: int, end: int | None) -> Iterator[Any]:
+    """The rows from number `first` to before `end`; counts of files are no rows."""
+    number = 0
+    for row in rows:
+        if isinstance(row, Tally) and row.unit == "file":
+            yield row
+            continue
+        if end is not None and number >= end:
+            return
+        if number >= first:
+            yield row
+        number += 1
 
 
 def _is_of_a_file(error: Exception, dataset: str) -> bool:
     """Whether what the library failed at may be in the files: else it is the network."""
     return Path(dataset).is_dir() or not isinstance(error.__cause__ or error, OSError)
-
-
-def _files(named: Mapping[str, Any], split: str) -> list[str]:
-    """The files of a split; none where the library does not find them, or where there are some
-    that only the library can read."""
-    from datasets import load_dataset_builder
-    from datasets.exceptions import DatasetsError
-
-    try:
-        found = load_dataset_builder(**named).config.data_files or {}
-    except (OSError, ValueError, RuntimeError, DatasetsError):
-        return []
-    files = [str(name) for name in found.get(split, [])]
-    return files if all(map(can_read, files)) else []
 
 
 def _unloadable(error: Exception, where: str) -> UserError:

@@ -1,4 +1,4 @@
-"""A JSON Lines file whose rows hold snippets."""
+"""A JSON Lines file, compressed or not, whose rows hold snippets."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -6,9 +6,10 @@ from typing import Any
 
 from pydantic import Field
 
+from aiev.core.errors import UserError, hint_for
 from aiev.seeds.sources.base import LocalSource, Snippet, Tally
 from aiev.seeds.sources.rows import RowSettings, rows_as_snippets
-from aiev.seeds.sources.tables import json_lines
+from aiev.seeds.sources.tables import DAMAGED, json_lines, opened
 
 
 class Source(LocalSource):
@@ -28,5 +29,11 @@ class Source(LocalSource):
 
 
 def _rows(path: Path) -> Iterator[Any]:
-    with open(path, "rb") as file:
-        yield from json_lines(file)
+    try:
+        with opened(str(path), path.name) as file:
+            yield from json_lines(file)
+    except DAMAGED:
+        yield Tally("file", "unreadable")
+    except OSError as error:
+        message = f"seed source cannot be read: {error.strerror or error}"
+        raise UserError(message, where=str(path), hint=hint_for(error)) from error

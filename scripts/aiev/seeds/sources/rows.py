@@ -64,7 +64,8 @@ def _snippet(row: Any, config: Mapping[str, Any]) -> Snippet | Tally:
     if not isinstance(row, dict):
         return Tally("snippet", "not-json" if row is NOT_JSON else "not-an-object")
     for column, allowed in config["filter"].items():
-        if row.get(column) not in (allowed if isinstance(allowed, list) else [allowed]):
+        choices = allowed if isinstance(allowed, list) else [allowed]
+        if not any(_same(row.get(column), one) for one in choices):
             return Tally("snippet", "filtered")
     text = row.get(config["field"])
     if not isinstance(text, str):
@@ -81,3 +82,8 @@ def _snippet(row: Any, config: Mapping[str, Any]) -> Snippet | Tally:
     named = isinstance(language, str) and language.strip()
     language = language.strip().lower() if named else config["language"]
     return Snippet(text, name[1] if name else "snippet", config["field"], language)
+
+
+def _same(value: Any, wanted: str | int | bool) -> bool:
+    """Whether two values are equal in JSON, where `true` is not 1."""
+    return value == wanted and isinstance(value, bool) == isinstance(wanted, bool)

@@ -5,8 +5,11 @@ What cannot be read is yielded as a `Tally` with the reason, or as `NOT_JSON`.
 
 import codecs
 import csv
+import gzip
 import io
 import json
+import lzma
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any, BinaryIO
@@ -16,6 +19,9 @@ from aiev.seeds.sources.rows import BOM, NOT_JSON
 
 PACKED = (".gz", ".bz2", ".xz", ".zst", ".lz4")
 """Endings of a compressed file, behind that of its format."""
+JSON = (".jsonl", ".ndjson", ".json")
+DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError, ValueError)
+"""What reading a compressed file raises that was cut off, or is none."""
 
 
 def json_lines(file: BinaryIO) -> Iterator[Any]:
@@ -47,13 +53,15 @@ def _encoding(file: BinaryIO) -> tuple[str, str]:
 
 
 def _json(file: BinaryIO) -> Iterator[Any]:
-    """Rows of one array, or of JSON Lines under the name of a JSON file."""
+    """Rows of one array, one object, or JSON Lines under the name of a JSON file."""
     try:
         found = json.loads(file.read())
     except (ValueError, RecursionError):
         found = None
     if isinstance(found, list):
         yield from found
+    elif isinstance(found, dict):
+        yield found
     else:
         file.seek(0)
         yield from json_lines(file)
@@ -94,18 +102,44 @@ def can_read(name: str) -> bool:
     return _format(name) in _READERS
 
 
-def rows_of(name: str) -> Iterator[Any]:
-    """Rows of a file: its path, or an address that fsspec knows (`hf://...`).
+def is_json(name: str) -> bool:
+    """Whether a file of this name, or under this address, holds JSON."""
+    return _format(name) in JSON
 
-    A file that cannot be opened, or not read to its end, is counted as unreadable.
-    """
+
+def is_remote(name: str) -> bool:
+    """Whether it is an address, such as `hf://...`, and no path of this machine."""
+    return "://" in name
+
+
+def opened(place: str, name: str) -> BinaryIO:
+    """Open a file, unpacked as its `name` says. place: its path, or an address for fsspec."""
     import fsspec
+    from fsspec.implementations.local import LocalFileSystem
+    from fsspec.utils import infer_compression
+
+    compression = infer_compression(name)
+    if is_remote(place):
+        return fsspec.open(place, "rb", compression=compression).open()
+    return LocalFileSystem().open(place, "rb", compression=compression)
+
+
+def rows_of(place: str, name: str) -> Iterator[Any]:
+    """Rows of a file. place: its path or address; name: what tells its format.
+
+    A file of this machine that cannot be opened, and one that cannot be read to its end, is counted
+    as unreadable. Raises OSError where the network fails.
+    """
     import pyarrow
 
     try:
-        with fsspec.open(name, "rb", compression="infer") as file:
+        with opened(place, name) as file:
             yield from _READERS[_format(name)](file)
-    except (OSError, EOFError, ValueError, pyarrow.ArrowException):
+    except (*DAMAGED, pyarrow.ArrowException):
+        yield Tally("file", "unreadable")
+    except OSError:
+        if is_remote(place):
+            raise
         yield Tally("file", "unreadable")
     else:
         yield Tally("file", "read")
