@@ -142,11 +142,10 @@ SECOND_ATTACKS = [
                 pass
         """), "x" * 100),
     Attack("names of the host's keys", text("""
-        for name in "keys", "key-users":
-            try:
-                print(end=open(f"/proc/{name}").read())
-            except OSError:
-                pass
+        try:
+            print(end=open("/proc/keys").read())
+        except OSError:
+            pass
         """), ""),
     Attack("many record locks", text("""
         import fcntl, os, time
@@ -298,6 +297,6 @@ def attempts_program() -> str:
                     os.write(1, f"{{name}}: {{error!r}}\\n".encode())
                 os._exit(0)
             status = os.wait()[1]
-            if status:
+            if status not in (0, signal.SIGSYS):  # an engine's filter ends a process of x32
                 print(name, "ended with", status, flush=True)
         """)
