@@ -26,7 +26,8 @@ class Rule:
     """One row: it fits an error whose status is in `statuses` and that has one of `codes`, or whose
     text matches one of `words`; with neither, the status decides.
 
-    codes: compared with any field `code`, `type`, `status` or `reason`, in lower case.
+    codes: compared with any field `code`, `type`, `status` or `reason`, in lower case; `*` stands
+    for any characters.
     words: regular expressions, in any case.
     """
 
@@ -40,7 +41,13 @@ class Rule:
             return False
         if not self.codes and not self.words:
             return True
-        return bool(codes & set(self.codes)) or bool(self.words and self._pattern.search(text))
+        if any(self._code_pattern.fullmatch(code) for code in codes if self.codes):
+            return True
+        return bool(self.words and self._pattern.search(text))
+
+    @cached_property
+    def _code_pattern(self) -> re.Pattern[str]:
+        return re.compile("|".join(re.escape(code).replace(r"\*", ".*") for code in self.codes))
 
     @cached_property
     def _pattern(self) -> re.Pattern[str]:
@@ -63,7 +70,15 @@ _REFUSED = (
     *("prohibited_content", "sensitive_words_detected", "guardrail_violation"),
     *("contentfilter", "cyber_policy", "recitation", "1301", "1026", "1027"),
     *("sensitivecontentdetected", "inputtextsensitivecontentdetected"),
-    *("outputtextsensitivecontentdetected", "contentpolicyviolationerror", "policy_violation"),
+    *("outputtextsensitivecontentdetected", "contentpolicyviolationerror", "*policy_violation*"),
+    *(
+        "*content*filter*",
+        "*content*reject*",
+        "*content*blocked*",
+        "*content*policy*",
+        "*jailbreak*",
+    ),
+    *("*guardrail*", "*moderation*", "*sensitive*", "*prohibited*"),
 )
 
 _SYSTEM = (
@@ -73,7 +88,7 @@ _SYSTEM = (
     r"role\W? (is |are )?(not|un)\s?(supported|enabled|allowed|permitted)",
     r"only .{1,60} roles are supported|messages\W{1,2}\d+\W{1,2}role\b",
     # A chat template that takes no system message, or no two messages of one role.
-    r"roles must alternate",
+    r"roles must alternate|(first|last|system) messages? (must|should)|expected (first|last) role",
     r"(chat|jinja)[ _.-]?template|template error",
 )
 
@@ -129,13 +144,16 @@ RULES = (
             r"(not (supported|permitted|allowed|recogni[sz]ed)|unsupported|unknown|deprecated)",
             r"extra (inputs|fields) (are )?not permitted",
             r"(is|are) not supported (with|by|for|in) (this|the)\b",
-            r"does not support (the )?"
+            r"does not support (the |a )?(custom )?"
             r"((\w+ )?(parameter|value)|system|['\"`]|temperature|top_p|seed)",
-            r"cannot both be (specified|set)",
+            r"cannot both be (specified|set)|only one of .{0,30}(temperature|top_p)",
+            r"parameter\b.{0,60}\b(is|are) (not valid|invalid|not supported)",
+            r"(maximum|max|limit) (value )?(for|of) \W?max_\w*tokens",
+            r"invalid url\b|http request.{0,20} to (an? |the )?https",
             r"\bmax_\w*tokens\b.{0,20}(is )?too (large|high)",
             r"\bmax_\w*tokens: \d+ >",
             # By itself; together with the prompt it would be the prompt that is too long.
-            r"\A\W*max_\w*tokens\W+(\d+\W+)?(exceeds?|is above|is greater than) "
+            r"\A\W*max_\w*tokens\W+(of )?(\d+\W+)?(exceeds?|is above|is greater than) "
             r"(?!.{0,40}(context|input|prompt))",
             r"at most \d+ completion tokens",
             r"\b(temperature|top_p): ",
@@ -179,7 +197,10 @@ RULES = (
             r"blocked (due to|by|because).{0,40}(content|safety|polic|filter|guardrail)",
             r"(response|output|completion|prompt|content|answer) (was |is |has been )?blocked",
             r"considered high[ -]risk",
-            r"input new_sensitive",
+            r"input new_sensitive|sensitive info",
+            r"jailbreak|prompt injection|malicious (prompt|content)",
+            r"\bpii\b (was |is )?(found|detected)",
+            r"content (check|was rejected|rejected|is rejected)|非法",
             r"不安全|安全风险|敏感|违规|不适当|不合规",
         ),
     ),
@@ -189,7 +210,7 @@ RULES = (
         codes=(
             *("context_length_exceeded", "exceed_context_size_error", "string_above_max_length"),
             *("request_too_large", "prompt_too_long", "context_window_exceeded"),
-            *("string_too_long", "1261", "1039", "model_max_prompt_tokens_exceeded"),
+            *("string_too_long", "1261", "1039", "*_tokens_exceeded", "*context_length*"),
         ),
         words=(
             rf"{_TEXT}\W+(\w+ ){{0,2}}(length|size|window|tokens?)\b.{{0,80}}{_MORE}",
@@ -212,7 +233,10 @@ RULES = (
             r"context (window |length |size )?(is )?(full|shift|overflow)",
             r"contextwindowexceeded",
             r"payload too large",
-            r"上下文|超过.{0,20}(长度|限制)|超长",
+            r"上下文|超[过出].{0,20}(长度|限制)|超长|输入.{0,20}(过长|过大|超)",
+            r"\bn_ctx\b|max_(model|seq)_len|(total )?length of (the )?(input|prompt)",
+            r"(?<!_)\b(tokens|characters)\b.{0,60}(exceed|more than|only \d+ (are|is) allowed)",
+            r"at most \d+ characters",
         ),
     ),
     Rule("context-full", (413,)),
@@ -238,7 +262,8 @@ RULES = (
         ),
         words=(
             r"rate limit",
-            r"too many requests",
+            r"too many (concurrent )?requests|concurrency limit|concurrent requests",
+            r"no healthy upstream",
             r"overloaded",
             r"(model|server|service|engine)\b.{0,40}(busy|loading|warming up)",
             r"(temporarily|service) unavailable|频率|速率",
@@ -256,8 +281,10 @@ RULES = (
         "configuration",
         (400, 422),
         words=(
-            r"\b(temperature|top_p|top_k|seed|max_tokens|max_completion_tokens|max_new_tokens|model)\b"
+            r"\b(temperature|top_p|top_k|min_p|seed|stop|max_tokens|max_completion_tokens"
+            r"|max_new_tokens|reasoning_effort|verbosity|logit_bias|logprobs|stream_options|model)\b"
             r".{0,80}(must|should|expected|invalid|out of range|unsupported|exceeds|at least"
+            r"|only allowed"
             r"|too large|greater|less|deprecated|(can|may) only|cannot|not (allowed|supported))",
             r"must be set to|supported range|(?<!messages)\b[a-z_]+: input should be",
             r"(invalid|missing|required|bad) (value|parameter|model|request body)",

@@ -105,10 +105,52 @@ def read_choices(fields: dict) -> list:
         (500, "Service unavailable.", "busy"),
         (500, "您的账户已达到速率限制,请您控制请求频率", "busy"),
         (307, "", "configuration"),
+        (
+            400,
+            "The parameter `seed` specified in the request is not valid: context",
+            "configuration",
+        ),
+        (400, "'max_tokens' of 8192 is above the model's maximum output of 4096", "configuration"),
+        (400, "The maximum value for max_tokens is 8192", "configuration"),
+        (400, "reasoning_effort 'none' not supported for this model", "configuration"),
+        (400, "This model does not support custom temperature; context: chat", "configuration"),
+        (400, "Only one of temperature and top_p may be given", "configuration"),
+        (400, "First message must be from user", "configuration"),
+        (400, "Invalid URL (POST /chat/completions)", "configuration"),
+        (400, "The plain HTTP request was sent to HTTPS port", "configuration"),
+        (400, "Too many concurrent requests", "busy"),
+        (500, "no healthy upstream", "busy"),
+        (400, "The input failed the content check", "refused"),
+        (400, "Malicious prompt detected", "refused"),
+        (400, "Lakera Guard: prompt injection detected", "refused"),
+        (400, "Input text may contain sensitive info", "refused"),
+        (400, "非法内容", "refused"),
+        (400, "prompt_tokens (9000) > max_model_len (4096)", "context-full"),
+        (400, "The number of tokens in the prompt exceeds the model's limit", "context-full"),
+        (400, "total length of input and output exceeds 32768", "context-full"),
+        (400, "n_keep 5000 >= n_ctx 4096", "context-full"),
+        (400, "Prompt has 9000 tokens, but only 8192 are allowed", "context-full"),
+        (422, "ensure this value has at most 20000 characters", "context-full"),
+        (400, "输入的token数量超出限制", "context-full"),
     ],
 )
 def test_more_words_of_vendors(status, message, meaning):
     assert ServerError(status, {"error": {"message": message}}).meaning == meaning
+
+
+@pytest.mark.parametrize(
+    ("code", "meaning"),
+    [
+        ("cyber_policy_violation", "refused"),
+        ("ContentSafetyBlocked", "refused"),
+        ("content_rejected", "refused"),
+        ("PROMPT_JAILBREAK", "refused"),
+        ("input_tokens_exceeded", "context-full"),
+        ("content_block", "unknown"),
+    ],
+)
+def test_codes_of_a_kind(code, meaning):
+    assert ServerError(400, {"error": {"code": code, "message": "no"}}).meaning == meaning
 
 
 def test_a_403_says_whether_it_is_about_a_key():
