@@ -101,9 +101,9 @@ class Request(Section):
                 )
         added = {**(self.model_extra or {}), **self.extra_body}
         for name, value in added.items():
-            if SECRET_PARAMETERS.fullmatch(name):
+            if secret := _secret_in({name: value}):
                 raise invalid(
-                    f"{name} would be written down with every request (it is not shown)",
+                    f"{secret} would be written down with every request (it is not shown)",
                     "a key belongs into OPENAI_API_KEY, others into `headers`",
                 )
             if value is None or name in PIPELINE_OWN or name in sent:
@@ -119,6 +119,16 @@ class Request(Section):
                     "use text, finite numbers of at most 64 bits, true, false, lists and mappings",
                 )
         return self
+
+
+def _secret_in(value: Any) -> str:
+    """The first name in a value, however deep, under which a secret would stand; "" for none."""
+    if isinstance(value, dict):
+        named = (str(name) for name in value if SECRET_PARAMETERS.fullmatch(str(name)))
+        return next(named, "") or _secret_in(list(value.values()))
+    if isinstance(value, list):
+        return next(filter(None, map(_secret_in, value)), "")
+    return ""
 
 
 def _not_json(value: Any) -> str:

@@ -407,6 +407,8 @@ def test_a_short_key_does_not_garble_errors():
         ({"headers": {"X Team": "TEAM"}}, "'X Team' is no name of an HTTP header"),
         ({"headers": {"X-Key": "sk-SECRET"}}, "no environment variable"),
         ({"api_key": "sk-SECRET"}, "api_key would be written down"),
+        ({"x_api_key": "sk-SECRET"}, "x_api_key would be written down"),
+        ({"extra_body": {"providers": [{"access_token": "sk-SECRET"}]}}, "access_token would be"),
     ],
     ids=lambda value: value if isinstance(value, str) else "request",
 )

@@ -23,7 +23,12 @@ UNSENT_SEED = "unsent_seed"
 NO_KEY = "none"
 """Sent to a server that wants no key."""
 
-SECRET_PARAMETERS = re.compile(r"(api[-_]?)?key|token|secret|password|sig|signature", re.IGNORECASE)
+SECRET_PARAMETERS = re.compile(
+    r"((api|x|access|auth|bearer|client|private|subscription|functions|ocp[-_]apim)[-_]?)*"
+    r"(key|token|secret|password|passwd|sig|signature|credential|auth|authorization|bearer)",
+    re.IGNORECASE,
+)
+"""Names of parameters whose values are secrets. `prompt_cache_key` and `eos_token` are none."""
 
 
 @dataclass
