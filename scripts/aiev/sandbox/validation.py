@@ -25,6 +25,9 @@ MAX_STRINGS = 1 << 20
 MAX_LIMIT = 1 << 40
 """Above any machine, and small enough that MiB in bytes fit into the kernel's 64 bits."""
 MIB = 1 << 20
+OURS = ("/opt/box", "/proc", "/dev", "/box", "/tmp")
+"""Folders in the box that nothing may be mounted over or into: our own code, what covers process 1,
+and what is limited in size."""
 
 
 def validate(request: Request, from_root: bool) -> dict[str, bytes]:
@@ -101,6 +104,8 @@ def _check_mount(inside: str, outside: Path, from_root: bool) -> None:
     _check_length("mounts", path)
     if not path.is_absolute() or ".." in path.parts or len(path.parts) < 2:
         raise _wrong("mounts", inside, "an absolute path in the sandbox, below /")
+    if any(path.is_relative_to(own) for own in OURS):
+        raise _wrong("mounts", inside, f"a path outside {', '.join(OURS)}")
     if not Path(outside).exists():
         raise UserError(
             f"cannot mount {outside} at {inside!r} in the sandbox", hint="mount what is there"
