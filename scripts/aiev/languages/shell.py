@@ -4,6 +4,7 @@ bash reads the commands, nothing here does. They run in a process of their own, 
 `cd` nor a virtual environment that they make hides the program, which is put into /box after them.
 """
 
+import re
 import sys
 from dataclasses import replace
 
@@ -18,7 +19,17 @@ ASKED = f"{FOLDER}/asked"
 _PIP = f'#!/bin/sh\nexec /opt/python/bin/python -S /box/{FOLDER}/lib/pip.py "$@"\n'
 _PYTHON = '#!/bin/sh\nexec /opt/python/bin/python "$@"\n'
 _VENV = '#!/bin/sh\nexec /opt/python/bin/python -m venv "$@"\n'
-_SUDO = '#!/bin/sh\nwhile [ "${1#-}" != "$1" ]; do shift; done\nexec "$@"\n'
+_SUDO = """\
+#!/bin/sh
+while :; do
+  case $1 in
+    -[ugpCDRTrt]) shift 2 ;;
+    -*) shift ;;
+    *) break ;;
+  esac
+done
+[ $# = 0 ] || exec env "$@"
+"""
 _UV = """\
 #!/bin/sh
 command=$1
@@ -26,10 +37,20 @@ shift
 case $command in
   pip) exec pip "$@" ;;
   add) exec pip install "$@" ;;
-  run) exec "$@" ;;
+  run) case $1 in *.py) set -- python "$@" ;; esac; exec "$@" ;;
   venv) exec python -m venv "$@" ;;
 esac
 """
+# Answers give the way to activate an environment on Windows too.
+_ENV = """\
+command_not_found_handle () {
+  case $1 in *Scripts[Aa]ctivate*) return 0 ;; esac
+  echo "bash: $1: command not found" >&2
+  return 127
+}
+"""
+_WAIT = "while jobs -r | grep -q '\\bpip[0-9.]* '; do sleep 0.1; done"
+"""Until no pip in the background is left to write down its call."""
 _OWN_PIP = f"pip3.{sys.version_info.minor}"  # the box has this process's Python
 # As a notebook spells them too; a `%` at a command's start is bash's own word for a job.
 _TOOLS = {
@@ -38,11 +59,19 @@ _TOOLS = {
     **dict.fromkeys(("uv", "!uv"), _UV),
     **{"virtualenv": _VENV, "sudo": _SUDO},
 }
+_PROMPT = re.compile(
+    r"(?:\(\S+\) *)?"  # an environment
+    r"(?:\[?[\w.-]+@[\w.-]+[^$#%]*[$#%]"  # a user and a host
+    r"|(?:PS )?[A-Za-z]:\\[^<>|]*>"  # a folder of Windows
+    r"|[$%\u276f]) (.*)"
+)
 _RUN = f"""\
 here=/box/{FOLDER}
 chmod +x $here/bin/*
 : > $here/asked
+export BASH_ENV=$here/env.sh
 PATH=$here/bin:$PATH PYTHONPATH=$here/lib:$PYTHONPATH bash -e $here/block.sh || exit
+unset BASH_ENV
 """
 _PROGRAM = """\
 cp -r --remove-destination $here/files/. /box || exit
@@ -69,17 +98,9 @@ def commands_of(block: str) -> str:
 
 
 def _behind_prompt(line: str) -> str | None:
-    """The command behind a prompt such as `$`, `(venv) $` or `me@host:~/code$`; None without one.
-
-    A prompt with words before its sign names an environment, or a user and a host.
-    """
-    before, sign, command = line.lstrip().partition("$ ")
-    words = before.split()
-    environment = words[:1] and words[0][0] == "(" and words[0][-1] == ")"
-    rest = words[1:] if environment else words
-    if sign and (not rest or (len(rest) == 1 and "@" in rest[0])):
-        return command
-    return line.lstrip()[2:] if line.lstrip().startswith("% ") else None
+    """The command behind a prompt such as `$` or `me@host:~/code$`; None without one."""
+    found = _PROMPT.match(line.lstrip())
+    return found and found[1]
 
 
 def _without_magic(line: str) -> str:
@@ -111,4 +132,6 @@ def _files(commands: str) -> dict[str, str]:
         f"{FOLDER}/lib/{name}.py": module_path(module).read_text("utf-8")
         for name, module in modules.items()
     }
-    return {**tools, **lib, f"{FOLDER}/block.sh": f"{commands}\n:\n"}
+    lib[f"{FOLDER}/lib/ensurepip.py"] = ""
+    block = f"{commands}\n{_WAIT}\n:\n"
+    return {**tools, **lib, f"{FOLDER}/env.sh": _ENV, f"{FOLDER}/block.sh": block}

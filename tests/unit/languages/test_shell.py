@@ -89,6 +89,14 @@ def play(interpreter, text: str, installed=()):
         "me@host:~/code$ pip install demo\nCollecting demo",
         "(base) me@host:~$ pip install demo",
         "sudo -H pip install demo",
+        "sudo -u root PIP_NO_INPUT=1 pip install demo",
+        "%%bash\npip install demo",
+        "pip install demo &",
+        "/usr/bin/env python3 -c \"from pip._internal import main; main(['install', 'demo'])\"",
+        "python -m ensurepip --upgrade\npip install demo",
+        "cd /tmp\npython -m venv e\n# On Windows\ne\\Scripts\\activate\n# Else\n. e/bin/activate\n"
+        "pip install demo",
+        "cd /tmp; python -m venv e; source e/Scripts/activate; pip install demo; uv run x.py || :",
         # What answers do first.
         "python -m pip install --upgrade pip\npip install demo",
         "pip install -U pip uv && pip install demo",
@@ -187,6 +195,8 @@ def test_a_failing_command_is_the_result(interpreter):
     _, result = play(interpreter, answer("echo hi\nls nowhere\necho not reached", "print(1)"))
     assert (result.outcome, result.exit_code, result.stdout) == ("failed", 2, "hi\n")
     assert "nowhere" in result.stderr and ".shell" not in result.stderr
+    _, result = play(interpreter, answer("conda install x", "print(1)"))
+    assert (result.exit_code, result.stderr) == (127, "bash: conda: command not found\n")
 
 
 def test_what_may_not_be_installed_is_install_failed(interpreter):
@@ -205,6 +215,11 @@ def test_a_transcript_holds_commands_and_what_they_printed():
     assert commands_of("$ echo hi\nhi\n$ ls \\\n> -l\ntotal 0") == "echo hi\nls \\\n-l"
     assert commands_of("echo hi\n# $ no\n") == "echo hi\n# $ no"
     assert commands_of("(a) me@b:~$ ls\nx\n(a) $ pwd") == "ls\npwd"
+    prompts = ("root@a:/# ", "[me@b ~]$ ", "me@mac ~ % ", "me@pc MINGW64 ~ $ ", "\u276f ")
+    for prompt in (*prompts, "C:\\> ", "PS C:\\Users\\me> ", "(venv) PS C:\\code> "):
+        assert commands_of(f"{prompt}ls -l\ntotal 0") == "ls -l"
+    for text in ("# me@b.c # x", "git clone me@b:c # d", "%pip install a", "a > b", "C:\\a"):
+        assert commands_of(text) == text.removeprefix("%")
     for text in ("echo $ x", "test a = $ ", "grep 'a$ ' f", "cost=5$ ", "(cd x; echo $ y)"):
         assert commands_of(text) == text
 

@@ -78,5 +78,10 @@ def installed():
     return {each.metadata["Name"]: each.version for each in found}
 
 
+if __name__ == "pip":  # programs and the system's own /usr/bin/pip ask for pip's inner modules
+    __path__ = []
+    for inner in ("_internal", "_internal.cli", "_internal.cli.main"):
+        sys.modules[f"pip.{inner}"] = sys.modules[__name__]
+
 if __name__ == "__main__":
     sys.exit(main())

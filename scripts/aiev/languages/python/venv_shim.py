@@ -25,6 +25,8 @@ def make(folder, tools):
         link(f"{tools}/{name}", f"{folder}/bin/{name}")
     with open(f"{folder}/bin/activate", "w", encoding="utf-8") as file:
         file.write(ACTIVATE.format(folder=folder))
+    os.makedirs(f"{folder}/Scripts", exist_ok=True)  # as Git's bash on Windows names it
+    link(f"{folder}/bin/activate", f"{folder}/Scripts/activate")
 
 
 def link(target, path):
