@@ -169,3 +169,14 @@ def test_an_answer_keeps_its_words_and_has_one_program(answer, solution):
     assert programs == (["x = 1"] if solution else [])
     for words in ("## Approach", "### Complexity", "Use it:", "First a counter:", "haskell"):
         assert (words in said) == (words in answer)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        f"```python\n!pip install a\n{F}\n```",
+        f"```python\n!pip install a\n```\n\n```python\n{F}\n```",
+    ],
+)
+def test_a_notebook_s_commands_stay_before_the_program(answer):
+    assert compose(answer, "f", F) == f"```sh\npip install a\n```\n\n```python\n{F}\n```"

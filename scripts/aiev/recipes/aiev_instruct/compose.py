@@ -51,6 +51,8 @@ def compose(answer: str, name: str, code: str) -> str:
         return answer
     text, chosen = unix(answer), longest(found.blocks, name)
     fence = f"```python\n{code}\n```"
+    if found.shell:  # a notebook's commands stood in the blocks that go
+        fence = f"```sh\n{found.shell}\n```\n\n{fence}"
     for block in sorted(python_blocks(answer), key=lambda b: b.start, reverse=True):
         new = fence if block == chosen else ""
         text = f"{text[: block.start].rstrip()}\n\n{new}\n\n{text[block.end :].lstrip()}"
