@@ -43,3 +43,16 @@ def test_a_default_of_the_api_is_sent_where_it_is_asked_for():
     assert body == body_of(plain, request_of(plain, asked)) | {"top_p": 1.0}
     # It may be another answer.
     assert key_of(request_of(whole, asked)) != key_of(request_of(plain, asked))
+
+
+def test_a_parameter_that_is_null_is_not_sent():
+    """Some models refuse temperature beside top_p, or either of them (case 15)."""
+    asked = Question(ASKED, 0.5, 0.9, 8, 1)
+    for name in ("temperature", "top_p"):
+        endpoint = Endpoint("openai", "m", "v", None, slots=1, request={name: None})
+        body = body_of(endpoint, request_of(endpoint, asked))
+        assert name not in body and len({"temperature", "top_p"} & set(body)) == 1
+    plain = Endpoint("openai", "m", "v", None, slots=1)
+    # As with `dialogues: {sampling: {top_p: null}}`.
+    body = body_of(plain, request_of(plain, Question(ASKED, 0.5, None, 8, 1)))
+    assert body["temperature"] == 0.5 and "top_p" not in body
