@@ -150,7 +150,7 @@ SECOND_ATTACKS = [
     Attack("many record locks", text("""
         import fcntl, os, time
         end, files = time.time() + 0.4, []
-        while time.time() < end:
+        while time.time() < end and len(files) < 200:
             files.append(open(f"/tmp/{len(files)}", "w"))
             for at in range(500):
                 fcntl.lockf(files[-1], fcntl.LOCK_EX, 1, 1000 - 2 * at)

@@ -36,7 +36,7 @@ CASES = {
             return 2 * x
         print(doctest.testmod().failed, "Got:")
         ''',
-        ("passed", 'File "main.py", line 5, in __main__.double', ""),
+        ("passed", 'main.py", line 5, in __main__.double', ""),  # of the absolute path, as outside
     ),
     "a pool of processes": (
         """

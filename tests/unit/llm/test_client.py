@@ -429,7 +429,7 @@ def test_no_answer_of_a_server_shows_the_key(where, status, scripted, endpoint_o
     body = json.dumps(said) if where != "body" else "<html>secret-key</html>"
     scripted.script = lambda _: Raw(body.encode(), status=status)
     with caplog.at_level("INFO", "aiev"), pytest.raises((EndpointError, ContextFull)) as caught:
-        ask(endpoint_of(scripted), ledger)
+        ask(endpoint_of(scripted), ledger, max_wait=0.05)
     shown = "".join(traceback.format_exception(caught.value))
     assert "secret-key" not in shown + caplog.text
 
