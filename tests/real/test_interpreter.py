@@ -25,7 +25,7 @@ def test_the_teacher_runs_its_code_and_reads_the_result(resource, tmp_path, monk
     monkeypatch.chdir(tmp_path)
     chosen = Chosen({**SERVER, "name": "teacher"}, resource("qwen2.5-coder-0.5b"))
     sampling = Sampling(max_tokens=300)
-    asked = "Write a program that prints 2 to the power of 99, and run it. What does it print?"
+    asked = "Write a Python program that prints 2 ** 99. Run it and tell me what it prints."
     with (
         open_sandbox("bubblewrap") as sandbox,
         open_model(chosen, config(tmp_path), "auto", sampling, tmp_path / "log") as (client, how),
