@@ -17,6 +17,7 @@ import pytest
 from attacks import ATTACKS, ENGINE, LIMITS
 from attacks_kernel import KERNEL_ATTACKS
 from attacks_second import ATTEMPTS, SECOND_ATTACKS, attempts_program
+from needs import unavailable
 
 from aiev.core.errors import UserError
 from aiev.sandbox.api import SITE_PACKAGES, Request
@@ -87,7 +88,7 @@ def test_no_key_of_the_session_is_named(play):
     """The kernel lists keys for who belongs to a session, and a box is started in its caller's."""
     libc = ctypes.CDLL(None, use_errno=True)
     if os.uname().machine != "x86_64" or not os.path.exists("/proc/keys"):
-        pytest.skip("needs the kernel's keys, by their number on x86_64")
+        unavailable("needs the kernel's keys, by their number on x86_64")
     name = b"aiev-key-of-the-host"
     key = libc.syscall(248, b"user", name, b"x", ctypes.c_long(1), ctypes.c_long(-3))
     assert key > 0 and name in Path("/proc/keys").read_bytes()
