@@ -20,7 +20,7 @@ SLOW = {"cancelled": 1.5, "snakemake_killed": 5.0}
 """Seconds that an answer takes where a job has to be caught at work, or a second run to find it."""
 
 
-def finish(process, seconds: float = 240) -> SimpleNamespace:
+def finish(process, seconds: float = 600) -> SimpleNamespace:
     try:
         said, _ = process.communicate(timeout=seconds)
     finally:
@@ -76,7 +76,9 @@ def snakemake_killed(cluster, endpoint):
 
 
 def edited_in_the_queue(cluster, endpoint):
-    process = cluster.start(DIALOGUES, slurm_extra="'--begin=now+10'")
+    # A second attempt would meet the same edit.
+    once = ("--retries", "0")
+    process = cluster.start(DIALOGUES, options=once, slurm_extra="'--begin=now+10'")
     cluster.wait(RULE, "PENDING")
     prompt = cluster.project.root / "scripts/aiev/recipes/aiev_instruct/prompts/small/describe.md"
     before = prompt.read_text("utf-8")
