@@ -18,7 +18,7 @@ from aiev.config.load import check_config
 from aiev.core.errors import UserError, hint_for
 from aiev.core.hashing import of_directory, of_json
 from aiev.engine import run_record
-from aiev.engine.codehash import PINNED, code_digest
+from aiev.engine.codehash import PINNED, Sources
 from aiev.engine.directories import check_directories
 from aiev.engine.environment import environment
 from aiev.engine.events import EVENTS, Reporter
@@ -80,6 +80,7 @@ with clear_errors():
 OPTIONS = "--log {log} --params {params.settings:q} "
 CODE = {}
 COMMANDS = {}
+TREE = Sources(SCRIPTS)
 
 
 def main(script, *modules, execution=None, pinned=False):
@@ -104,9 +105,13 @@ def code(script, modules):
     key = run_record.code_key(script, modules)
     if key not in CODE:
         known = BEGUN.code.get(key) if BEGUN else None
-        digest_of = run_record.recorded_code if RUNS else code_digest
+        path = SCRIPTS / f"{script}.py"
         with clear_errors():
-            CODE[key] = known or digest_of(SCRIPTS / f"{script}.py", modules)
+            CODE[key] = known or (
+                run_record.recorded_code(TREE, path, modules)
+                if RUNS
+                else TREE.digest(path, modules)
+            )
     return CODE[key]
 
 

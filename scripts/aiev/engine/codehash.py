@@ -21,6 +21,7 @@ import ast
 import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache, partial
+from itertools import chain
 from pathlib import Path
 
 from aiev.core.errors import UserError
@@ -53,14 +54,7 @@ _IMPORT = ast.Import | ast.ImportFrom
 
 def code_digest(script: Path, modules: Iterable[str] = ()) -> str:
     """Digest of all project code that `script` can run; see `code_parts`."""
-    return digest_of_parts(code_parts(script, modules), Path(script).name)
-
-
-def digest_of_parts(parts: dict[str, str], script: str) -> str:
-    """Digest of the code that has these parts. The name of the script itself is left out, so that
-    renaming a rule's main alone reruns nothing."""
-    own = f"{script}: "
-    return of_json(sorted((name.removeprefix(own), digest) for name, digest in parts.items()))
+    return Sources(Path(script).parent).digest(script, modules)
 
 
 def code_parts(script: Path, modules: Iterable[str] = ()) -> dict[str, str]:
@@ -72,64 +66,93 @@ def code_parts(script: Path, modules: Iterable[str] = ()) -> dict[str, str]:
     directories outside with data files, which end in a slash.
     Raises UserError for a module that does not exist or cannot be parsed.
     """
-    root = Path(script).resolve().parent
-    # Most modules import the same packages: each is looked up once.
-    files_of = cache(partial(_files_of, root, cache(_data_of)))
-    todo = [Path(script).resolve()]
-    parts: dict[str, str] = {}
-    outsiders: dict[Path, str] = {}
-    for module in modules:
-        outside = module.endswith((".py", "/"))
-        place = Path(module) if outside else root / module.replace(".", "/")
-        if not (place if outside else place.with_suffix(".py")).is_file() and not place.is_dir():
-            raise UserError("no such module, though a rule's code depends on it", where=module)
-        if not outside:
-            todo += files_of(module)
-            continue
-        name = outsiders.setdefault(place.resolve(), _new_name(place.resolve(), outsiders))
-        if place.is_dir():
-            parts.update(_data_parts(place, f"{name}/"))
-        else:
-            todo.append(place.resolve())
-            parts.update(_prompts_of(place, name))
-    seen: set[Path] = set()
-    while todo:
-        path = todo.pop()
-        name = outsiders.get(path) or path.relative_to(root).as_posix()
-        if path in seen or name.startswith(PLUMBING):
-            continue
-        seen.add(path)
+    return Sources(Path(script).parent).parts(script, modules)
+
+
+def digest_of_parts(parts: dict[str, str], script: str) -> str:
+    """Digest of the code that has these parts. The name of the script itself is left out, so that
+    renaming a rule's main alone reruns nothing."""
+    own = f"{script}: "
+    return of_json(sorted((name.removeprefix(own), digest) for name, digest in parts.items()))
+
+
+class Sources:
+    """The code below an import root as it is at one moment: each file is read once, for however
+    many scripts."""
+
+    def __init__(self, root: Path):
+        self.root = Path(root).resolve()
+        self._files_of = cache(partial(_files_of, self.root, cache(_data_of)))
+        self._read = cache(self._read)
+
+    def digest(self, script: Path, modules: Iterable[str] = ()) -> str:
+        """See `code_digest`."""
+        return digest_of_parts(self.parts(script, modules), Path(script).name)
+
+    def parts(self, script: Path, modules: Iterable[str] = ()) -> dict[str, str]:
+        """See `code_parts`."""
+        todo = [Path(script).resolve()]
+        parts: dict[str, str] = {}
+        outsiders: dict[Path, str] = {}
+        for module in modules:
+            outside = module.endswith((".py", "/"))
+            place = Path(module) if outside else self.root / module.replace(".", "/")
+            there = (place if outside else place.with_suffix(".py")).is_file() or place.is_dir()
+            if not there:
+                raise UserError("no such module, though a rule's code depends on it", where=module)
+            if not outside:
+                todo += self._files_of(module)
+                continue
+            name = outsiders.setdefault(place.resolve(), _new_name(place.resolve(), outsiders))
+            if place.is_dir():
+                parts.update(_data_parts(place, f"{name}/"))
+            else:
+                todo.append(place.resolve())
+                parts.update(_prompts_of(place, name))
+        seen: set[Path] = set()
+        while todo:
+            path = todo.pop()
+            if path in seen:
+                continue
+            seen.add(path)
+            name = outsiders.get(path) or path.relative_to(self.root).as_posix()
+            if not name.startswith(PLUMBING):
+                found, reached = self._read(path, path in outsiders)
+                parts.update((f"{name}{part}", digest) for part, digest in found)
+                todo += reached
+        return parts
+
+    def _read(self, path: Path, outside: bool) -> tuple[tuple[tuple[str, str], ...], list[Path]]:
+        """Parts of a file, each with what stands behind the file's name, and the project's files
+        that it may load."""
         data = path.read_bytes()
         if path.suffix != ".py":
-            parts[name] = of_bytes(data)
-            continue
+            return (("", of_bytes(data)),), []
         try:
-            found_parts, names = _module(data)
+            parts, names = _module(data)
         except (SyntaxError, ValueError) as error:
             raise UserError(f"not Python: {error}", where=str(path)) from error
-        parts.update((f"{name}: {part}", digest) for part, digest in found_parts)
         # A file outside is of no package: nothing beside it can be imported.
-        folder = None if path in outsiders else path.parent
-        for other in names:
-            todo += files_of(other, folder)
-    return parts
+        folder = None if outside else path.parent
+        reached = chain.from_iterable(self._files_of(name, folder) for name in names)
+        return tuple((f": {part}", digest) for part, digest in parts), list(dict.fromkeys(reached))
 
 
 @cache
 def _module(source: bytes) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
     """Parts of one module with their digests, and the names of what it may load."""
-    tree = _meaning_only(ast.parse(source))
-    names = tuple(dict.fromkeys(names_in(tree)))
+    tree = ast.parse(source)
+    names = tuple(dict.fromkeys(names_in(_keep_meaning(tree))))
     parts: dict[str, list[str]] = {}
     rest = ast.dump(_split_off_functions(tree, "", parts))
     found = [("(module)", of_text(rest))]
     return tuple(found + [(name, of_json(dumps)) for name, dumps in parts.items()]), names
 
 
-def names_in(tree: ast.AST) -> Iterator[str]:
+def names_in(nodes: Iterable[ast.AST]) -> Iterator[str]:
     """Yield the modules that a module imports or mentions in strings, relative ones with their
     dots, and paths of .py files. Some are of no module, as `a` in `from x import a`."""
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -211,18 +234,22 @@ def _data_of(package: Path) -> list[Path]:
     return files
 
 
-def _meaning_only(tree: ast.Module) -> ast.Module:
+def _keep_meaning(tree: ast.Module) -> Iterator[ast.AST]:
     """Remove texts that nothing uses (docstrings, and those under constants), `pass`, the
     descriptions of config keys and what only type checkers run; sort each run of neighbouring
-    imports. A block that held nothing else is left empty: it does what `pass` does."""
-    for node in ast.walk(tree):
+    imports; yield the nodes that are left. A block that held nothing else is left empty: it does
+    what `pass` does."""
+    todo: list[ast.AST] = [tree]
+    while todo:
+        node = todo.pop()
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Field":
             node.keywords = [word for word in node.keywords if word.arg != "description"]
         for field in ("body", "orelse", "finalbody"):
             block = getattr(node, field, None)
             if isinstance(block, list):
                 setattr(node, field, _sort_imports([n for n in block if not _does_nothing(n)]))
-    return tree
+        yield node
+        todo += ast.iter_child_nodes(node)
 
 
 def _does_nothing(node: ast.AST) -> bool:
@@ -231,6 +258,7 @@ def _does_nothing(node: ast.AST) -> bool:
         return isinstance(node.value.value, str)
     return isinstance(node, ast.Pass) or (
         isinstance(node, ast.If)
+        and isinstance(node.test, ast.Name | ast.Attribute)
         and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING")
         and not node.orelse
     )

@@ -17,7 +17,7 @@ from typing import Any
 from aiev.core.errors import UserError
 from aiev.core.files import read_json, write_json
 from aiev.core.hashing import of_file, of_json
-from aiev.engine.codehash import code_parts, digest_of_parts
+from aiev.engine.codehash import Sources, digest_of_parts
 from aiev.engine.store import STORE
 
 RECORD = STORE / "run.json"
@@ -81,9 +81,9 @@ def code_key(script: str, modules: Iterable[str]) -> str:
     return " ".join([script, *modules])
 
 
-def recorded_code(script: Path, modules: Iterable[str]) -> str:
+def recorded_code(sources: Sources, script: Path, modules: Iterable[str]) -> str:
     """Digest of a main's code, whose parts are written down for `make why`."""
-    parts = code_parts(script, modules)
+    parts = sources.parts(script, modules)
     digest = digest_of_parts(parts, script.name)
     if not (CODE / f"{digest}.json").is_file():
         write_json(CODE / f"{digest}.json", parts)

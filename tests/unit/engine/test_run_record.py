@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from aiev.core.errors import UserError
-from aiev.engine.codehash import code_digest
+from aiev.engine.codehash import Sources, code_digest
 from aiev.engine.environment import environment
 from aiev.engine.run_record import (
     RUN,
@@ -43,7 +43,7 @@ def started(tmp_path, monkeypatch):
     Path("helper.py").write_text("WORD = 'one'\n")
     Path("config").mkdir()
     Path("config/zero.json").write_text("{}")
-    code = {"work": recorded_code(tmp_path / "work.py", ())}
+    code = {"work": recorded_code(Sources(tmp_path), tmp_path / "work.py", ())}
     write_record(Record("run:1", {}, "", environment(), code, input_digests(tmp_path)))
     return tmp_path
 
