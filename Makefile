@@ -87,8 +87,9 @@ bench: .venv  ## benchmarks, one JSON object a line; ONLY=name for one
 sandbox-image: .venv  ## the image of the docker sandbox, in the engine that DOCKER_HOST names
 	@$(AIEV) sandbox-image
 
-toolchains: .venv  ## compilers and interpreters for MultiPL-E, from Debian's packages (asks for root)
-	@packages="$$($(BIN)/python -m aiev.languages.toolchains)" && \
+# Needs no package of .venv, so that they may be installed at the same time.
+toolchains:  ## compilers and interpreters for MultiPL-E, from Debian's packages (asks for root)
+	@packages="$$(PYTHONPATH=scripts $(PYTHON) -m aiev.languages.toolchains)" && \
 	  $$([ "$$(id -u)" = 0 ] || echo sudo) apt-get install --yes --no-install-recommends $$packages
 
 # The stamp is the last thing written, so that an interrupted set-up is made again.

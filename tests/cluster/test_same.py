@@ -19,6 +19,7 @@ def test_the_manifest_is_that_of_a_local_run(tmp_path, slurm):
         local = Project(tmp_path / "project", endpoint.url)
         local.make_whole(tmp_path / "mirror")
         local.config["training"] |= {"accelerators": 2}
+        local.config["seeds"]["shards"] = 2
         elsewhere = Cluster(local.copy_to(tmp_path / "elsewhere"), slurm)
         code, said = local.run("all", seconds=400)
         assert code == 0, said

@@ -1,7 +1,7 @@
 """SIGKILL at random moments of a whole run, each followed by the same command: at the end all is as
 a stranger makes it, whom nothing disturbs.
 
-Three moments here, as each takes twenty seconds; twenty at night.
+One moment here, as each takes twenty seconds; twenty at night.
 """
 
 import os
@@ -64,7 +64,7 @@ def leftovers(root: Path) -> list[str]:
     return [str(p) for place in places for p in place.rglob("*.part")]
 
 
-@pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.nightly)])
+@pytest.mark.parametrize("kills", [1, pytest.param(20, marks=pytest.mark.nightly)])
 def test_a_run_that_was_killed_is_the_run_that_a_stranger_makes(kills, tmp_path):
     """The stranger has the manifest and the packed answers, is never killed, asks nothing, and lets
     DeepSpeed train the student once more."""
@@ -86,7 +86,7 @@ def test_a_run_that_was_killed_is_the_run_that_a_stranger_makes(kills, tmp_path)
         assert not leftovers(project.root)
         code, said = project.run("all")
         assert code == 0 and "Nothing to be done" in said, said
-        assert killed >= kills // 2, "the run was over before most kills"
+        assert killed >= max(1, kills // 2), "the run was over before most kills"
 
         endpoint.forget()
         verified_elsewhere(project, tmp_path / "far/away")
