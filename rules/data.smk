@@ -39,6 +39,8 @@ rule decontaminate:
         benchmarks=expand(
             "resources/benchmarks/{benchmark}.jsonl", benchmark=BENCHMARKS
         ),
+        # What was compared in earlier rounds is not compared again.
+        known=lambda w: before(rounds_of(w)[-1], "data/contamination.json"),
     output:
         kept="results/{run}/{data}/decontaminated.jsonl",
         report="results/{run}/{data}/contamination.json",
@@ -53,7 +55,8 @@ rule decontaminate:
     shell:
         main("decontaminate", *BENCHMARK_MODULES)
         + "--dialogues {input.dialogues:q} --benchmarks {input.benchmarks:q}"
-        + " --tests {input.tests:q} --kept {output.kept:q} --report {output.report:q}"
+        + " --tests {input.tests:q} --known {input.known:q}"
+        + " --kept {output.kept:q} --report {output.report:q}"
 
 
 rule tag_dialogues:

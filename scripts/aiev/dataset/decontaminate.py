@@ -13,7 +13,7 @@ So are those that nearly repeat a test problem of a duel, see `near_tests`.
 
 import ast
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,27 +51,38 @@ def decontaminate(
     benchmark_texts: Sequence[tuple[str, str, str]],
     tests: Sequence[Dialogue],
     threshold: float,
+    known: Mapping[str, Any] | None = None,
 ) -> tuple[list[Dialogue], dict[str, Any]]:
-    """Drop the dialogues that repeat one of `tests`, and those with a text that is as near to a
-    benchmark's as `threshold`, in (0, 1]. Returns the others, and the report.
+    """Drop the dialogues that have a text as near to a benchmark's as `threshold`, in (0, 1], and
+    those that repeat one of `tests`. Returns the others, and the report.
 
     benchmark_texts: (task id, field, text) of the benchmarks' problems; a `function` is compared
     bare.
     tests: the duels' problems, of the same rounds as the dialogues.
+    known: the report on the rounds before the last one, whose dialogues and tests come first.
+    What was compared for it is not compared again, so that the work grows with the rounds and not
+    with their square.
     Raises UserError without problems to compare with, and when no dialogue is left.
     """
     items = [item for row in benchmark_texts for item in _items(*row)]
     if not items:
         raise UserError("no benchmark problem to compare with", where="the benchmark files")
-    kept, dropped, nearest = [], [], Counter()
-    with Progress("decontaminate", len(dialogues), unit="dialogue") as progress:
-        for dialogue, similarity, why in _compare(dialogues, items, tests, threshold):
+    before, old_tests = (known["compared"][n] if known else 0 for n in ("dialogues", "tests"))
+    dropped = {row["id"]: row for row in known["dropped"]} if known else {}
+    nearest = Counter(known["nearest_of_kept"] if known else {})
+    earlier = [d for d in dialogues[:before] if d["id"] not in dropped]
+    with Progress("decontaminate", len(dialogues) - before, unit="dialogue") as progress:
+        for dialogue, why in _repeated(earlier, tests[old_tests:], threshold):
+            dropped[dialogue["id"]] = why
+            (similar,) = _nearest([dialogue], items, threshold)
+            nearest[_bucket(similar["similarity"])] -= 1
+        for dialogue, similarity, why in _compare(dialogues[before:], items, tests, threshold):
             if why:
-                dropped.append({"id": dialogue["id"], **why})
+                dropped[dialogue["id"]] = why
             else:
-                kept.append(dialogue)
                 nearest[_bucket(similarity)] += 1
             progress.step(note=f"{len(dropped)} dropped")
+    kept = [d for d in dialogues if d["id"] not in dropped]
     if not kept:
         raise UserError(
             f"all {len(dialogues)} dialogues repeat a test problem or a benchmark's (similarity "
@@ -84,10 +95,19 @@ def decontaminate(
     return kept, {
         "threshold": threshold,
         "compared": {**counts, "dialogues": len(dialogues)},
-        "dropped": sorted(dropped, key=lambda row: row["id"]),
+        "dropped": sorted(dropped.values(), key=lambda row: row["id"]),
         "kept": len(kept),
-        "nearest_of_kept": dict(nearest),
+        "nearest_of_kept": dict(+nearest),
     }
+
+
+def _repeated(
+    dialogues: Sequence[Dialogue], tests: Sequence[Dialogue], threshold: float
+) -> Iterator[tuple[Dialogue, dict[str, Any]]]:
+    """The dialogues that repeat a test problem, each with its row of the report."""
+    for dialogue, test in zip(dialogues, nearest_tests(dialogues, tests, threshold), strict=True):
+        if test:
+            yield dialogue, {"id": dialogue["id"], "reason": "test-problem", **test}
 
 
 def _compare(
@@ -98,17 +118,14 @@ def _compare(
 ) -> Iterator[tuple[Dialogue, float, dict[str, Any] | None]]:
     """Yield each dialogue with its similarity to the nearest benchmark item, and its row of the
     report if it is dropped."""
-    repeated = nearest_tests(dialogues, tests, threshold)
+    repeated = {d["id"]: why for d, why in _repeated(dialogues, tests, threshold)}
     for start in range(0, len(dialogues), BATCH):
         batch = dialogues[start : start + BATCH]
-        nearest = _nearest(batch, items, threshold)
-        found = zip(batch, nearest, repeated[start : start + BATCH], strict=True)
-        for dialogue, best, test in found:
-            why = None
-            if test:
-                why = {"reason": "test-problem", **test}
-            elif best["similarity"] >= threshold:
-                why = {"reason": "near-benchmark", **best}
+        for dialogue, best in zip(batch, _nearest(batch, items, threshold), strict=True):
+            # A benchmark's comes first, whatever tests later rounds bring.
+            why = repeated.get(dialogue["id"])
+            if best["similarity"] >= threshold:
+                why = {"id": dialogue["id"], "reason": "near-benchmark", **best}
             yield dialogue, best["similarity"], why
 
 

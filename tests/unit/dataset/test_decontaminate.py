@@ -252,6 +252,42 @@ def test_no_problems_or_no_dialogues_left_are_errors():
         decontaminate([dialogue(code=BARE)], texts(PROBLEM), [], 0.9)
 
 
+words = st.text(alphabet="abc", min_size=1, max_size=6)
+a_round = st.tuples(st.lists(words, max_size=4), st.lists(words, max_size=2))
+
+
+@given(st.lists(a_round, min_size=1, max_size=4), words, st.sampled_from([0.5, 0.7, 0.8, 1.0]))
+def test_round_by_round_it_is_as_all_at_once(rounds, prompt, threshold):
+    """Each round's report is known to the next; only which test a dialogue repeats may differ."""
+    item = {"task_id": "t", "prompt": prompt, "canonical_solution": "", "entry_point": "f"}
+    dialogues, tests, known = [dialogue("0-far", "Z" * 40, "Z" * 40)], [], None
+    for number, (train, test) in enumerate(rounds):
+        dialogues += [dialogue(f"{number}-{n}", t, f"# {n}") for n, t in enumerate(train)]
+        tests += [dialogue(f"{number}-t{n}", t, "T" * 60) for n, t in enumerate(test)]
+        kept, report = decontaminate(dialogues, texts(item), tests, threshold, known)
+        whole, at_once = decontaminate(dialogues, texts(item), tests, threshold)
+        assert kept == whole
+        rows = [[(row["id"], row["reason"]) for row in r["dropped"]] for r in (report, at_once)]
+        assert rows[0] == rows[1]
+        same = ("compared", "kept", "nearest_of_kept")
+        assert [report[key] for key in same] == [at_once[key] for key in same]
+        known = report
+
+
+def test_what_was_compared_before_is_not_compared_again():
+    """A report that says so is believed: of the first round's dialogue, which repeats a benchmark
+    and the first test, only the second test is found."""
+    copy, second = (
+        dialogue("0-a", TEST["messages"][0]["content"], BARE),
+        dialogue("1-b", "Two.", "b = 2"),
+    )
+    _, known = decontaminate([OTHER], texts(PROBLEM), [dialogue("0-t", "No.", "no")], 0.9)
+    kept, _ = decontaminate([copy, second], texts(PROBLEM), [TEST], 0.9, known)
+    assert kept == [copy, second]
+    kept, report = decontaminate([copy, second], texts(PROBLEM), [OTHER, TEST], 0.9, known)
+    assert kept == [second] and report["dropped"][0]["test"] == "0-test"
+
+
 def distance(a: str, b: str) -> int:
     """Levenshtein distance by its definition."""
     row = list(range(len(b) + 1))
