@@ -5,6 +5,7 @@ makes: nothing
 """
 
 from aiev.resources.declare import is_snapshot
+from aiev.training.chat import template_file
 from aiev.training.checkpoints import files_of
 
 RUN = config["name"]
@@ -73,11 +74,16 @@ def weights_of(model):
 
 
 def untrained_files():
-    """What the student is made from: a declared file or model, or the files of a directory, and the
-    chat template that a user has written."""
+    """What the student is made from: a declared file or model, or the files of a directory."""
     if STUDENT["checkpoint"]:
         return [path.as_posix() for path in files_of(Path(STUDENT["checkpoint"]))]
     return weights_of(STUDENT)
+
+
+def chat_template_file():
+    """The file of the student's chat template; none where it keeps its own."""
+    name = STUDENT["chat_template"]
+    return [template_file(name).as_posix()] if name else []
 
 
 def evaluated(w):

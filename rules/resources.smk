@@ -43,14 +43,10 @@ rule fetch_snapshot:
         main("fetch_snapshot", pinned=True) + "--snapshot {output:q}"
 
 
-# A template in a file of the user's own is an input; a shipped one is code.
-OWN_TEMPLATE = [STUDENT["chat_template"]] * STUDENT["chat_template"].endswith(".jinja")
-
-
 rule prepare_student:
     input:
         weights=untrained_files(),
-        template=OWN_TEMPLATE,
+        template=chat_template_file(),
     output:
         directory(BASE),
     log:
@@ -58,11 +54,7 @@ rule prepare_student:
     benchmark:
         f"benchmarks/{BASE}.tsv"
     params:
-        # Keys at their defaults are left out: a student without a template stays as it was made.
-        settings=hashed_config(
-            "models.student.dtype",
-            *["models.student.chat_template"] * bool(STUDENT["chat_template"]),
-        ),
+        settings=hashed_config("models.student.dtype"),
     shell:
         main("prepare_student")
         + "--weights {input.weights:q} --template {input.template:q} --student {output:q}"

@@ -8,12 +8,9 @@ from aiev.training.checkpoints import prepare_student
 
 def main(job: Job) -> None:
     student = job.params["models"]["student"]
-    template = student.get("chat_template", "")
-    if job.inputs["template"]:
-        template = str(job.input("template"))
-    prepare_student(
-        _weights(job.inputs["weights"]), job.output("student"), student["dtype"], template
-    )
+    template = job.input("template") if job.inputs["template"] else None
+    weights = _weights(job.inputs["weights"])
+    prepare_student(weights, job.output("student"), student["dtype"], template)
 
 
 def _weights(paths: list[Path]) -> Path:

@@ -24,7 +24,7 @@ from aiev.rounds.duel import (
     solvable_problems,
 )
 from aiev.sandbox.api import with_containers
-from aiev.training.checkpoints import check_digest
+from aiev.training.finished import check_digest
 
 
 def main(job: Job) -> None:

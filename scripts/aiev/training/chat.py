@@ -11,7 +11,7 @@ from pathlib import Path
 from aiev.core.errors import UserError
 from aiev.core.files import check_file, read_json, read_text, write_json
 
-SHIPPED = Path(__file__).with_name("chat_templates")
+SHIPPED = Path("config/chat_templates")
 NAMES = ("chatml", "deepseek")
 
 _LAST = re.compile(r"<[^<>\s]+>\Z")

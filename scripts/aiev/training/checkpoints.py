@@ -5,13 +5,12 @@ import shutil
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from aiev.core.errors import UserError
-from aiev.core.files import read_json, read_text, write_json
-from aiev.core.hashing import of_path
+from aiev.core.files import read_json
 from aiev.core.log import log
-from aiev.training.chat import set_template, template_file
+from aiev.training.chat import set_template
+from aiev.training.finished import scrub
 
 INFERENCE_FILES = (
     "config.json",
@@ -32,28 +31,20 @@ INFERENCE_FILES = (
 INDEX = "model.safetensors.index.json"
 """Which tensor lies in which shard."""
 
-_PATH_KEYS = (
-    "_name_or_path",
-    "_model_name_or_path",
-    "name_or_path",
-    "is_local",
-    "local_files_only",
-)
 
-
-def prepare_student(weights: Path, student: Path, dtype: str, template: str = "") -> None:
+def prepare_student(weights: Path, student: Path, dtype: str, template: Path | None = None) -> None:
     """Write the checkpoint directory `student` from `weights`.
 
     weights: a GGUF file, dequantised to float32 and saved as `dtype` ("bfloat16", "float32"), or a
     checkpoint directory, whose files are copied as they are.
-    template: its chat template, as `chat.template_file` takes it; "" keeps its own.
+    template: the file of its chat template; None keeps its own.
     Raises UserError when the weights are neither, or not whole, and for an unfit template.
     """
     _write(weights, student, dtype)
     if template:
-        token = set_template(student, template_file(template))
+        token = set_template(student, template)
         scrub(student)
-        log.info("student: chat template %s, whose turns end with %s", template, token)
+        log.info("student: chat template %s, whose turns end with %s", template.name, token)
 
 
 def _write(weights: Path, student: Path, dtype: str) -> None:
@@ -179,37 +170,3 @@ def _dequantise(weights: Path, student: Path, dtype: str) -> None:
     tokenizer.save_pretrained(student)
     scrub(student)
     log.info("student: %d parameters as %s from %s", model.num_parameters(), dtype, name)
-
-
-def check_digest(checkpoint: Path, digest: Path) -> None:
-    """Raise UserError where the directory is not the one whose digest was written to a file."""
-    expected, found = read_text(digest).strip(), of_path(checkpoint)
-    if found != expected:
-        raise UserError(
-            f"not the checkpoint that was trained: its sha256 is {found}, not {expected}",
-            where=str(checkpoint),
-            hint="run again: the changed directory is moved away and the stored one comes back",
-        )
-
-
-def scrub(
-    checkpoint: Path,
-    config: Mapping[str, Any] | None = None,
-    generation: Mapping[str, Any] | None = None,
-) -> None:
-    """Take paths of this machine out of a checkpoint's JSON files, and set the given keys in
-    config.json and generation_config.json.
-
-    All files become readable for others: safetensors writes its own for the owner alone.
-    """
-    for path in checkpoint.iterdir():
-        path.chmod(0o644)
-    changes = {"config.json": config, "generation_config.json": generation}
-    for name in (*changes, "tokenizer_config.json"):
-        path = checkpoint / name
-        if path.is_file():
-            before = read_json(path)
-            after = {k: v for k, v in before.items() if k not in _PATH_KEYS}
-            after.update(changes.get(name) or {})
-            if after != before:
-                write_json(path, after)

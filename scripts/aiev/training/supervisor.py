@@ -23,9 +23,9 @@ from aiev.core.log import Progress, log
 from aiev.dataset.tokens import TOKENS
 from aiev.training import worker
 from aiev.training.batch import accumulation
-from aiev.training.checkpoints import scrub
 from aiev.training.encoding import add_tokens, encode_all
 from aiev.training.examples import write_examples
+from aiev.training.finished import scrub
 from aiev.training.launch import launch
 from aiev.training.token_rows import description_ids
 

@@ -8,7 +8,7 @@ import write_dialogues
 from aiev.core.errors import UserError
 from aiev.core.files import read_json, write_json
 from aiev.core.hashing import of_path
-from aiev.training.checkpoints import check_digest
+from aiev.training.finished import check_digest
 
 MODELS = {"teacher": {"name": "t"}, "student": {"name": "s"}}
 

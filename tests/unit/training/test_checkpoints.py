@@ -35,7 +35,7 @@ def test_a_base_model_becomes_a_student(kind, tied, shards, tmp_path):
     source = write_model(tmp_path / "hub", kind, tied, shards)
     assert (source / INDEX).is_file() == shards
     student = tmp_path / "student"
-    prepare_student(source, student, "bfloat16", "chatml")
+    prepare_student(source, student, "bfloat16", template_file("chatml"))
     check_student(student, system=True)
     before, after = (AutoModelForCausalLM.from_pretrained(each) for each in (source, student))
     found = after.state_dict()
@@ -50,7 +50,7 @@ def test_the_end_of_a_turn_is_set_everywhere(name, sharded, tmp_path):
     from transformers import AutoTokenizer, GenerationConfig
 
     student = tmp_path / "student"
-    prepare_student(sharded, student, "bfloat16", name)
+    prepare_student(sharded, student, "bfloat16", template_file(name))
     check_student(student, system=True)
     tokenizer = AutoTokenizer.from_pretrained(student)
     end = tokenizer.convert_tokens_to_ids(END[name])
@@ -64,14 +64,14 @@ def test_the_end_of_a_turn_is_set_everywhere(name, sharded, tmp_path):
 
 def test_the_same_bytes_twice(sharded, tmp_path):
     for name in ("one", "two"):
-        prepare_student(sharded, tmp_path / name, "bfloat16", "deepseek")
+        prepare_student(sharded, tmp_path / name, "bfloat16", template_file("deepseek"))
     assert of_directory(tmp_path / "one") == of_directory(tmp_path / "two")
 
 
 def test_the_layout_of_deepseek_s_template(sharded, tmp_path):
     from transformers import AutoTokenizer
 
-    prepare_student(sharded, tmp_path / "student", "bfloat16", "deepseek")
+    prepare_student(sharded, tmp_path / "student", "bfloat16", template_file("deepseek"))
     tokenizer = AutoTokenizer.from_pretrained(tmp_path / "student")
     turns = [("system", "Be kind."), ("user", "One?"), ("assistant", "1"), ("user", "Two?")]
     text = tokenizer.apply_chat_template(
@@ -96,7 +96,7 @@ def test_a_tokenizer_without_the_template_s_end(tmp_path):
     source = write_model(tmp_path / "hub", "starcoder2", True, tokenizer=base_tokenizer(()))
     # `<|im_end|>` is the end token of the tests' tokenizer; no `<|EOT|>`.
     with pytest.raises(UserError, match=r"no token <\|EOT\|>") as caught:
-        prepare_student(source, tmp_path / "student", "bfloat16", "deepseek")
+        prepare_student(source, tmp_path / "student", "bfloat16", template_file("deepseek"))
     assert "<|im_end|>" in caught.value.hint
 
 
@@ -111,14 +111,14 @@ def test_an_unfit_template_of_a_user(template, words, sharded, tmp_path):
     own = tmp_path / "own.jinja"
     own.write_text(template)
     with pytest.raises(UserError, match=words) as caught:
-        prepare_student(sharded, tmp_path / "student", "bfloat16", str(own))
+        prepare_student(sharded, tmp_path / "student", "bfloat16", own)
     assert caught.value.where == str(own)
 
 
 def test_a_template_that_rewrites_earlier_turns(sharded, tmp_path):
     own = tmp_path / "own.jinja"
     own.write_text("{{ messages[-1].content }}<|im_end|>")
-    prepare_student(sharded, tmp_path / "student", "bfloat16", str(own))
+    prepare_student(sharded, tmp_path / "student", "bfloat16", own)
     with pytest.raises(UserError, match="start of a conversation"):
         check_student(tmp_path / "student")
 
