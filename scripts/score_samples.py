@@ -3,8 +3,8 @@
 from aiev.core.files import read_json, write_json
 from aiev.core.hashing import of_file
 from aiev.engine.job import Job, run_job
+from aiev.evaluation.answers import counts
 from aiev.evaluation.benchmarks.base import ScoringLimits, benchmark_of
-from aiev.evaluation.generate import counts
 from aiev.evaluation.samples import read_samples, solutions_of
 from aiev.evaluation.scoring import check_validation, host_facts, results, score, validate_here
 from aiev.sandbox.api import open_sandbox, with_containers

@@ -167,7 +167,7 @@ def cells_of(project: Project, jobs: list[Job]) -> tuple[dict[str, str], dict[st
     ran: dict[str, str] = {}
     back: dict[str, str] = {}
     for job in jobs:
-        if job.rule not in short:
+        if job.rule == "all":
             continue
         log = (project.root / job.event["log"][0]).read_text("utf-8")
         cells, name = back if "restored from action" in log else ran, short[job.rule]

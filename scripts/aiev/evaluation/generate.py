@@ -1,21 +1,16 @@
 """Samples: answers of a model to problems, greedy by default, and the solution in each answer."""
 
 import asyncio
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from aiev.core.log import Progress, log
 from aiev.evaluation.benchmarks.base import Task
 from aiev.llm.client import ChatClient
-from aiev.llm.failures import UNANSWERABLE, Unanswerable
+from aiev.llm.failures import Unanswerable
 from aiev.llm.ledger import Answer
-from aiev.llm.responses import is_cut_off
 from aiev.llm.thoughts import final_text
-
-CUT_OFF = "cut-off"
-"""Of an answer that the limit of tokens ended, with more room too."""
 
 
 @dataclass(frozen=True)
@@ -91,24 +86,3 @@ def _row(task: Task, answer: Answer, questions: Questions) -> dict[str, Any]:
         "prompt_tokens": answer.prompt_tokens,
         "completion_tokens": answer.completion_tokens,
     }
-
-
-def unusable(row: Mapping[str, Any]) -> str | None:
-    """Why the answer of a row has no solution whatever it holds: "cut-off", "refused",
-    "context-full", "request-failed"; None for a whole answer."""
-    reason = row["finish_reason"]
-    if reason in UNANSWERABLE:
-        return reason
-    return CUT_OFF if is_cut_off(reason) else None
-
-
-def counts(rows: Iterable[Mapping[str, Any]]) -> dict[str, int]:
-    """How many answers were asked for, how many of them again with more room, and how many could
-    not be used, by reason; in the order of the words, without those that are 0 beside "asked"."""
-    found: Counter[str] = Counter(asked=0)
-    for row in rows:
-        found["asked"] += 1
-        found["asked-again"] += row["asked_again"]
-        if reason := unusable(row):
-            found[reason] += 1
-    return {name: n for name, n in sorted(found.items()) if n or name == "asked"}

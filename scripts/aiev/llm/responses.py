@@ -11,6 +11,9 @@ from typing import Any
 MAX_COUNT = 10**9
 """Tokens of one request that can be believed."""
 
+NO_ANSWER = ("refused", "context-full", "request-failed")
+"""In the place of a finish reason: why there is no answer. aiev.llm.failures has their errors."""
+
 
 @dataclass(frozen=True)
 class Answer:

@@ -16,7 +16,8 @@ from aiev.core.hashing import of_json, of_text
 from aiev.core.log import Progress, log
 from aiev.core.templates import render
 from aiev.core.types import Dialogue
-from aiev.evaluation.generate import Questions, counts, unusable
+from aiev.evaluation.answers import counts, unusable
+from aiev.evaluation.generate import Questions
 from aiev.evaluation.stats import Paired, comparison, mean_interval, rounded, share
 from aiev.languages.base import Script
 from aiev.languages.interpreter import Interpreter
@@ -33,7 +34,7 @@ Answers = dict[str, list[dict[str, Any]]]
 MODELS = ("teacher", "student")
 NO_CODE = "no-code"
 """Outcome of an answer without a program. One that is cut off, refused, ... has that word for its
-outcome (`evaluation.generate.unusable`); the other outcomes are the sandbox's."""
+outcome (`evaluation.answers.unusable`); the other outcomes are the sandbox's."""
 
 UNDISCLOSED = "undisclosed-name"
 """Why a problem is excluded: its tests call something besides the entry point that the reference

@@ -361,6 +361,12 @@ def test_this_project_s_rules_see_what_they_run_and_no_more():
     trains = reached("train_model")
     assert {"aiev/training/worker.py", "aiev/dataset/tokens.py"} <= trains
     assert not [name for name in trains if "/languages/" in name or name.endswith("tags.py")]
+    # What prepares students, and the templates that it is given as inputs.
+    assert not [name for name in trains if name.endswith(("/chat.py", "/checkpoints.py", ".jinja"))]
+    assert not [name for name in reached("prepare_student") if name.endswith(".jinja")]
+    # An answer that is on record is judged again by what judges it alone.
+    judges = reached("score_samples", ("aiev.evaluation.benchmarks.evalplus",))
+    assert not {"aiev/llm/client.py", "aiev/llm/sending.py", "aiev/llm/retries.py"} & judges
     assert not {
         "aiev/recipes/aiev_instruct/dialogue.py",
         "aiev/recipes/aiev_instruct/prompts/small/solve.md",

@@ -7,11 +7,13 @@ import pytest
 from scripted import Raw, completion
 
 from aiev.core.errors import EndpointError
+from aiev.evaluation.answers import counts, unusable
 from aiev.evaluation.benchmarks.base import open_benchmark
-from aiev.evaluation.generate import Decoding, Questions, counts, generate, unusable
+from aiev.evaluation.generate import Decoding, Questions, generate
 from aiev.llm.client import ChatClient
-from aiev.llm.failures import ContextFull
+from aiev.llm.failures import UNANSWERABLE, ContextFull
 from aiev.llm.ledger import Answer, Ledger
+from aiev.llm.responses import NO_ANSWER
 from aiev.rounds.duel import QUESTIONS as DUEL
 
 HUMANEVAL = open_benchmark("humaneval", "evalplus", {})
@@ -132,6 +134,7 @@ def test_an_answer_that_is_cut_off_twice_fails_and_is_counted(
 
     rows = asyncio.run(run())
     assert [row["solution"] for row in rows] == [CODE, "", "", CODE]
+    assert {*NO_ANSWER} == UNANSWERABLE.keys()
     assert [unusable(row) for row in rows] == [None, "cut-off", "refused", None]
     assert rows[1]["answer"] == whole
     assert counts(rows) == {"asked": 4, "asked-again": 2, "cut-off": 1, "refused": 1}

@@ -14,7 +14,7 @@ from tiny import write_benchmark
 
 from aiev.config.load import read_config
 from aiev.core.files import read_jsonl
-from aiev.evaluation.generate import counts
+from aiev.evaluation.answers import counts
 from aiev.interpreter.session import Session
 from aiev.interpreter.triggers import Fences, Tokens
 from aiev.interpreter.unattended import Recorded, solve
