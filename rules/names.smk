@@ -33,6 +33,12 @@ wildcard_constraints:
     model="|".join(MODELS),
     resource="|".join(re.escape(name) for name in RESOURCES if name not in SNAPSHOTS),
     snapshot="|".join(map(re.escape, SNAPSHOTS)) or "none",
+    # Each file in its own resource's directory alone.
+    file="|".join(
+        f"(?<=/{re.escape(name)}/){re.escape(RESOURCES[name]['file'])}"
+        for name in RESOURCES
+        if name not in SNAPSHOTS
+    ),
 
 
 def shards_of(round_number):

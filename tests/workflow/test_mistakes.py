@@ -22,6 +22,12 @@ def test_a_bad_config(project, scripted):
     assert scripted.bodies == [] and not (project.root / ".aiev").exists()
 
 
+def test_a_file_that_its_resource_does_not_declare(project):
+    """Nor does the name of another resource's file name a thing to fetch."""
+    code, said = project.run("resources/humaneval/SmolLM2-135M-Instruct.Q4_1.gguf", "-n")
+    assert code != 0 and "MissingRuleException" in said, said
+
+
 @pytest.mark.slow
 def test_bad_seeds_keep_what_was_made(project, scripted):
     """A source that cannot be decoded, one that is missing: one after another. tests/unit/seeds has
