@@ -3,10 +3,11 @@
 import importlib
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
-from aiev.core.errors import EndpointError, UserError
+from aiev.core.errors import BudgetError, EndpointError, UserError
 from aiev.llm.endpoints import serve
 from aiev.llm.endpoints.llamacpp import OUTTYPE, drain_stdout
 
@@ -48,6 +49,29 @@ def test_a_local_model_without_weights_says_which_key_names_them(tmp_path):
     ):
         pass
     assert "models.ROLE.resource" in caught.value.hint
+
+
+class Stubborn:
+    """A server's process group that no signal ends, as one whose GPU driver hangs."""
+
+    leader = SimpleNamespace(pid=4711, poll=lambda: None)
+
+    def stop(self, seconds):
+        return False
+
+
+def test_no_other_server_starts_beside_one_that_does_not_end(tmp_path):
+    file = tmp_path / "model.gguf"
+    file.write_bytes(b"weights")
+    with (
+        pytest.raises(EndpointError, match="does not end, and its memory is not free") as caught,
+        serve(SETTINGS, file, tmp_path, None) as endpoint,
+    ):
+        endpoint.group = Stubborn()
+    assert "4711" in caught.value.where and caught.value.hint
+    with pytest.raises(BudgetError), serve(SETTINGS, file, tmp_path, None) as endpoint:
+        endpoint.group = Stubborn()
+        raise BudgetError("what ends the job is told, and its exit code kept")
 
 
 @pytest.mark.parametrize("special", [False, True])

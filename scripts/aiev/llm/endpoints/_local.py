@@ -100,9 +100,16 @@ class LocalEndpoint(Endpoint, ABC):
         raise EndpointError(what, where=where, hint=self.hint)
 
     def stop(self) -> None:
-        """End the server and all processes that it started, and wait until their memory is free."""
+        """End the server and all processes that it started, and wait until their memory is free.
+
+        Raises EndpointError when some do not end: the next server would start beside them."""
         if self.group and not self.group.stop(self.stop_seconds):
-            log.warning("the model server %s did not end; see %s", self.model, self.log_path)
+            raise EndpointError(
+                f"the model server {self.model} does not end, and its memory is not free",
+                where=f"process group {self.group.leader.pid}; its log: {self.log_path}",
+                hint="end its processes (a GPU driver that hangs may need a restart of the "
+                "machine), then run again",
+            )
 
     def state(self) -> str:
         code = self.process.poll() if self.process else None
@@ -143,8 +150,13 @@ def open_local(
     )
     try:
         yield local
-    finally:
-        local.stop()
+    except BaseException:
+        try:
+            local.stop()
+        except EndpointError as error:
+            log.warning("%s", error)  # the first error says why the job ends
+        raise
+    local.stop()
 
 
 def environment() -> dict[str, str]:
