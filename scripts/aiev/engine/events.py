@@ -109,7 +109,8 @@ class DryRun(NamedTuple):
         """Jobs that would start. Raises UserError with the end of the output if it failed."""
         if self.code:
             end = "\n".join(self.output.splitlines()[-8:])
-            raise UserError(f"the workflow cannot be planned:\n{end}")
+            hint = "correct what Snakemake names, then try again; `aiev run -n` shows all it says"
+            raise UserError(f"the workflow cannot be planned:\n{end}", hint=hint)
         return jobs_in(self.events, "job_info")
 
     def failed_with(self, exception: str) -> bool:

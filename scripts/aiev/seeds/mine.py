@@ -64,7 +64,7 @@ def mine(
     if not sources:
         raise UserError("no seed source", where="seeds.sources", hint="name at least one source")
     for place, source in enumerate(sources):
-        _check_licence(source, settings["licences"], f"seeds.sources.{place}")
+        _check_licence(source, settings["licences"], f"seeds.sources.{place}.licence")
     mined, rest = [], iter(paths)
     with Progress("mine seeds", len(sources), unit="source") as progress:
         for place, source in enumerate(sources):
@@ -84,6 +84,23 @@ def paths_of(source: Mapping[str, Any], resource: Path | None = None) -> list[Pa
     """
     declared = [resource or Path(source["resource"])] if source.get("resource") else []
     return declared + SOURCES.get(source["kind"]).inputs(source)
+
+
+def check_source(source: Mapping[str, Any], licences: Iterable[str], key: str) -> None:
+    """Raise UserError for a licence that is not allowed, and for a file or directory that the
+    source reads and that does not exist. A declared file is fetched later.
+
+    source: with all keys of its kind. key: its place in the config.
+    """
+    _check_licence(source, licences, f"{key}.licence")
+    for path in SOURCES.get(source["kind"]).inputs(source):
+        if not path.exists():
+            named = next((name for name, value in source.items() if value == str(path)), None)
+            raise UserError(
+                f"seed source does not exist: {path}",
+                where=f"{key}.{named}" if named else key,
+                hint="correct the path; it starts at the directory of the workflow",
+            )
 
 
 def _check_licence(source: Mapping[str, Any], allowed: Iterable[str], where: str) -> None:

@@ -60,7 +60,7 @@ def required(kind: str) -> list[str]:
 
 def source(kind: str) -> dict:
     """A source of seeds with the keys that it must have."""
-    values = {"licence": "MIT", "resource": "seeds-algorithms"}
+    values = {"licence": "MIT", "resource": "seeds-algorithms", "path": str(CONFIG)}
     pinned = {"revision": "0" * 40} if kind == "hub" else {}
     return {"kind": kind, **pinned, **{name: values.get(name, "x") for name in required(kind)}}
 
@@ -229,6 +229,12 @@ def test_a_resource_that_is_not_declared(config, where):
         ({"training": {"micro_batch": 3, "global_batch": 4}}, "training"),
         ({"training": {"scheduler": "linaer"}}, "training.scheduler"),
         ({"seeds": {"min_lines": 50}}, "seeds.min_lines"),
+        ({"training": {"deepspeed": "zero9.json"}}, "training.deepspeed: zero9.json"),
+        ({"seeds": {"sources": [{"kind": "directory", "path": "cod", "licence": "MIT"}]}},
+         "seeds.sources.0.path"),
+        ({"seeds": {"sources": [{"kind": "directory", "path": ".", "licence": "GPL-3.0-only"}]}},
+         "seeds.sources.0.licence"),
+        ({"seeds": {"licences": ["ISC"]}}, "seeds.sources.0.licence"),
     ],
 )  # fmt: skip
 def test_a_contradiction_is_found_before_anything_is_paid_for(config, where):

@@ -182,8 +182,9 @@ def test_the_events_of_snakemake_itself(tmp_path):
     assert snakemake(tmp_path, "nothing-makes-this", "--dry-run").returncode
     done = DryRun(1, "text", read_events(tmp_path / "events.jsonl"))
     assert done.failed_with("MissingRuleException") and not done.failed_with("Other")
-    with pytest.raises(UserError, match="cannot be planned"):
+    with pytest.raises(UserError, match="cannot be planned") as caught:
         done.jobs()
+    assert "correct what Snakemake names" in caught.value.hint
 
 
 def test_a_log_without_events_makes_no_file(tmp_path):
