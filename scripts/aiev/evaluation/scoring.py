@@ -10,10 +10,9 @@ from typing import Any
 
 from aiev.core.errors import UserError
 from aiev.core.files import mark_used, write_text
-from aiev.core.hashing import of_bytes, of_text
+from aiev.core.hashing import of_text
 from aiev.core.log import log
 from aiev.evaluation.benchmarks.base import Benchmark, ScoringLimits, Task, Verdict
-from aiev.evaluation.samples import read_samples, samples_of
 from aiev.evaluation.stats import pass_at_k, share
 from aiev.sandbox.request import Sandbox
 
@@ -212,25 +211,3 @@ def _pass_at_k(
             if k <= len(rounds)
         }
     return found
-
-
-def score_file(
-    benchmark: Benchmark,
-    tasks: Sequence[Task],
-    samples: Path,
-    sandbox: Sandbox,
-    limits: ScoringLimits,
-    known_exceptions: Sequence[str] = (),
-) -> tuple[dict[str, Any], dict[str, Verdict]]:
-    """Score anybody's sample file, without a run; -> score.json's content and the verdicts.
-
-    The canonical solutions are judged first. Raises UserError for a file that does not fit the
-    tasks, before anything is run.
-    """
-    solutions = samples_of(read_samples(samples), tasks, str(samples))
-    validation = validate_canonical(benchmark, tasks, sandbox, limits, known_exceptions)
-    digest = of_bytes(Path(samples).read_bytes())
-    found, (verdicts,) = score_samples(
-        benchmark, tasks, solutions, sandbox, limits, validation, digest
-    )
-    return found, verdicts

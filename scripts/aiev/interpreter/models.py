@@ -20,7 +20,6 @@ from aiev.llm.secrets import Redactor, secret_from_environment
 from aiev.llm.streaming import Sampling, StreamingClient
 
 SCRATCH = Path(".aiev/scratch/interpreter")
-ROLES = ("teacher", "student")
 TriggerName = Literal["auto", "tokens", "fences"]
 
 

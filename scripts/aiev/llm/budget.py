@@ -69,11 +69,6 @@ class Budget(Costs):
             with self._locked() as file:
                 self._append(file, {"released": key, "process": self._process()})
 
-    def reconcile(self) -> None:
-        """Release the reservations of processes that have died."""
-        with self._locked() as file:
-            self._reconcile(file)
-
     def close(self) -> None:
         """Give up this process's lock: what it still has reserved is released."""
         if self._lease and self._lease[0] == os.getpid():
@@ -87,6 +82,7 @@ class Budget(Costs):
         return super()._paid(key, model, tokens) | own
 
     def _reconcile(self, file: IO[bytes]) -> None:
+        """Release the reservations of processes that have died."""
         for name in list(self._tally.open):
             if not is_locked(self._path_of(name)):
                 self._append(file, {"expired": name})

@@ -4,6 +4,7 @@ import asyncio
 import json
 
 import pytest
+from command import aiev_here
 
 from aiev.core.errors import UserError
 from aiev.evaluation.benchmarks import BENCHMARKS
@@ -19,7 +20,6 @@ from aiev.evaluation.scoring import (
     host_facts,
     results,
     score,
-    score_file,
     validate_canonical,
     validate_here,
 )
@@ -149,11 +149,16 @@ def test_a_benchmark_from_a_file_outside_is_generated_validated_and_scored(sums,
     assert dict(sums.texts(tasks[0])) == {"prompt": "What is 0 + 1?", "canonical_solution": "1"}
 
 
-def test_anybody_s_sample_file_is_scored_without_a_run(sums, sandbox, tmp_path):
+def test_anybody_s_sample_file_is_scored_without_a_run(sums, tmp_path):
     samples = answered(sums, TASKS, tmp_path / "samples.jsonl")
-    found, verdicts = score_file(sums, TASKS, samples, sandbox, LIMITS)
-    assert found["base"]["correct"] == 1 and len(verdicts) == 4
-    assert found["solved"] == {"base": ["Sum/0"], "plus": None}
+    (tmp_path / "tasks.jsonl").write_text(sums.dump(TASKS))
+    named = {"samples": samples, "tasks": tmp_path / "tasks.jsonl", "kind": tmp_path / "sums.py"}
+    words = [str(word) for name, path in named.items() for word in (f"--{name}", path)]
+    done = aiev_here("score", *words, "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "out/score.json").read_text())
+    assert found["base"]["correct"] == 1 and found["solved"] == {"base": ["Sum/0"], "plus": None}
+    assert len((tmp_path / "out/verdicts.jsonl").read_text().splitlines()) == 4
 
 
 def test_its_own_config_keys_are_checked(tmp_path):
