@@ -36,6 +36,7 @@ PARAMS = {
     "scheduler": "constant",
     "micro_batch": 2,
     "global_batch": 4,
+    "packing": False,
     "max_tokens": 200,
     "learn": "all",
     "precision": "float32",
@@ -250,6 +251,19 @@ def test_zero_3_saves_whole_weights_and_follows_the_same_losses(trained, student
             return {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
 
     assert shapes(tmp_path) == shapes(folder)
+
+
+def test_packing_follows_the_same_losses_and_saves_the_same_kind_of_model(
+    trained, student, data, tmp_path
+):
+    folder, report = trained
+    other = run(student, data, tmp_path, packing=True)
+    for one, two in zip(report["steps"], other["steps"], strict=True):
+        assert two["loss"] == pytest.approx(one["loss"], abs=1e-3)
+    assert other["tokens_read"] == report["tokens_read"]
+    assert read_json(tmp_path / "model" / "config.json") == read_json(
+        folder / "model" / "config.json"
+    )
 
 
 @pytest.fixture(scope="module")

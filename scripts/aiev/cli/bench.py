@@ -48,8 +48,9 @@ def _benches() -> tuple[tuple, tuple]:
     from benches.ledger import ledger_read, ledger_write
     from benches.sandbox import sandbox_bubblewrap, sandbox_docker, sandbox_layer
     from benches.scale import ledger_million, store_million
+    from benches.training import packing
     from benches.workflow import dag_10000, dag_186000, noop
 
     always = (dialogue_saturation, sandbox_bubblewrap, sandbox_docker, sandbox_layer)
-    always += (noop, dag_10000, ledger_read, ledger_write, interpreter)
+    always += (noop, dag_10000, ledger_read, ledger_write, interpreter, packing)
     return always, (slurm_job, dag_186000, ledger_million, store_million, evalplus)

@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from aiev.core.errors import UserError
 from aiev.core.files import read_json, write_json, write_text
 from aiev.training.encoding import IGNORED
 from aiev.training.examples import Examples
+from aiev.training.packing import pack, register_attention
 from aiev.training.token_rows import check_rows, set_rows
 
 EVENT = "\x1eaiev "
@@ -87,7 +89,10 @@ def _train(spec: dict[str, Any]) -> None:
     arguments = TrainingArguments(**_arguments(spec))
     set_seed(params["seed"])
     model = AutoModelForCausalLM.from_pretrained(
-        spec["student"], dtype=getattr(torch, params["precision"]), local_files_only=True
+        spec["student"],
+        dtype=getattr(torch, params["precision"]),
+        local_files_only=True,
+        attn_implementation=register_attention() if params["packing"] else None,
     )
     # The rows that this adds are set right after; estimating their mean and covariance would only
     # cost time.
@@ -99,7 +104,7 @@ def _train(spec: dict[str, Any]) -> None:
         model=model,
         args=arguments,
         train_dataset=Examples(Path(spec["examples"])),
-        data_collator=lambda rows: collate(rows, spec["padding"]),
+        data_collator=pack if params["packing"] else partial(collate, padding=spec["padding"]),
         callbacks=[_callback()],
     )
     trainer.remove_callback(PrinterCallback)
@@ -145,7 +150,8 @@ def _arguments(spec: dict[str, Any]) -> dict[str, Any]:
         "logging_steps": 1,
         # It would replace a loss that is not finite by the mean of those before.
         "logging_nan_inf_filter": False,
-        "include_num_input_tokens_seen": "non_padding",
+        # A packed row has no padding, and no attention mask to tell it by.
+        "include_num_input_tokens_seen": "all" if params["packing"] else "non_padding",
         "remove_unused_columns": False,
         "dataloader_pin_memory": params["accelerator"] != "cpu",
         "disable_tqdm": True,
