@@ -16,6 +16,8 @@ from aiev.training.encoding import IGNORED, Encoded
 TOKENS = "tokens.int32"
 LOSS = "in_loss.bool"
 BORDERS = "borders.npy"
+EMPTY = -1
+"""Number of an example of one token and without loss, for a process that has nothing left."""
 
 
 def write_examples(folder: Path, examples: Iterable[Encoded]) -> dict[str, Any]:
@@ -51,6 +53,9 @@ class Examples:
         return len(self.borders) - 1
 
     def __getitem__(self, number: int) -> dict[str, numpy.ndarray]:
+        if number == EMPTY:
+            nothing = numpy.array([IGNORED], numpy.int64)
+            return {"input_ids": numpy.zeros_like(nothing), "labels": nothing}
         part = slice(*self.borders[number : number + 2])
         tokens = self.tokens[part].astype(numpy.int64)
         return {

@@ -20,6 +20,7 @@ from aiev.core.errors import UserError
 from aiev.core.files import read_json, write_json, write_text
 from aiev.training.encoding import IGNORED
 from aiev.training.examples import Examples
+from aiev.training.order import loader
 from aiev.training.packing import pack, register_attention
 from aiev.training.token_rows import check_rows, set_rows
 
@@ -100,7 +101,12 @@ def _train(spec: dict[str, Any]) -> None:
     words = {int(token): ids for token, ids in spec["new_rows"].items()}
     set_rows(model, words, params["seed"])
     check_rows(model, spec["special_tokens"])
-    trainer = Trainer(
+
+    class Ordered(Trainer):
+        def get_train_dataloader(self):
+            return loader(self, params["seed"])
+
+    trainer = Ordered(
         model=model,
         args=arguments,
         train_dataset=Examples(Path(spec["examples"])),
