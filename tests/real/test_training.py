@@ -38,6 +38,7 @@ PARAMS = {
     "global_batch": 4,
     "packing": False,
     "max_tokens": 200,
+    "too_long": "drop",
     "learn": "all",
     "precision": "float32",
     "accelerator": "cpu",
@@ -100,7 +101,7 @@ def data(tmp_path_factory):
             {"role": "user", "content": f"Print {number}."},
             {"role": "assistant", "content": answer},
         ]
-        rows.append({"id": str(number), "tagged": True, "messages": messages})
+        rows.append({"id": str(number), "tagged": True, "failed": [], "messages": messages})
     write_jsonl(path, rows)
     return path
 
@@ -202,6 +203,7 @@ def test_the_report_counts_tokens_in_the_loss_and_the_loss_falls(trained):
     _, report = trained
     assert (report["dialogues"], report["examples"]) == (11, 10)
     assert report["dropped"] == {"too-long": 1}
+    assert report["too_long"] == {"rounds": {"0": 1}, "shortened": {}}
     assert [step["step"] for step in report["steps"]] == list(range(1, 25))
     losses = [step["loss"] for step in report["steps"]]
     # A random model of some 260 tokens starts near ln 260 = 5.6.
@@ -264,6 +266,17 @@ def test_packing_follows_the_same_losses_and_saves_the_same_kind_of_model(
     assert read_json(tmp_path / "model" / "config.json") == read_json(
         folder / "model" / "config.json"
     )
+
+
+def test_two_processes_train_on_what_one_does(student, data, tmp_path):
+    """Ten dialogues in micro batches of two: one process has nothing left for its last one."""
+    one, two = (
+        run(student, data, tmp_path / str(count), accelerators=count, epochs=2, learning_rate=5e-5)
+        for count in (1, 2)
+    )
+    assert len(one["steps"]) == len(two["steps"]) == 6
+    for alone, together in zip(one["steps"], two["steps"], strict=True):
+        assert together["loss"] == pytest.approx(alone["loss"], abs=1e-5)
 
 
 @pytest.fixture(scope="module")

@@ -11,16 +11,18 @@ for the same text; changing the text would change code that was verified.
 """
 
 import re
-from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from aiev.core.errors import UserError
 from aiev.dataset.tokens import RES_START, RES_STOP, RUN_START, RUN_STOP, TOKENS
+from aiev.training.too_long import Counts, TooLong, middle_rounds, without_rounds
 
 IGNORED = -100
 """Label of a token that carries no loss, for PyTorch's cross entropy."""
+
+TOO_LONG = "too-long"
 
 _TAG = re.compile("|".join(TOKENS))
 _FOLLOWS = {
@@ -64,19 +66,44 @@ def encode_all(
     tokenizer,
     rows: Iterable[Mapping[str, Any]],
     max_tokens: int,
-    dropped: Counter[str],
+    counts: Counts,
     learn: Learn = "all",
+    too_long: TooLong = "drop",
 ) -> Iterator[Encoded]:
-    """Each conversation that can be trained on, in order; others are counted in `dropped`.
+    """Each conversation that can be trained on, in order; others are counted in `counts`.
 
     learn: which of the assistant's messages are in the loss: all; passing, those that are not in
     the row's `failed`; last, the last one.
+    too_long: whether longer ones are dropped, or lose as many middle rounds as they must.
     """
     for row in rows:
+        rounds, spare = len(row["failed"]), middle_rounds(row) if too_long != "drop" else 0
         try:
-            yield encode(tokenizer, row["messages"], max_tokens, _read_only(row, learn))
+            encoded, lost = _fit(tokenizer, row, max_tokens, learn, spare)
         except Dropped as reason:
-            dropped[str(reason)] += 1
+            counts.dropped[str(reason)] += 1
+            counts.too_long[rounds] += str(reason) == TOO_LONG
+            continue
+        if lost:
+            counts.too_long[rounds] += 1
+            counts.shortened[lost] += 1
+        yield encoded
+
+
+def _fit(
+    tokenizer, row: Mapping[str, Any], max_tokens: int, learn: Learn, spare: int
+) -> tuple[Encoded, int]:
+    """The conversation without as few of its `spare` middle rounds as it fits in, and how many
+    these are. Raises Dropped."""
+    lost = 0
+    while True:
+        part = without_rounds(row, lost)
+        try:
+            return encode(tokenizer, part["messages"], max_tokens, _read_only(part, learn)), lost
+        except Dropped as reason:
+            if str(reason) != TOO_LONG or lost == spare:
+                raise
+            lost += 1
 
 
 def _read_only(row: Mapping[str, Any], learn: Learn) -> Collection[int]:
@@ -107,7 +134,7 @@ def encode(
     encoding = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
     ids, offsets = encoding["input_ids"], encoding["offset_mapping"]
     if len(ids) > max_tokens:
-        raise Dropped("too-long")
+        raise Dropped(TOO_LONG)
     others = [turns[number] for number in read_only]
     mask = _loss_mask(offsets, spans, [*others, *(m.span() for m in _results(text))])
     labels = [token if in_loss else IGNORED for token, in_loss in zip(ids, mask, strict=True)]

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from aiev.core.settings import Section
 from aiev.training.encoding import Learn
+from aiev.training.too_long import TooLong
 
 Scheduler = Literal[
     "linear",
@@ -57,8 +58,13 @@ class TrainingSettings(Section):
     max_tokens: int = Field(
         4096,
         ge=16,
-        description="Maximum length of a dialogue, in tokens; a longer one is dropped and counted, "
-        "never cut.",
+        description="Maximum length of a dialogue, in tokens. See too_long.",
+    )
+    too_long: TooLong = Field(
+        "drop",
+        description="What becomes of a longer dialogue, which is counted in any case and never "
+        "cut within a message: drop; drop-middle-rounds, where it is trained on without as many "
+        "of its failed attempts as it must lose, all but the first one.",
     )
     learn: Learn = Field(
         "all",

@@ -23,11 +23,12 @@ from aiev.core.log import Progress, log
 from aiev.dataset.tokens import TOKENS
 from aiev.training import worker
 from aiev.training.batch import accumulation
-from aiev.training.encoding import add_tokens, encode_all
+from aiev.training.encoding import TOO_LONG, add_tokens, encode_all
 from aiev.training.examples import write_examples
 from aiev.training.finished import scrub
 from aiev.training.launch import launch
 from aiev.training.token_rows import description_ids
+from aiev.training.too_long import Counts
 
 LAST_LINES = 15
 _PORT_TAKEN = "EADDRINUSE"
@@ -73,9 +74,9 @@ def train(
 
 def _encode(tokenizer, data: Path, params: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """Write the encoded conversations to `folder`; their counts, and those dropped by reason."""
-    rows, max_tokens, dropped = read_jsonl(data), params["max_tokens"], Counter()
-    encoded = encode_all(tokenizer, rows, max_tokens, dropped, params["learn"])
-    counts = write_examples(folder, encoded)
+    rows, max_tokens, found = read_jsonl(data), params["max_tokens"], Counts()
+    encoded = encode_all(tokenizer, rows, max_tokens, found, params["learn"], params["too_long"])
+    counts, dropped = write_examples(folder, encoded), found.dropped
     reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(dropped.items()))
     log.info("examples: %d of %d dialogues; dropped: %s", counts["examples"], len(rows), reasons)
     if not rows:
@@ -86,14 +87,14 @@ def _encode(tokenizer, data: Path, params: Mapping[str, Any], folder: Path) -> d
         )
     if not counts["examples"]:
         hint = "make more dialogues"
-        if "too-long" in dropped:
+        if TOO_LONG in dropped:
             hint = f"raise training.max_tokens, which is {max_tokens}"
         raise UserError(
             f"none of {len(rows)} dialogues can be trained on: {reasons}",
             where=str(data),
             hint=hint,
         )
-    return {**counts, "dialogues": len(rows), "dropped": dict(sorted(dropped.items()))}
+    return {**counts, "dialogues": len(rows), **found.as_json()}
 
 
 def _end_of_turn(tokenizer, ends: Counter[int]) -> int:

@@ -3,7 +3,6 @@ dialogue is tagged, encoded, and then held again with a model that says what it 
 
 import asyncio
 import re
-from collections import Counter
 from types import SimpleNamespace
 
 import pytest
@@ -19,6 +18,7 @@ from aiev.interpreter.workspace import Done, State
 from aiev.llm.ledger import Answer
 from aiev.sandbox.request import Result
 from aiev.training.encoding import IGNORED, add_tokens, encode, encode_all
+from aiev.training.too_long import Counts
 
 # The shapes of the publishers' templates, without tool calls.
 CHATML = (
@@ -155,7 +155,7 @@ def test_what_is_learnt_is_the_assistants_own_words_to_the_token(name, layout, l
     """And what is read is the same, whatever is learnt of it."""
     tokenizer = tokenizer_of(TEMPLATES[name])
     row = tag_dialogue(dialogue(), 0, 1000, layout)
-    (encoded,) = encode_all(tokenizer, [row], 10_000, Counter(), learn)
+    (encoded,) = encode_all(tokenizer, [row], 10_000, Counts(), learn)
     spoken = [m["content"] for m in row["messages"] if m["role"] == "assistant"]
     assert ("x = 1" in spoken[0], len(spoken)) == (True, 3 if layout == "turns" else 2)
     kept = {"all": spoken, "passing": spoken[1:], "last": spoken[-1:]}[learn]

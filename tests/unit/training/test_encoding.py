@@ -1,7 +1,6 @@
 """What is in the loss: the assistant's own words, its end of turn, and nothing else."""
 
 import re
-from collections import Counter
 
 import pytest
 from hypothesis import given, settings
@@ -12,6 +11,7 @@ from transformers import PreTrainedTokenizerFast
 from aiev.core.errors import UserError
 from aiev.dataset.tokens import RES_START, RES_STOP, RUN_START, RUN_STOP, TOKENS
 from aiev.training.encoding import IGNORED, Dropped, add_tokens, encode, encode_all
+from aiev.training.too_long import Counts
 
 CHATML = (
     "{% for m in messages %}{% if loop.first and m['role'] != 'system' %}"
@@ -172,10 +172,11 @@ def test_training_reads_what_inference_reads_up_to_each_answer(contents):
     ],
 )
 def test_a_dropped_conversation_is_counted_under_its_reason(messages, reason):
-    rows = [{"messages": conversation("a", "fine")}, {"messages": messages}]
-    dropped = Counter()
-    assert len(list(encode_all(TOKENIZER, rows, 300, dropped))) == 1
-    assert dropped == {reason: 1}
+    fine = {"messages": conversation("a", "fine"), "failed": []}
+    counts = Counts()
+    rows = [fine, {"messages": messages, "failed": []}]
+    assert len(list(encode_all(TOKENIZER, rows, 300, counts))) == 1
+    assert counts.dropped == {reason: 1}
 
 
 def test_the_longest_conversation_that_fits_is_kept_whole():
