@@ -38,6 +38,12 @@ from aiev.llm.thoughts import final_text
 MAX_WAIT_SECONDS = 1800.0
 """For which a busy server is waited for, for one question."""
 
+TOO_SLOW = (
+    "raise execution.models.<role>.timeout_seconds, or give this machine less to do at once, then "
+    "run the same command: every answer so far is kept"
+)
+"""Of a server of ours that needs longer for an answer than it may."""
+
 MAX_UNKNOWN_FAILURES = 0.25
 """Share of the questions that may fail in a way that nobody knows, before that ends the run."""
 
@@ -225,6 +231,9 @@ class ChatClient:
         """
         if error.unreachable:
             raise self._sender.error(str(error), kind=Unreachable) from None
+        if error.timed_out and self.endpoint.served_here:
+            # It was at work all the time: how busy a machine is decides no dialogue.
+            raise self._sender.error(str(error), TOO_SLOW) from None
         if self.endpoint.state() or not (answers or await self._probe(question)):
             raise self._sender.error(str(error), STILL_BUSY if error.busy else "") from None
 

@@ -177,6 +177,21 @@ def test_a_server_that_never_answers_is_left(scripted, endpoint_of, ledger):
     assert len(scripted.bodies) == asked and entries(ledger) == []
 
 
+def test_a_slow_server_of_ours_is_no_fault_of_the_question(scripted, ledger):
+    """A busy machine must not decide which dialogues there are: it answers others meanwhile."""
+
+    class Ours(Endpoint):
+        served_here = True
+
+    slow = Ours("llamacpp", "tiny", "1", scripted.url, 4)
+    long = [{"role": "user", "content": "long"}]
+    scripted.script = lambda body: HANG if body["messages"] == long else "yes"
+    with pytest.raises(EndpointError, match="timed out") as caught:
+        ask(slow, ledger, "long", "short", timeout=0.3)
+    assert "timeout_seconds" in caught.value.hint
+    assert [entry["answer"]["text"] for entry in entries(ledger)] == ["yes"]
+
+
 def test_a_refused_connection(endpoint_of, ledger):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
