@@ -222,8 +222,8 @@ class Server(Section):
     timeout_seconds: float = Field(
         600,
         gt=0,
-        description="Maximum time for one answer, in seconds. A request is given up after the "
-        "second timeout.",
+        description="Maximum time for one answer, in seconds. After the second timeout a question "
+        "is given up; where this machine serves the model, the run ends, and can go on later.",
     )
 
     @field_validator("base_url")
