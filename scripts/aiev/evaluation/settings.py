@@ -59,7 +59,9 @@ class ScoringSettings(Section):
         description="Minimum time limit of one input, as a multiple of what the canonical solution "
         "took.",
     )
-    solution_memory_mib: int = Field(2048, ge=64, description="Memory of one solution, in MiB.")
+    solution_memory_mib: int = Field(
+        4096, ge=64, description="Memory of one solution, in MiB (EvalPlus: 4 GiB)."
+    )
     limits: BoxSettings = Field(
         BoxSettings(), description="Limits of the whole scoring run in the sandbox."
     )

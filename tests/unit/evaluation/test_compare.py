@@ -1,6 +1,9 @@
 """EvalPlus's rules of equality, on values that came through the sandbox as text."""
 
+import hashlib
+import json
 import math
+import tracemalloc
 from collections import Counter, OrderedDict, deque, namedtuple
 from decimal import Decimal
 from fractions import Fraction
@@ -11,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aiev.evaluation.evalplus.compare import first_wrong
-from aiev.evaluation.evalplus.inside.values import Named, dump, load
+from aiev.evaluation.evalplus.inside.values import PIECE, Named, dump, encode, load
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
 HASHABLE = st.recursive(SCALARS, lambda own: st.lists(own, max_size=3).map(tuple), max_leaves=4)
@@ -27,6 +30,29 @@ VALUES = st.recursive(
 def test_values_survive_the_way_out_of_the_sandbox(value):
     found = load(dump(value))
     assert found == value and type(found) is type(value)
+
+
+@pytest.mark.parametrize("kind", [list, tuple])
+@pytest.mark.parametrize("length", [0, 1, PIECE - 1, PIECE, PIECE + 1, 2 * PIECE + 1])
+@pytest.mark.parametrize("item", [7, (1, "é"), 10**5000], ids=["7", "tuple", "long"])
+def test_a_line_that_is_made_in_pieces_is_the_same_line(kind, length, item):
+    value = kind([item] * length)
+    line = json.dumps(encode(value, long_integers=item == 10**5000))
+    assert dump(value) == line
+    assert dump(value, len(line)) == line
+    digest = hashlib.sha256(line.encode()).hexdigest()
+    assert dump(value, len(line) - 1) == f"#{digest}"
+
+
+def test_the_digest_of_a_long_value_takes_no_room():
+    """Mbpp/255 returns 1.5 million tuples of 77 words, as text 1 GB."""
+    value = [("red",) * 77] * 20_000
+    tracemalloc.start()
+    try:
+        dump(value, 1 << 16)
+        assert tracemalloc.get_traced_memory()[1] < 5e6
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_very_long_integer_survives():

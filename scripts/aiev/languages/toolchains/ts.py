@@ -11,7 +11,7 @@ class Toolchain(base.Toolchain):
     packages = ("nodejs", "node-typescript")
     programs = ("tsc", "node")
     source = "main.ts"
-    compile = "tsc main.ts"
+    compile = "tsc --target esnext main.ts"
     products = "main.js"
     run = "exec node main.js"
     mounts = ("/usr/share/nodejs",)

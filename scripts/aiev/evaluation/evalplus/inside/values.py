@@ -9,11 +9,13 @@ float, str, None and list; other values are objects with one or two keys:
     o anything else, by its type's name
 """
 
+import hashlib
 import json
 from collections.abc import Set
 from fractions import Fraction
 from numbers import Number
 
+PIECE = 1000
 PLAIN = frozenset({bool, float, int, str, type(None)})
 WRAPPED = (("d", dict), ("t", tuple), ("s", set), ("f", frozenset))
 
@@ -34,12 +36,37 @@ class Named:
         self.name, self.value = name, value
 
 
-def dump(value):
-    """One line of JSON for a value."""
+def dump(value, most=None):
+    """One line of JSON for a value; of one longer than `most` characters its digest, after "#". For
+    that the line is never whole in memory: some tasks return 1 GB."""
     try:
-        return json.dumps(encode(value))
+        return _joined(_pieces(value, False), most)
     except ValueError:  # an integer of more than 4,300 digits
-        return json.dumps(encode(value, long_integers=True))
+        return _joined(_pieces(value, True), most)
+
+
+def _pieces(value, long_integers):
+    """Parts of the line; of a list or tuple, PIECE items each."""
+    if type(value) not in (list, tuple):
+        yield json.dumps(encode(value, long_integers))
+        return
+    opening, closing = ("[", "]") if type(value) is list else ('{"t": [', "]}")
+    yield opening
+    for start in range(0, len(value), PIECE):
+        items = [*value[start : start + PIECE]]
+        yield (", " if start else "") + json.dumps(encode(items, long_integers))[1:-1]
+    yield closing
+
+
+def _joined(pieces, most):
+    kept, size, digest = [], 0, hashlib.sha256()
+    for piece in pieces:
+        size += len(piece)
+        if most is None or size <= most:
+            kept.append(piece)
+        if most is not None:
+            digest.update(piece.encode())
+    return "".join(kept) if most is None or size <= most else f"#{digest.hexdigest()}"
 
 
 def load(line):
