@@ -14,7 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
-from aiev.config.load import check_config
+from aiev.config.load import check_config, keys_of
 from aiev.core.errors import UserError, hint_for
 from aiev.core.hashing import of_directory, of_json
 from aiev.engine import run_record
@@ -71,7 +71,12 @@ with clear_errors():
         rules_now = {"rules": run_record.rules_digest(SOURCES)}
         run_record.check_unchanged({"rules": BEGUN.rules}, rules_now)
     else:
-        check_config(config, SOURCES / "config")
+        # Snakemake takes the last of a key given twice, and mixes files and --config.
+        FILES = [Path(os.path.relpath(path)) for path in workflow.configfiles]
+        for file in FILES:
+            keys_of(file)
+        mixed = len(FILES) != 1 or workflow.config_settings.config
+        check_config(config, SOURCES / "config", None if mixed else FILES[0])
     check_directories(config["name"], config["execution"]["ledger"]["path"])
     guard_directory(workflow.is_main_process, LOOKS)
     if workflow.is_main_process:

@@ -17,8 +17,12 @@ def test_a_bad_config(project, scripted):
     project.config["dialogs"] = {}
     code, said = project.run()
     assert code != 0 and "Traceback" not in said
-    told = ["unknown key", "dialogs", "did you mean 'dialogues'"]
+    told = ["unknown key", "where: tiny.yaml: dialogs", "did you mean 'dialogues'"]
     assert all(word in said for word in told), said
+    project.dump = lambda config: "name: first\nname: second\n"
+    code, said = project.run()
+    assert code == 2 and "the key 'name' is given twice, first in line 1" in said, said
+    assert "where: tiny.yaml, line 2" in said
     assert scripted.bodies == [] and not (project.root / ".aiev").exists()
 
 

@@ -38,14 +38,14 @@ def run(
     Exits as the run does: 2 for a mistake that you can fix, 3 for a model that does not answer, 4
     at the budget.
     """
-    from aiev.config.load import read_yaml
+    from aiev.config.load import keys_of
     from aiev.engine.directories import check_directories
 
     more = list(context.args)
     _check_arguments(more)
     check_checkout(config)
     check_directories()
-    read_yaml(config)  # Snakemake would show a traceback for a file that is not UTF-8
+    keys_of(config)  # Snakemake says less of a file that it cannot read, or shows a traceback
     command = [str(Path(sys.executable).parent / "snakemake"), f"--configfile={config}"]
     command += [] if more else QUIET
     # A profile says itself how many jobs run at once.

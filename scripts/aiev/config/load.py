@@ -13,29 +13,52 @@ from aiev.core.files import check_file, read_text
 from aiev.core.settings import checked
 from aiev.resources.declare import check_declaration
 
+ANY = "config:"
+"""How an error's place begins, before the key, where the config's file is not known."""
+
 
 def read_config(path: Path) -> dict[str, Any]:
     """The config in a file, checked and with all defaults, and the declarations in config/.
 
-    Raises UserError for a file that is missing or not YAML, and as `check_config` does.
+    Raises UserError as `keys_of` and `check_config` do.
+    """
+    config = keys_of(path)
+    check_config(config, Path("config"), path)
+    return config
+
+
+def keys_of(path: Path) -> dict[str, Any]:
+    """The keys that a config gives, as they stand there.
+
+    Raises UserError for a file that is missing, empty or not YAML, or that gives a key twice.
     """
     hint = "name the config of a run, such as config/config.yaml"
     check_file(path, "no such config", hint)
     config = read_yaml(path)
-    config = {} if config is None else config
+    if config is None:
+        empty = "give it a key, such as `name: mine`, or write {} to take all defaults"
+        raise UserError("the config is empty", where=str(path), hint=empty)
     if not isinstance(config, dict):
         message = f"not a config: a mapping of keys is needed, not {_kind(config)}"
         raise UserError(message, where=str(path), hint=hint)
-    check_config(config, Path("config"))
     return config
 
 
-def check_config(config: dict[str, Any], directory: Path) -> None:
+def check_config(config: dict[str, Any], directory: Path, file: Path | None = None) -> None:
     """Check `config`, fill in its defaults, and add the declared files under `resources`.
 
-    directory: holds resources.yaml.
+    directory: holds resources.yaml. file: the config's own, which errors name if it is known.
     Raises UserError for the first wrong key, and one that lists all keys that have moved.
     """
+    try:
+        _check_config(config, directory)
+    except UserError as error:
+        if file and error.where and error.where.startswith(ANY):
+            error.where = f"{file}:{error.where.removeprefix(ANY)}"
+        raise
+
+
+def _check_config(config: dict[str, Any], directory: Path) -> None:
     config.pop("resources", None)
     check_moved(config)
     filled = checked(RunConfig, config).filled()

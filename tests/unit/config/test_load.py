@@ -307,7 +307,13 @@ NOT_CONFIGS = {
     "a list": (b"- name", "a mapping of keys is needed, not a list"),
     "a word": (b"name", "a mapping of keys is needed, not text"),
     "a typo": (b"nmae: x", "did you mean 'name'?"),
-    "a number for a key": (b"{5: x}", "config: 5"),
+    "a number for a key": (b"{5: x}", "nope.yaml: 5"),
+    "empty": (b"", "the config is empty"),
+    "nothing but a comment": (b"# name: x", "write {} to take all defaults"),
+    "a source that is not there": (
+        b"seeds: {sources: [{kind: jsonl, path: no, field: text, licence: MIT}]}",
+        "nope.yaml: seeds.sources.0.path",
+    ),
 }
 
 
