@@ -3,16 +3,19 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from aiev.cli.options import DEFAULT_CONFIG, ConfigOption, check_checkout
 
-BenchmarkOption = Annotated[str, typer.Option("--benchmark", help="humaneval or mbpp.")]
-NumberOption = Annotated[int, typer.Option("--n", min=1, help="Problems.", metavar="N")]
+BenchmarkOption = Annotated[
+    Literal["humaneval", "mbpp"], typer.Option("--benchmark", help="Where the problems are from.")
+]
+NumberOption = Annotated[int, typer.Option("--n", min=1, help="Number of problems.", metavar="N")]
 ExamplesOption = Annotated[
-    str, typer.Option("--examples", help="Those in the problems' texts: kept, removed or wrong.")
+    Literal["kept", "removed", "wrong"],
+    typer.Option("--examples", help="What becomes of the examples in the problems' texts."),
 ]
 PromptsOption = Annotated[
     str, typer.Option("--prompts", help="A prompt set in place of the config's.", metavar="NAME")
@@ -21,7 +24,8 @@ LedgerOption = Annotated[
     Path, typer.Option("--ledger", help="Folder of the audit's own answers.", metavar="DIR")
 ]
 RecordOption = Annotated[
-    Path | None, typer.Option("--record", help="File for the evidence of each problem.")
+    Path | None,
+    typer.Option("--record", help="File for the evidence of each problem.", metavar="FILE"),
 ]
 
 

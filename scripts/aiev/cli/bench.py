@@ -11,7 +11,7 @@ from aiev.core.errors import UserError
 
 NamesArgument = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[NAME]...", help="Benchmarks to run.", show_default="all but the long"),
+    typer.Argument(metavar="NAME", help="Benchmarks to run.", show_default="all but the long"),
 ]
 
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
 import typer
 
@@ -18,29 +18,42 @@ if TYPE_CHECKING:
     from aiev.interpreter.session import Session
     from aiev.llm.streaming import StreamingClient
 
-TRIGGERS = ("auto", "tokens", "fences")
 TOKEN = "AUTOCODER_TOKEN"
 """Environment variable with the token that clients of a server have to send."""
 
 ModelOption = Annotated[
     str,
-    typer.Option("--model", help="teacher, student, a checkpoint's folder, or a URL."),
+    typer.Option(
+        "--model", help="teacher, student, a checkpoint's folder, or a URL.", metavar="MODEL"
+    ),
 ]
 NameOption = Annotated[
-    str, typer.Option("--name", help="The model's name at a URL that serves several.")
+    str,
+    typer.Option("--name", help="The model's name at a URL that serves several.", metavar="NAME"),
 ]
 TriggerOption = Annotated[
-    str, typer.Option("--trigger", help="What is run: tokens, fences, or auto.", metavar="WHAT")
+    Literal["auto", "tokens", "fences"],
+    typer.Option("--trigger", help="What is run: auto follows from the model's tokens."),
 ]
-RunsOption = Annotated[int, typer.Option("--max-runs", min=0, help="Runs for one question.")]
-LengthOption = Annotated[int, typer.Option("--max-tokens", min=1, help="Tokens of one answer.")]
-TemperatureOption = Annotated[float, typer.Option("--temperature", min=0, help="0 is greedy.")]
+RunsOption = Annotated[
+    int, typer.Option("--max-runs", min=0, help="Runs for one question.", metavar="N")
+]
+LengthOption = Annotated[
+    int, typer.Option("--max-tokens", min=1, help="Tokens of one answer.", metavar="N")
+]
+TemperatureOption = Annotated[
+    float, typer.Option("--temperature", min=0, help="0 is greedy.", metavar="T")
+]
 VariablesOption = Annotated[
     bool, typer.Option("--variables", help="Variables stay for the next run, as in a notebook.")
 ]
-HostOption = Annotated[str, typer.Option("--host", help="Address to listen on.")]
-PortOption = Annotated[int, typer.Option("--port", min=0, max=65535, help="0 for a free one.")]
-BusyOption = Annotated[int, typer.Option("--max-busy", min=1, help="Answers at the same time.")]
+HostOption = Annotated[str, typer.Option("--host", help="Address to listen on.", metavar="ADDRESS")]
+PortOption = Annotated[
+    int, typer.Option("--port", min=0, max=65535, help="0 for a free one.", metavar="PORT")
+]
+BusyOption = Annotated[
+    int, typer.Option("--max-busy", min=1, help="Answers at the same time.", metavar="N")
+]
 
 
 @dataclass(frozen=True)
@@ -102,9 +115,6 @@ def opened(
     from aiev.sandbox.api import with_containers
 
     trigger, variables = options.trigger, options.variables
-    if trigger not in TRIGGERS:
-        hint = "auto, tokens or fences"
-        raise UserError(f"there is no trigger {trigger!r}", where="--trigger", hint=hint)
     execution = config["execution"]
     # What a conversation installs is resolved anew: it is no part of a run that is replayed.
     ledger = {**execution["ledger"], "mode": "record"}

@@ -11,7 +11,10 @@ from aiev.cli.options import DEFAULT_CONFIG, ConfigOption, check_checkout
 from aiev.core.errors import UserError
 
 SizesOption = Annotated[
-    str, typer.Option("--sizes", help="Numbers of dialogues; 0 is the untrained student.")
+    str,
+    typer.Option(
+        "--sizes", help="Numbers of dialogues; 0 is the untrained student.", metavar="N,N,..."
+    ),
 ]
 DataOption = Annotated[
     list[Path] | None,
@@ -22,7 +25,9 @@ DataOption = Annotated[
         metavar="FILE",
     ),
 ]
-OutOption = Annotated[Path, typer.Option("--out", help="Folder for students and figures.")]
+OutOption = Annotated[
+    Path, typer.Option("--out", help="Folder for students and figures.", metavar="DIR")
+]
 
 
 def curve(

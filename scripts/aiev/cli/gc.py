@@ -25,7 +25,7 @@ NAMES = {
 """What the entries of each directory are called."""
 
 SizeArgument = Annotated[
-    str, typer.Argument(metavar="[SIZE]", help="Keep at most so much, as 20GiB or 500MiB.")
+    str, typer.Argument(metavar="SIZE", help="Keep at most so much, as 20GiB or 500MiB.")
 ]
 AllOption = Annotated[
     bool, typer.Option("--all", help="Also what made the files of this checkout.")

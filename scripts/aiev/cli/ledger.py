@@ -14,7 +14,7 @@ PackArgument = Annotated[Path, typer.Argument(metavar="FILE", help="The packed l
 LedgerOption = Annotated[
     Path | None,
     typer.Option(
-        "--ledger", metavar="DIRECTORY", help="The ledger's directory.", show_default="the config's"
+        "--ledger", metavar="DIR", help="The ledger's directory.", show_default="the config's"
     ),
 ]
 KeyArgument = Annotated[

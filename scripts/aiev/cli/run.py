@@ -12,6 +12,7 @@ from aiev.cli.options import DEFAULT_CONFIG, ConfigOption, check_checkout
 from aiev.core.errors import UserError
 
 QUIET = ["--quiet", "rules", "progress", "host", "reason"]
+OPTIONS = ("--config", "--cores")
 
 CoresOption = Annotated[
     int | None,
@@ -85,9 +86,17 @@ def _needs_check(config: Path, words: list[str]) -> bool:
 
 def _check_arguments(words: list[str]) -> None:
     """Raise UserError for a second config among the arguments for Snakemake: which of the two it
-    would take is not what the summary shows."""
+    would take is not what the summary shows. And for an abbreviation of an option of this command,
+    which Snakemake would take for one of its own."""
     for word in words:
         option = word.partition("=")[0]
+        own = next((name for name in OPTIONS if len(option) > 2 and name.startswith(option)), None)
+        if own:
+            raise UserError(
+                f"{option} is not an option of this command, which knows no abbreviations",
+                where=" ".join(words),
+                hint=f"write {own}",
+            )
         if option.startswith("--configf"):  # Snakemake knows --configfiles too, and abbreviations
             raise UserError(
                 f"{option} is an option of Snakemake, which gets the config from this command",

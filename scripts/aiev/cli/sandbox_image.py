@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 NameArgument = Annotated[
-    str, typer.Argument(metavar="[NAME]", help="What to call the image in the engine.")
+    str, typer.Argument(metavar="NAME", help="What to call the image in the engine.")
 ]
 
 

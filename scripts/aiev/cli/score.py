@@ -18,30 +18,35 @@ VALIDATIONS = Path(".aiev/validated")
 """Where it is kept that a benchmark's own solutions pass here, by all that this rests on."""
 
 SamplesOption = Annotated[
-    Path, typer.Option("--samples", help="The sample file.", metavar="F", show_default=False)
+    Path, typer.Option("--samples", help="The sample file.", metavar="FILE", show_default=False)
 ]
 BenchmarkOption = Annotated[
     str, typer.Option("--benchmark", help="Its name, such as humaneval+ or mbpp.", metavar="NAME")
 ]
 TasksOption = Annotated[
     Path | None,
-    typer.Option("--tasks", help="The benchmark's file, in place of a name.", metavar="F"),
+    typer.Option("--tasks", help="The benchmark's file, in place of a name.", metavar="FILE"),
 ]
 KindOption = Annotated[
-    str, typer.Option("--kind", help="Kind of benchmark of --tasks, or a .py file.")
+    str,
+    typer.Option("--kind", help="Kind of benchmark of --tasks, or a .py file.", metavar="KIND"),
 ]
 KnownOption = Annotated[
     list[str] | None,
     typer.Option("--known-exception", help="A task whose own solution may fail.", metavar="TASK"),
 ]
-NumberOption = Annotated[int, typer.Option("--n", min=1, help="Samples a task.", metavar="N")]
+NumberOption = Annotated[int, typer.Option("--n", min=1, help="Samples per task.", metavar="N")]
 OnlyOption = Annotated[
     bool,
-    typer.Option("--known-tasks-only", help="Leave out samples for tasks it does not contain."),
+    typer.Option("--known-tasks-only", help="Ignore samples for tasks that the benchmark lacks."),
 ]
 OutOption = Annotated[
     Path | None,
-    typer.Option("--out", help="Directory for verdicts.jsonl, score.json, eval_results.json."),
+    typer.Option(
+        "--out",
+        help="Directory for verdicts.jsonl, score.json, eval_results.json.",
+        metavar="DIR",
+    ),
 ]
 
 
@@ -67,12 +72,15 @@ def score(
       aiev score --samples samples.jsonl --tasks HumanEvalPlus.jsonl.gz
     """
     from aiev.config.load import read_config
+    from aiev.core.files import check_file
     from aiev.evaluation.benchmarks.base import ScoringLimits
     from aiev.evaluation.samples import read_samples, samples_of
     from aiev.evaluation.scoring import score_samples
     from aiev.sandbox.api import open_sandbox, with_containers
 
     read = read_config(config)
+    # Before a benchmark is fetched.
+    check_file(samples, "no such sample file", "name a JSON Lines file with --samples")
     chosen, source, known = _benchmark(read, benchmark, tasks, kind)
     rows, digest = read_samples(samples), _digest(samples)
     execution, box = read["execution"], read["sandbox"]

@@ -9,6 +9,7 @@ import typer
 
 from aiev.cli.options import DEFAULT_CONFIG, ConfigOption, CoresOption, check_checkout, ledger_of
 from aiev.core.errors import UserError
+from aiev.core.files import check_file
 
 if TYPE_CHECKING:
     from aiev.provenance.rebuild import Difference, Rebuild
@@ -16,7 +17,10 @@ if TYPE_CHECKING:
 ManifestOption = Annotated[
     Path | None,
     typer.Option(
-        "--manifest", metavar="FILE", help="Somebody's manifest.json.", show_default="the run's own"
+        "--manifest",
+        metavar="FILE",
+        help="The published manifest to check against.",
+        show_default="the run's own",
     ),
 ]
 LedgerOption = Annotated[
@@ -61,6 +65,8 @@ def verify(
     start_log(None)
     log.setLevel("WARNING")  # progress is printed anyway
     start, place = time.monotonic(), STORE / "verify"
+    if manifest:
+        check_file(manifest, "no such manifest", "name a published manifest.json")
     path, answers = _sources(config, manifest, ledger)
     content = _read_manifest(path)
     with hold(STORE / "verify.lock", "another aiev verify is active in this directory"):
@@ -92,12 +98,12 @@ def _sources(config: Path, manifest: Path | None, ledger: Path | None) -> tuple[
 
 def _read_manifest(path: Path) -> dict[str, Any]:
     """The manifest's content; says where it comes from another environment. Raises UserError."""
-    from aiev.core.files import check_file, read_json
+    from aiev.core.files import read_json
     from aiev.core.log import log
     from aiev.engine.environment import environment
     from aiev.provenance.rebuild import check_shape
 
-    hint = "finish the run first (aiev run), or name somebody's manifest with --manifest FILE"
+    hint = "finish the run first (aiev run), or name a published manifest with --manifest FILE"
     check_file(path, "there is no manifest, which a finished run has", hint)
     content = read_json(path)
     check_shape(content, path)

@@ -21,15 +21,18 @@ def check_directories(run: str = "", ledger: str = "") -> None:
     for path in OF_A_RUN if run else ():
         _check(Path(path, run))
     if ledger:
-        _check(Path(ledger), "config: execution.ledger.path")
+        _check(Path(ledger), "execution.ledger.path")
 
 
-def _check(path: Path, where: str | None = None) -> None:
+def _check(path: Path, key: str = "") -> None:
+    """key: the config's key that names the path."""
     for each in (*reversed(path.parents), path):
         if os.path.lexists(each) and not os.path.isdir(each):
             what = "a file" if os.path.exists(each) else "a link to nothing"
             raise UserError(
                 f"{each} is {what}, and a directory is needed",
-                where=where or str(Path.cwd()),
-                hint=f"move {each} away, then run the command again",
+                where=f"config: {key}" if key else str(Path.cwd()),
+                hint=f"set {key} to a directory"
+                if key
+                else f"move {each} away, then run the command again",
             )

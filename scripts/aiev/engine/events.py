@@ -24,6 +24,8 @@ EVENTS = "AIEV_EVENTS"
 """Environment variable that names the file which is to hold a workflow's events, one a line."""
 
 FIELDS = ("rule_name", "output", "log", "wildcards", "reason", "shellcmd", "exception")
+NO_RULE = re.compile(r"No rule to produce (.*?) \(if you use input functions", re.DOTALL)
+"""What Snakemake says of a target that nothing makes."""
 UNASKED = re.compile(r"\s*(sbatch call:|For further error details see)")
 """What follows the word of an executor about a failed job: its command, and a general hint."""
 
@@ -50,10 +52,14 @@ class Reporter(logging.Filter):
             for job in record.job_error_info:
                 logs = [*job["log"], *getattr(record, "aux_logs", ())]
                 self._logger.error(failure({**job, "log": logs}))
+        unknown = NO_RULE.search(record.getMessage()) if event == "error" else None
+        if unknown:
+            hint = "name a rule, or an output of the run; `aiev run --dry-run` lists both"
+            self._logger.error(str(UserError(f"no rule makes {unknown[1]}", hint=hint)))
         # What follows is a job's command that ended with an error, and the job's error is shown.
         repeats = event == "error" and record.exception == "RuleException"
         repeats = repeats and "CalledProcessError" in record.getMessage()
-        return not (repeats or event in ("job_error", "group_error"))
+        return not (unknown or repeats or event in ("job_error", "group_error"))
 
     def _write(self, event: str, record: logging.LogRecord) -> None:
         found = {name: getattr(record, name) for name in FIELDS if hasattr(record, name)}

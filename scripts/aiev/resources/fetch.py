@@ -43,6 +43,10 @@ class BrokenMirrorError(MirrorError):
     """A mirror stopped before its end. What it has sent may be the beginning of the right file."""
 
 
+class OtherBytesError(MirrorError):
+    """A mirror sent a whole file, and not the declared one."""
+
+
 @dataclass(frozen=True)
 class Mirror:
     """A place to read the file from. label: its name in messages. read: opens the stream of bytes
@@ -61,7 +65,7 @@ def fetch(resource: Resource, target: Path, work: Path) -> None:
     Raises UserError, with each mirror's reason, when no mirror gives the file, and when it cannot
     be written; nothing half-written stays beside the target.
     """
-    part, reasons = work / "part", []
+    part, errors = work / "part", {}
     with _disk(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         work.mkdir(parents=True, exist_ok=True)
@@ -73,18 +77,25 @@ def fetch(resource: Resource, target: Path, work: Path) -> None:
                 _move(part, target)
                 return
             except MirrorError as error:
-                reasons.append(f"{mirror.label}: {error}")
-                log.info("mirror failed: %s", reasons[-1])
+                errors[mirror.label] = error
+                log.info("mirror failed: %s: %s", mirror.label, error)
     finally:
         shutil.rmtree(work / "wheel", ignore_errors=True)
         with suppress(OSError):  # not empty: it holds the beginning of the file
             work.rmdir()
     raise UserError(
         f"no mirror provided {resource.file} (sha256 {resource.sha256}, {resource.size} bytes)\n"
-        + "\n".join(f"  - {reason}" for reason in reasons),
+        + "\n".join(f"  - {label}: {error}" for label, error in errors.items()),
         where=resource.file,
-        hint=f"check the network, or put {resource.file} into a directory and name it in {MIRROR}",
+        hint=_hint(resource, list(errors.values())),
     )
+
+
+def _hint(resource: Resource, errors: list[MirrorError]) -> str:
+    first = "check the network"
+    if any(isinstance(error, OtherBytesError) for error in errors):
+        first = "correct sha256 and bytes in config/resources.yaml if they are wrong"
+    return f"{first}, or put {resource.file} into a directory and name it in {MIRROR}"
 
 
 def fetched(name: str, declarations: Mapping[str, Any], scratch: Path) -> Path:
@@ -156,7 +167,7 @@ def _append(mirror: Mirror, resource: Resource, file: BinaryIO, part: Path) -> N
         for chunk in _reading(mirror.read(size)):
             size += len(chunk)
             if size > resource.size:
-                raise MirrorError(f"sent more than the declared {resource.size} bytes")
+                raise OtherBytesError(f"sent more than the declared {resource.size} bytes")
             digest.update(chunk)
             with _disk(part):
                 file.write(chunk)
@@ -165,9 +176,10 @@ def _append(mirror: Mirror, resource: Resource, file: BinaryIO, part: Path) -> N
             file.flush()
             os.fsync(file.fileno())
     if size != resource.size:
-        raise MirrorError(f"sent {size} of {resource.size} bytes")
+        raise OtherBytesError(f"sent {size} of {resource.size} bytes")
     if digest.hexdigest() != resource.sha256:
-        raise MirrorError(f"sent sha256 {digest.hexdigest()}, and {resource.sha256} is declared")
+        found = digest.hexdigest()
+        raise OtherBytesError(f"sent sha256 {found}, and {resource.sha256} is declared")
 
 
 def _move(part: Path, target: Path) -> None:

@@ -1,19 +1,25 @@
 """The command line: every command can be asked for help, and every error is words."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from typing import get_args, get_type_hints
 
 import pytest
 import typer
 from command import AIEV, ROOT, aiev, aiev_here, environment
 
+from aiev.cli.audit import audit
+from aiev.cli.conversing import Conversing
 from aiev.cli.errors import handle_errors
 from aiev.cli.main import COMMANDS, LEDGER_COMMANDS
 from aiev.core.errors import BudgetError, UserError
+from aiev.interpreter.models import TriggerName
+from aiev.recipes.verification.audit import BENCHMARKS, EXAMPLES
 
 WORDS = [[name] for name, *_ in COMMANDS] + [["ledger", name] for name, *_ in LEDGER_COMMANDS]
 WITH_CONFIG = [
@@ -37,6 +43,20 @@ def test_each_command_explains_itself_and_its_options(words):
     assert done.returncode == 0 and f"Usage: aiev {' '.join(words)}" in done.stdout
     body = done.stdout.partition("\n\n")[2]
     assert len(body.split("\n\n")[0].split()) >= 5, "it says what the command does"
+
+
+@pytest.mark.parametrize("words", WORDS, ids=" ".join)
+def test_each_option_names_its_value_in_a_word(words):
+    """And not its type; a choice lists what there is to choose."""
+    usage, _, options = aiev_here(*words, "--help").stdout.partition("Options:")
+    assert "[[" not in usage and not re.search(r"<(str|path|int|float)\b|--\w+ F ", options)
+
+
+def test_the_choices_are_those_of_the_library():
+    kinds = get_type_hints(audit, include_extras=False)
+    assert get_args(kinds["benchmark"]) == tuple(BENCHMARKS)
+    assert set(get_args(kinds["examples"])) == set(EXAMPLES)
+    assert get_args(get_type_hints(Conversing)["trigger"]) == get_args(TriggerName)
 
 
 def test_the_list_of_commands_is_not_cut_off():
@@ -79,13 +99,22 @@ def test_another_directory_than_a_checkout(words, tmp_path):
         (["run", "--configfile", "x.yaml"], "hint: name the run's config with --config FILE"),
         (["run", "-n", "--configfiles=x.yaml"], "--configfiles is an option of Snakemake"),
         (["run", "--configf", "x.yaml"], "hint: name the run's config with --config FILE"),
+        (["run", "--cor", "2"], "--cor is not an option of this command"),
+        (["run", "-n", "--conf=x.yaml"], "hint: write --config"),
         (["plan", "--config", "config"], "this is a directory, and a file is needed"),
         (["costs", "--config", "config"], "this is a directory, and a file is needed"),
         (
-            ["score", "--samples", "x", "--tasks", "none"],
+            ["score", "--samples", "README.md", "--tasks", "none"],
             "no such file of tasks\n  where: none\n  hint: ",
         ),
-        (["verify", "--manifest", "none"], "hint: finish the run first (aiev run)"),
+        (
+            ["score", "--samples", "none", "--benchmark", "humaneval"],
+            "no such sample file\n  where: none\n  hint: ",
+        ),
+        (["verify", "--manifest", "none"], "no such manifest\n  where: none\n  hint: name a pub"),
+        (["audit", "--examples", "foo"], "'foo' is not one of 'kept', 'removed', 'wrong'"),
+        (["audit", "--benchmark", "foo"], "'foo' is not one of 'humaneval', 'mbpp'"),
+        (["chat", "--trigger", "foo"], "'foo' is not one of 'auto', 'tokens', 'fences'"),
     ],
 )
 def test_a_mistyped_command_line(words, told):

@@ -33,7 +33,8 @@ def check(done: subprocess.CompletedProcess, place: str, root: Path) -> None:
     output = done.stdout + done.stderr
     assert done.returncode == 2, output
     assert f"{place} is a file, and a directory is needed\n  where: " in output
-    assert f"hint: move {place} away" in output and "Traceback" not in output
+    hint = "set execution.ledger.path to" if place == "ledger" else f"move {place} away"
+    assert f"hint: {hint}" in output and "Traceback" not in output
     assert (root / place).read_text() == "mine"
 
 
@@ -46,6 +47,8 @@ def test_the_directories_of_a_run(place, tmp_path, monkeypatch):
         check_directories("laptop", "ledger")
     in_config = caught.value.where == "config: execution.ledger.path"
     assert in_config == (place == "ledger") and list(tmp_path.iterdir())
+    hint = "set execution.ledger.path to a directory" if in_config else f"move {place} away"
+    assert caught.value.hint.startswith(hint), "a file that the config names by mistake stays"
 
 
 def test_a_link_to_nothing_and_a_file_on_the_way(tmp_path, monkeypatch):

@@ -46,7 +46,6 @@ def test_without_yes_a_pipe_runs_nothing(scripted):
         (["--model", "nobody"], "x", "there is no model 'nobody'"),
         (["--model", "tests"], "x", "there is no trained model here"),
         (["--model", "http://127.0.0.1:9/v1"], "x", "no list of models"),
-        (["--trigger", "magic"], "x", "no trigger 'magic'"),
         (["--model", "http://127.0.0.1:9/v1", "--name", "m"], " ", "there is no question"),
     ],
 )

@@ -125,6 +125,7 @@ def test_one_wrong_byte_names_the_file_and_both_digests(server, tmp_path):
     assert "model.bin" in said
     assert hashlib.sha256(DATA).hexdigest() in said
     assert hashlib.sha256(wrong).hexdigest() in said
+    assert "hint: correct sha256 and bytes in config/resources.yaml" in said
 
 
 @pytest.mark.parametrize(

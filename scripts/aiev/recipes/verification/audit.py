@@ -104,7 +104,7 @@ def resource_of(benchmark: str) -> str:
     """The declared file of a benchmark to audit with. Raises UserError."""
     if benchmark not in BENCHMARKS:
         hint = f"use one of {', '.join(BENCHMARKS)}"
-        raise UserError(f"no benchmark to audit with is called {benchmark!r}", hint=hint)
+        raise UserError(f"unknown benchmark for an audit: {benchmark!r}", hint=hint)
     return BENCHMARKS[benchmark]
 
 
@@ -125,8 +125,7 @@ def choose(
     """The `size` problems whose ids have the smallest digests, so that a larger audit holds every
     smaller one. examples: as for `audit_problem`. Raises UserError for another word."""
     if examples not in EXAMPLES:
-        hint = f"use one of {', '.join(EXAMPLES)}"
-        raise UserError(f"nothing is known of examples that are {examples!r}", hint=hint)
+        raise UserError(f"examples must be kept, removed or wrong, not {examples!r}")
     problems = [p for task in tasks if (p := audit_problem(task, examples))]
     return sorted(problems, key=lambda problem: of_text(problem.id))[:size]
 
