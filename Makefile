@@ -59,7 +59,7 @@ web: .venv  ## the same in a browser, on loopback; MODEL=, PORT=
 serve: .venv  ## the same as an OpenAI-compatible server on loopback; MODEL=, PORT=
 	@$(AIEV) serve --config $(CONFIG) --model $(or $(MODEL),student) --port $(or $(PORT),8000)
 
-gc: .venv  ## delete finished actions, packages and scratch, longest unused first, down to SIZE; ALL=yes
+gc: .venv  ## delete finished actions, packages and scratch, least recently used first, down to SIZE; ALL=yes
 	@$(AIEV) gc $(SIZE) $(if $(filter yes,$(ALL)),--all)
 
 test: .venv  ## the tests that a change needs; says what it could not run

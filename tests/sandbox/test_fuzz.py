@@ -139,7 +139,10 @@ def statements(draw):
 @FUZZ
 @given(several(statements()))
 def test_random_statements_as_programs(run_all, codes):
-    run_all([program(code, SOON) for code in codes])
+    """None says more than it may, and what ran too long or too large is told from what failed."""
+    for result in run_all([program(code, SOON) for code in codes]):
+        assert len(result.stdout.encode()) <= 3 * SOON.output_kib * 1024, result
+        assert result.outcome != "timed-out" or result.seconds >= SOON.wall_seconds, result
 
 
 CHARACTERS = st.characters(exclude_characters="/\0", exclude_categories=["Cs"])

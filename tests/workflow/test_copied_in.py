@@ -28,8 +28,8 @@ def test_copied_resources_are_recognised_before_anything_is_asked(tmp_path, scri
     code, said = second.run(BENCHMARK, STUDENT)
     assert code == 0, said
     assert f"{BENCHMARK} was copied in: it has its declared sha256" in said
-    assert f"{STUDENT} has other bytes than its declaration: it is made again" in said
-    assert "resources/students/tiny was not made in this checkout: it is made again" in said
+    assert f"{STUDENT} has other bytes than its declaration: it will be rebuilt" in said
+    assert "resources/students/tiny was not made in this checkout: it will be rebuilt" in said
     assert second.file(STUDENT) == first.file(STUDENT) and not derived.exists()
     for path in (BENCHMARK, STUDENT):
         assert (second.root / f".aiev/made/{path}.json").is_file()

@@ -89,10 +89,10 @@ def _report(store: "Store", removed: "list[Entry]", kept: "list[Entry]", limit: 
             print(f"{place}: removed {gone}; kept {left}")
     changed = size_of(store.root / "changed")
     if changed:
-        print(f"{store.root / 'changed'}: {_mib(changed)}, which only you remove")
+        print(f"{store.root / 'changed'}: {_mib(changed)}, never deleted automatically")
     size = sum(entry.size for entry in kept)
     if size > limit:
-        print(f"{_mib(size)} are left, more than {_mib(limit)}, as these stay:")
+        print(f"{_mib(size)} are left, above the limit of {_mib(limit)}, because these are kept:")
         spared = Counter()
         for entry in kept:
             spared[f"{entry.kind}: {entry.spared}"] += entry.size

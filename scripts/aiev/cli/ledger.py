@@ -43,7 +43,7 @@ def pack(
 def unpack(
     file: PackArgument, config: ConfigOption = DEFAULT_CONFIG, ledger: LedgerOption = None
 ) -> None:
-    """Add the answers of a packed ledger to a ledger. Answers that it has already stay.
+    """Add the answers of a packed ledger to a ledger. Existing answers are kept.
 
     \b
       aiev ledger unpack answers.jsonl.gz --config config/mine.yaml

@@ -65,16 +65,16 @@ COMMANDS = (
     ("run", run.run, "Run the pipeline, then print the scores."),
     ("plan", plan.plan, "What a run would do and cost."),
     ("summary", summary.summary, "Scores of a finished run."),
-    ("score", score.score, "Score anybody's sample file on a benchmark."),
+    ("score", score.score, "Score any sample file on a benchmark."),
     ("costs", costs.costs, "Tokens and dollars paid so far."),
     ("why", why.why, "How a file was made, and why it would be made again."),
     ("verify", verify.verify, "Rebuild a finished run without a model; compare."),
     ("audit", audit.audit, "How often `verified` is right, by policy."),
     ("curve", curve.curve, "Run rate by number of training dialogues."),
     ("chat", chat.chat, "Talk to a model with the code interpreter."),
-    ("serve", serve.serve, "Serve it by the OpenAI API, code already run."),
-    ("web", web.web, "Talk to it in a browser."),
-    ("gc", gc.gc, "Delete what was not used for longest."),
+    ("serve", serve.serve, "Serve a model by the OpenAI API, code already run."),
+    ("web", web.web, "Talk to a model in a browser."),
+    ("gc", gc.gc, "Free disk space: delete the least recently used cache entries."),
     ("configs", configs.configs, "List the shipped runs."),
     ("schema", schema.schema, "Describe every config key."),
     ("lint", lint.lint, "Check the rules with Snakemake's lint."),
@@ -93,7 +93,7 @@ for name, function, summary_line in COMMANDS:
     decorate(handle_errors(f"aiev {name}", function))
 for name, function, summary_line in LEDGER_COMMANDS:
     packed.command(name, short_help=summary_line)(handle_errors(f"aiev ledger {name}", function))
-app.add_typer(packed, name="ledger", short_help="Publish all answers in one file; take one in.")
+app.add_typer(packed, name="ledger", short_help="Pack, unpack and inspect recorded answers.")
 
 
 def main() -> None:

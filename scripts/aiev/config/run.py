@@ -46,7 +46,7 @@ class Servers(Section):
 
 
 class Plan(Section):
-    """`execution.plan`: what `aiev plan` reckons with; null for what is not known."""
+    """`execution.plan`: the assumptions of `aiev plan`; null for what is not known."""
 
     accelerator_gib: float | None = Field(
         None, gt=0, description="Memory of one accelerator, in GiB (A100: 40 or 80)."
@@ -72,7 +72,8 @@ class Plan(Section):
 
 
 class Execution(Section):
-    """`execution`: how a run is carried out. Nothing here changes a result or makes one stale."""
+    """`execution`: how a run is carried out. Nothing here is hashed, so that no change makes a
+    result stale; three keys decide which questions end without an answer."""
 
     ledger: Ledger = Field(Ledger(), description="The store of all answers of models.")
     prices: dict[str, Price] = Field(
@@ -112,7 +113,7 @@ class Execution(Section):
         Containers(), description="The docker backend's pool of containers."
     )
     models: Servers = Field(Servers(), description="How the models are served.")
-    plan: Plan = Field(Plan(), description="What `aiev plan` reckons with.")
+    plan: Plan = Field(Plan(), description="Assumptions of `aiev plan`.")
 
 
 class RunConfig(Section):
@@ -173,8 +174,10 @@ class RunConfig(Section):
     )
     execution: Execution = Field(
         Execution(),
-        description="How the run is carried out: addresses, servers, parallel work, costs. Nothing "
-        "here changes a result or makes one stale; every key outside does.",
+        description="How the run is carried out: addresses, servers, parallel work, costs. No "
+        "change here makes a result stale, as one of any other key does. Three keys still decide "
+        "which questions end without an answer (`request-failed`) where a server fails: "
+        "max_unknown_failures, max_wait_seconds and models.<role>.timeout_seconds.",
     )
 
     def filled(self) -> dict[str, Any]:

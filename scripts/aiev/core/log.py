@@ -83,8 +83,17 @@ class Progress:
         left = f"{(self.total - self.done) / rate:.0f} s left" if rate else "no estimate yet"
         if self.done >= self.total:
             left = f"{spent:.0f} s"
-        text = f"{self.what}: {self.done} of {self.total}, {rate:.2f} {self.unit}/s, {left}"
+        speed = f", {rate:.2f} {self.unit}/s" if self.done else ""
+        text = f"{self.what}: {self.done} of {self.total} {self.unit}{speed}, {left}"
         text += f", {self.note}" if self.note else ""
         log.info(text)
-        if self.bar.disable:
+        if self.bar.disable and not _on_terminal():
             print(text, file=sys.stderr, flush=True)
+
+
+def _on_terminal() -> bool:
+    """Whether the log shows its information on stderr, so that nothing is to be printed too."""
+    return any(
+        type(handler) is logging.StreamHandler and handler.level <= logging.INFO
+        for handler in log.handlers
+    )

@@ -177,7 +177,7 @@ def _message(error: dict[str, Any]) -> str:
     if error["type"] in ("model_type", "dict_type", "model_attributes_type"):
         return f"{shown(error['input'])} should be a mapping of keys"
     if error["type"] == "string_pattern_mismatch":
-        return f"{shown(error['input'])} has not the form that is needed here"
+        return f"{shown(error['input'])} has the wrong format"
     if error["type"] in ("too_short", "string_too_short"):
         return f"{shown(error['input'])} is too short: at least {error['ctx']['min_length']} needed"
     reason = re.sub(r"^\w+ should", "should", error["msg"])

@@ -63,7 +63,7 @@ def guard_directory(is_main: bool, looks: bool) -> None:
     if not is_main or _held or looks:
         return
     # Held until this process ends, however it ends.
-    hint = "wait for it or stop it; a dry run (-n) may look meanwhile"
+    hint = "wait for it or stop it; a dry run (-n) works in the meantime"
     _held.append(hold(LOCK, "another run is active in this directory", hint))
     os.environ[RUN] = f"{socket.gethostname()}:{os.environ[WORKFLOW]}"
     # Jobs of an older run, still in a queue, are superseded from now on.

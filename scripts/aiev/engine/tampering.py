@@ -81,7 +81,7 @@ def quarantine(path: Path) -> Path:
         shutil.move(path, place)  # by a copy where results/ is a link to another disk
     except OSError as error:
         raise UserError(
-            f"this output is not as it was made, and cannot be moved away: {error}",
+            f"this output was modified, and cannot be moved away: {error}",
             where=str(path),
             hint=f"move it away yourself, or free some space for {place}",
         ) from error
@@ -99,8 +99,9 @@ def _make_again(path: Path, why: str, only_look: bool) -> None:
         log.warning("%s %s: a run would make it again", path, why)
     else:
         place = quarantine(path)
-        log.warning("%s %s: it is made again.", path, why)
-        log.warning("  The one that was there is kept as %s", place)
+        log.warning(
+            "%s %s: it will be rebuilt; the previous file was moved to %s", path, why, place
+        )
 
 
 def check_unrecorded(

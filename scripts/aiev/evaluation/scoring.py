@@ -18,7 +18,7 @@ from aiev.sandbox.request import Sandbox
 
 
 def host_facts(benchmark: Benchmark, environment: str) -> dict[str, str]:
-    """What of this machine the verdicts may depend on: a validation holds for these alone.
+    """Machine properties that can change verdicts: a validation holds for these alone.
 
     environment: digest of the installed packages.
     """
@@ -73,7 +73,7 @@ def check_validation(
     digest = of_text(benchmark.dump(tasks))
     if not isinstance(validation, dict) or validation.get("problems") != digest:
         raise UserError(
-            "this is no validation of these tasks",
+            "this validation file is for other tasks",
             where=where,
             hint="remove the file and run again, which validates the benchmark again",
         )

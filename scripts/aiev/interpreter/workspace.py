@@ -157,7 +157,10 @@ def with_file(state: State, name: str, content: bytes, max_bytes: int) -> State:
         message = f"the files take {size} bytes, and {max_bytes} in {MAX_FILES} can be kept"
         raise UserError(message, hint="use smaller files, or fewer")
     if any(parent in files for each in files for parent in _parents(each)):
-        raise UserError(f"{name!r} would be a file in the place of a folder", hint="rename it")
+        raise UserError(
+            f"a directory named {name!r} already exists, or a file where it needs one",
+            hint="rename it",
+        )
     return replace(state, files=files)
 
 

@@ -261,7 +261,9 @@ class ChatClient:
                 f"{self.failed} of {total} questions failed, the last one with: {words}",
                 "see the log; execution.max_unknown_failures is the share that may fail",
             )
-        log.warning("a question is given up, as the server fails at it alone: %s", words)
+        log.warning(
+            "giving up on one request: the server answers others but fails on this one: %s", words
+        )
         return RequestFailed(words)
 
     async def _probe(self, question: Question) -> bool:

@@ -126,7 +126,7 @@ def unpack(source: Path, ledger: Ledger) -> dict[str, int]:
     if bad:
         raise _damaged(bad, str(source), f"get the pack again; {in_place}")
     if not any(counts.values()):
-        raise UserError("a pack without entries", where=str(source), hint="get the pack again")
+        raise UserError("the packed ledger is empty", where=str(source), hint="get the pack again")
     return counts
 
 

@@ -225,10 +225,13 @@ class Sender:
         endpoint = self.endpoint
         place = endpoint.base_url or "the vendor's default address"
         reason = endpoint.state() or self.redact(problem)
+        first = "start the server, or correct execution.models.<role>.base_url"
+        if endpoint.served_here:
+            first = "fix what the server's log says"
         return kind(
             f"the model {endpoint.model} does not answer: {reason}",
             where=f"{place}, log {endpoint.log_path}" if endpoint.log_path else place,
-            hint=hint or "fix the server, then run the same command: every answer so far is kept",
+            hint=hint or f"{first}; then run the same command: every answer so far is kept",
         )
 
 

@@ -71,7 +71,7 @@ class Request(Section):
         if value is None or (isinstance(value, str) and _NAME.fullmatch(value)):
             return value
         raise invalid(
-            f"{_shown(value)} is no name under which {info.field_name} could be sent",
+            f"{_shown(value)} is not a valid parameter name for {info.field_name}",
             "null leaves the parameter out; its value is set where the questions are described: "
             "dialogues.sampling, duel, evaluation",
         )
@@ -81,11 +81,11 @@ class Request(Section):
     def _check_headers(cls, headers: dict[str, str]) -> dict[str, str]:
         for name, variable in headers.items():
             if not _HEADER.fullmatch(name):
-                raise invalid(f"{name!r} is no name of an HTTP header", "such as X-Team")
+                raise invalid(f"{name!r} is not a valid HTTP header name", "such as X-Team")
             if not _VARIABLE.fullmatch(variable):  # perhaps the secret itself
                 raise invalid(
-                    f"what stands at {name!r} is no environment variable in capitals (it is not "
-                    "shown)",
+                    f"the value of {name!r} must be the name of an environment variable in upper "
+                    "case (it is not shown)",
                     "write it as `X-Team: TEAM_TOKEN`, and export TEAM_TOKEN with the value",
                 )
         return headers
@@ -104,7 +104,7 @@ class Request(Section):
             if secret := _secret_in({name: value}):
                 raise invalid(
                     f"{secret} would be written down with every request (it is not shown)",
-                    "a key belongs into OPENAI_API_KEY, others into `headers`",
+                    "a key belongs in OPENAI_API_KEY, others into `headers`",
                 )
             if value is None or name in PIPELINE_OWN or name in sent:
                 raise invalid(

@@ -178,7 +178,9 @@ def _trained(plan: Plan) -> Iterator[str]:
     answers, training = (
         between(*pair, short) for pair in (plan.hours_of_answers(), found.total("hours"))
     )
-    yield f"hours of the clock, a job at a time: answers {answers}, training {training}"
+    if not plan.config["execution"]["plan"]["tokens_per_second"]:
+        answers = "unknown (set execution.plan.tokens_per_second)"
+    yield f"wall-clock hours, jobs in sequence: generation {answers}, training {training}"
     sizes = (found.model_bytes, found.largest_file, found.disk_bytes)
     model, largest, disk = (f"{size / GIB:,.1f}" for size in sizes)
     yield f"disk, GiB: {model} for each model, its largest file {largest}; {disk} for all"

@@ -46,14 +46,15 @@ locks counts for the user."""
 TCP_OPTIONS = (31,)  # TCP_ULP loads a module
 IPV6_OPTIONS = (32,)  # IPV6_FLOWLABEL_MGR: the host has 4096 labels
 SHARED_ANONYMOUS, HUGE_PAGES = 0x21, 0x40000
-"""MAP_SHARED with MAP_ANONYMOUS, and MAP_HUGETLB. Pages of shared memory without a file stay when
-no process has them mapped, so that nobody could count them; in Python `mmap` makes a file for them
-(`bootstrap.py`). Huge pages count for no process."""
+"""MAP_SHARED with MAP_ANONYMOUS, and MAP_HUGETLB: both are refused, as a memory limit would miss
+their pages. Shared memory without a file stays when no process maps it any more, and huge pages are
+counted for no process. Python's `mmap` uses a file instead (`bootstrap.py`)."""
 
 LAST_PROCESS_CONTROL = 77  # of prctl; 78 makes futex tables of any size in the kernel's memory
 PROCESS_CONTROL = (0x53564D41, 0x59616D61)  # PR_SET_VMA, PR_SET_PTRACER
 PERSONALITIES = (0, 0x8, 0x20000, 0x20008, 0x40000, 0xFFFFFFFF)
-"""Of an old processor's names, of fixed addresses, and the question which it is."""
+"""Values of personality(2) that are allowed: the default, PER_LINUX32 and UNAME26 (older names of
+the machine and its kernel) alone and together, ADDR_NO_RANDOMIZE, a query of the current value."""
 
 _ALLOW, _ERROR, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
 _NUMBER, _ARCH, _ARGUMENTS = 0, 4, 16  # offsets in struct seccomp_data

@@ -112,7 +112,7 @@ def _check_mount(inside: str, outside: Path, from_root: bool) -> None:
         )
     if from_root and not os.stat(outside).st_mode & stat.S_IROTH:
         raise UserError(
-            f"{outside} is closed to the sandbox's user", hint=f"chmod -R a+rX {outside}"
+            f"{outside} cannot be read by the sandbox user", hint=f"chmod -R a+rX {outside}"
         )
     if inside == SITE_PACKAGES and any(Path(outside).glob("*.pth")):
         raise UserError(

@@ -143,13 +143,13 @@ def _specification(
         "accumulation": accumulation(params),
         "examples": str(scratch / "examples"),
         "checkpoints": str(checkpoints),
-        "resume": _last_complete(checkpoints),
+        "resume": last_complete(checkpoints),
         "model": str(model.resolve()),
         "result": str(scratch / "result.json"),
     }
 
 
-def _last_complete(checkpoints: Path) -> str | None:
+def last_complete(checkpoints: Path) -> str | None:
     """The newest checkpoint that was written to its end; half-written ones are removed.
 
     Other entries (`checkpoint-5-tmp`, a file) are none of this run's and stay where they are.

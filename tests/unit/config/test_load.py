@@ -156,11 +156,11 @@ def test_a_bad_value_is_named(path, value):
 @pytest.mark.parametrize(
     ("path", "value", "told"),
     [
-        ("name", "A b", ("'A b' has not the form", "lower-case letters, digits, dots")),
-        ("name", "", ("'' has not the form", "lower-case letters, digits, dots")),
+        ("name", "A b", ("'A b' has the wrong format", "lower-case letters, digits, dots")),
+        ("name", "", ("'' has the wrong format", "lower-case letters, digits, dots")),
         ("seeds.sources", [], ("[] is too short: at least 1 needed", "at least one")),
         ("evaluation.benchmarks", {"../mine": {"resource": "humaneval"}},
-         ("'../mine' has not the form", "letters, digits, dots")),
+         ("'../mine' has the wrong format", "letters, digits, dots")),
         ("models.teacher", {"name": "x", "kind": "openai", "resource": "smollm2-135m",
           "version": "1"}, ("served here", "remove the one")),
     ],

@@ -204,14 +204,14 @@ def test_a_rebuild_goes_by_its_newest_file_unless_it_is_active(store):
 
 def test_what_was_changed_is_never_removed_and_its_size_is_said(store):
     changed = write_other(store, "changed", "results", OLD)
-    assert ".aiev/changed: 0.0 MiB, which only you remove" in gc(store, "0", "--all")
+    assert ".aiev/changed: 0.0 MiB, never deleted automatically" in gc(store, "0", "--all")
     assert (changed / "deep/file").exists()
 
 
 def test_why_the_size_is_not_reached_is_said(store):
     write_json(store.root / "made/results/x.jsonl.json", {"key": "a" * 64})
     said = gc(store, "0")
-    assert "0.0 MiB are left, more than 0.0 MiB" in said
+    assert "0.0 MiB are left, above the limit of 0.0 MiB" in said
     assert "of actions: made files of this checkout (ALL=yes" in said
     assert "are left" not in gc(store, "0", "--all")
 

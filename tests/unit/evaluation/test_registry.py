@@ -185,7 +185,7 @@ def test_canonical_solutions_that_fail_are_named_unless_they_are_known_to(sums, 
     validation = validate_canonical(sums, wrong, sandbox, LIMITS, ["Sum/1", "Sum/99"])
     counts = (validation["tasks"], validation["passed"], validation["exceptions"])
     assert counts == (2, 1, ["Sum/1"])
-    with pytest.raises(UserError, match="no validation of these tasks"):
+    with pytest.raises(UserError, match="this validation file is for other tasks"):
         check_validation(validation, sums, TASKS, "sums.validation.json")
     # What a benchmark's own solution does not pass counts as failed for every model.
     verdicts = sums.judge(wrong, {"Sum/0": "1", "Sum/1": "'no number'"}, sandbox, LIMITS)

@@ -114,5 +114,5 @@ def test_any_text_is_a_program_or_a_syntax_error(text):
         program = separate(text)
     except SyntaxError:
         return
-    ast.parse(program.solution)
-    ast.parse(program.tests)
+    parts = ast.parse(f"{program.solution}\n{program.tests}").body
+    assert sorted(map(ast.unparse, parts)) == sorted(map(ast.unparse, ast.parse(text).body))

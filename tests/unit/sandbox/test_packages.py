@@ -201,7 +201,7 @@ def test_a_ledger_of_somebody_else_names_packages_or_is_refused(make, index, tmp
     ledger = Ledger(tmp_path / "ledger")
     (record,) = ledger.root.rglob("*.json")
     ledger.add(json.loads(record.read_text())["request"], Answer(text, "resolved", 0, 0))
-    with pytest.raises(UserError, match="is no resolution of packages"):
+    with pytest.raises(UserError, match="malformed package record"):
         make(mode="replay").layer(["alpha"])
 
 

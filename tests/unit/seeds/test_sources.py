@@ -6,7 +6,6 @@ import io
 import json
 import os
 import zipfile
-from contextlib import suppress
 from pathlib import Path
 
 import fsspec
@@ -123,7 +122,9 @@ def test_a_damaged_member_of_a_wheel_is_counted(tmp_path):
 @given(st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), min_size=1, max_size=3))
 @limits(deadline=None, max_examples=60)
 def test_a_garbled_wheel_is_mined_or_refused(tmp_path_factory, changes):
+    """What comes out is what was put in: a damaged function is never a seed."""
     folder = tmp_path_factory.mktemp("garbled")
+    put_in = {function(f"f{len(name)}", text=name) for name in ("é.py", "{a}.py")}
     path = folder / "odd-1.0-py3-none-any.whl"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as wheel:
         for name in ("é.py", "{a}.py"):
@@ -132,8 +133,13 @@ def test_a_garbled_wheel_is_mined_or_refused(tmp_path_factory, changes):
     for place, value in changes:
         data[place % len(data)] = value
     path.write_bytes(data)
-    with suppress(UserError):
-        mine_one({"kind": "wheel", "resource": "odd", "licence": "MIT"}, [path], folder)
+    source = {"kind": "wheel", "resource": "odd", "licence": "MIT"}
+    try:
+        seeds, _ = mine_one(source, [path], folder)
+    except UserError as error:
+        assert error.where == str(path) and error.hint
+    else:
+        assert {seed["text"] for seed in seeds} <= put_in and seeds
 
 
 def test_what_is_no_file_has_its_count_and_is_not_waited_for(tmp_path):

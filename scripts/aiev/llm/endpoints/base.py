@@ -137,7 +137,7 @@ def check_address(url: str | None, where: str) -> None:
         raise UserError(
             f"a URL that holds {found}, which would be written down",
             where=where,
-            hint=f"take it out; a key belongs into the environment variable {API_KEY}",
+            hint=f"take it out; a key belongs in the environment variable {API_KEY}",
         )
     if not _is_address(url):
         raise UserError(

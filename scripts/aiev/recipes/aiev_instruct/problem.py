@@ -33,7 +33,7 @@ async def propose(talk: Talk, questioner: Questioner) -> str:
 
 
 def open_voters(talk: Talk, problem: str) -> Voters:
-    """Nobody yet; each is asked in a conversation of its own."""
+    """No independent solutions yet; each gets its own conversation."""
     name, settings = talk.contract.entry_point, talk.settings
 
     async def ask() -> str:

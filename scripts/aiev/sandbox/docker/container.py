@@ -53,7 +53,7 @@ class ContainerDied(Exception):
 
 
 class NotStarted(ContainerDied):
-    """It, its worker or the program did not start."""
+    """The container, its worker or the program failed to start."""
 
 
 class ContainerTimeout(Exception):

@@ -237,9 +237,7 @@ def _parsed(text: str, place: str) -> dict[str, Any]:
     except (ValueError, LookupError, TypeError, RecursionError):
         valid = False
     if not valid:
-        raise UserError(
-            "this record is no resolution of packages", where=place, hint="delete it, and run again"
-        )
+        raise UserError("malformed package record", where=place, hint="delete it, then run again")
     return entry
 
 
