@@ -82,13 +82,14 @@ def score(
     # Before a benchmark is fetched.
     check_file(samples, "no such sample file", "name a JSON Lines file with --samples")
     chosen, source, known = _benchmark(read, benchmark, tasks, kind)
-    rows, digest = read_samples(samples), _digest(samples)
+    rows, digest = [chosen.sample(row) for row in read_samples(samples)], _digest(samples)
     execution, box = read["execution"], read["sandbox"]
     scoring = ScoringLimits.of(read["evaluation"]["scoring"], execution["scoring_slots"])
     own = {"backend": box["backend"]}
     own |= {"docker": box["docker"]} if box["backend"] == "docker" else {}
     with open_sandbox(**with_containers(own, execution)) as sandbox:
         prepared = chosen.prepare(source, sandbox, scoring.limits)
+        rows = [row for row in rows if _task_of(row) not in chosen.left_out]
         rows, dropped = _known_rows(rows, prepared) if known_tasks_only else (rows, 0)
         given = samples_of(rows, prepared, str(samples), n)
         known = [*known, *(known_exception or [])]
@@ -97,7 +98,7 @@ def score(
     found["dropped"] = dropped
     if out:
         _write(out, found, chosen, prepared, rounds)
-    shown = ("benchmark", "tasks", "dropped", "exceptions", "base", "plus", "pass_at_k")
+    shown = ("benchmark", "tasks", "left_out", "dropped", "exceptions", "base", "plus", "pass_at_k")
     print(json.dumps({key: found[key] for key in (*shown, "evaluator") if key in found}))
 
 
@@ -136,8 +137,12 @@ def _digest(samples: Path) -> str:
 def _known_rows(rows: list[Any], tasks: list["Task"]) -> tuple[list[Any], int]:
     """The rows of tasks that the benchmark contains, and how many others there are."""
     known = {task["task_id"] for task in tasks}
-    kept = [row for row in rows if not isinstance(row, dict) or row.get("task_id") in known]
+    kept = [row for row in rows if not isinstance(row, dict) or _task_of(row) in known]
     return kept, len(rows) - len(kept)
+
+
+def _task_of(row: Any) -> Any:
+    return row.get("task_id") if isinstance(row, dict) else None
 
 
 def _validated(

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import platform
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import mean
@@ -143,7 +144,8 @@ def score(
 ) -> dict[str, Any]:
     """score.json of one model on one benchmark; `plus` is None without further tests.
 
-    A task whose canonical solution does not pass counts as failed, whatever the model wrote.
+    A task whose canonical solution does not pass counts as failed, whatever the model wrote. Those
+    that the benchmark leaves out are no tasks of it; `left_out` has their number by reason.
     """
     counted = {t: v for t, v in verdicts.items() if t not in validation["exceptions"]}
     description = benchmark.describe(tasks)
@@ -157,6 +159,7 @@ def score(
         "paper": {title: list(figures) for title, figures in description.paper.items()},
         "tasks": len(tasks),
         "exceptions": validation["exceptions"],
+        "left_out": dict(sorted(Counter(benchmark.left_out.values()).items())),
         "base": share(len(solved), len(tasks)),
         "plus": share(len(solved_plus), len(tasks)) if plus else None,
         "solved": {"base": solved, "plus": solved_plus if plus else None},

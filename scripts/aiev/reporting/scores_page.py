@@ -178,6 +178,8 @@ def notes(scores: Mapping[str, Any]) -> list[str]:
                 f"{title}: the canonical solution of {', '.join(score['exceptions'])} does not "
                 "pass; counted as failed for every model."
             )
+        for reason, number in score["left_out"].items():
+            found.append(f"{title}: {number} of its tasks are not scored: {reason}.")
         found += _lost(name, scores["models"])
     return found
 

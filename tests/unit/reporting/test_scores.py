@@ -52,6 +52,7 @@ def score(model, correct=5, tasks=20, benchmark="humaneval", plus=None, **own):
         "evaluator": "evalplus 0.3.1",
         "tasks": tasks,
         "exceptions": [],
+        "left_out": {},
         "base": share(correct, tasks),
         "plus": None if plus is None else share(plus, tasks),
         "solved": {"base": ids[:correct], "plus": None if plus is None else ids[:plus]},

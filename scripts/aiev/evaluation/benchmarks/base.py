@@ -155,6 +155,17 @@ class Benchmark(ABC):
         Raises EvaluatorCrashed when the evaluator itself does not work: that is no verdict.
         """
 
+    @property
+    def left_out(self) -> Mapping[str, str]:
+        """Tasks of the published benchmark that `load` leaves out, with the reason: they cannot be
+        run, or the config does without them. They count neither as passed nor as failed."""
+        return {}
+
+    def sample(self, row: Any) -> Any:
+        """A row of anybody's sample file, with `task_id` and `solution` where it was written in a
+        format that this benchmark alone has."""
+        return row
+
     def has_plus(self, tasks: Sequence[Task]) -> bool:
         """Whether there are tests beside the benchmark's own."""
         return False

@@ -3,19 +3,21 @@ version of 2024, judged by each problem's own tests.
 
 Each solution is judged in a sandbox of its own, with pinned packages
 (evaluation/ds1000/packages.py); the comparison is out of its reach (evaluation/ds1000/inside).
+Problems that cannot run here are left out and counted (evaluation/ds1000/left_out.py).
 """
 
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
 from aiev.core.errors import UserError
-from aiev.core.files import module_path, read_rows
+from aiev.core.files import module_path
 from aiev.core.settings import Section
 from aiev.core.templates import render
 from aiev.evaluation.benchmarks import base
@@ -27,71 +29,100 @@ from aiev.evaluation.benchmarks.base import (
     Task,
     Verdict,
 )
-from aiev.evaluation.ds1000 import answers, packages
+from aiev.evaluation.ds1000 import answers, left_out, packages
+from aiev.evaluation.rows import read_rows
 from aiev.sandbox.request import Limits, Request, Sandbox
 
+HINT = "give ds1000.jsonl of xlang-ai/DS-1000, the simplified version of 2024"
 KEYS = ("prompt", "reference_code", "metadata", "code_context")
-RUN = module_path("aiev.evaluation.ds1000.inside.run")
-SIZE = 1000
 FUNCTION = "### BEGIN SOLUTION"
-LIBRARIES = ("Pandas", "Numpy", "Matplotlib", "Sklearn", "Scipy")
-"""Those whose packages are pinned, as the benchmark names them: 887 of the 1,000 problems."""
-
-_NETWORK = "its own code fetches a data set, and there is no network in the sandbox"
-_PACKAGE = "needs a package that is not pinned here, as it is large: {}"
-KNOWN = {
-    **{
-        f"DS-1000/{number}": _NETWORK
-        for number in (519, 539, 565, 566, 567, 577, 598, 624, 629, 650, 654, 655, 656, 661, 819)
-    },
-    **{f"DS-1000/{number}": _PACKAGE.format("PyTorch") for number in (377, 378)},
-    **{f"DS-1000/{number}": _PACKAGE.format("TensorFlow") for number in (379, 380)},
-    **{f"DS-1000/{number}": _PACKAGE.format("XGBoost") for number in (837, 838)},
+"""What a prompt says whose code belongs in a function's body."""
+PROGRAMS = {
+    "run.py": module_path("aiev.evaluation.ds1000.inside.run"),
+    "handover.py": module_path("aiev.evaluation.ds1000.inside.handover"),
+    "solution.py": module_path("aiev.evaluation.ds1000.inside.solution"),
 }
-"""Problems whose own reference cannot pass here, and why."""
+ENVIRONMENT = {
+    "MPLCONFIGDIR": "/tmp",
+    # One solution is one core's work, on every machine.
+    "OPENBLAS_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    "LOKY_MAX_CPU_COUNT": "2",
+}
+WALL_FACTOR = 20
+"""Wall time of a run, as a multiple of its CPU time: a stop for what nothing else stops."""
+
+CONTROL = {
+    "code_context": """
+import pandas as pd
+
+
+def test_execution(solution):
+    scope = {"test_input": pd.DataFrame({"a": [1, 2]})}
+    exec(solution, scope)
+    assert scope["result"] == [2, 4]
+""",
+    "solution": "result = (2 * test_input['a']).tolist()",
+}
+"""A problem of ours that is solved wherever anything can be judged."""
 
 
 class Config(Section):
     """DS-1000."""
 
-    libraries: list[Literal[LIBRARIES]] = Field(
-        list(LIBRARIES),
+    libraries: list[Literal[left_out.LIBRARIES]] = Field(
+        list(left_out.LIBRARIES),
         min_length=1,
-        description="Libraries whose problems are scored. PyTorch (68 problems) and TensorFlow (45) "
-        "cannot be chosen: their packages are not pinned.",
+        description="Libraries whose problems are scored; the others are left out and counted. "
+        "Pytorch (68 problems) and Tensorflow (45) cannot be chosen: their packages are not "
+        "pinned.",
     )
-    run_seconds: int = Field(
-        60, ge=1, description="CPU time of one problem's tests, in seconds; imports included."
-    )
+    run_seconds: int = Field(60, ge=1, description="CPU time of one run of a solution, in seconds.")
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What the checker said: an outcome, and words; None where it did not come to its end."""
+
+    outcome: str | None
+    said: str
+    ended: str
+    seconds: float
 
 
 class Benchmark(base.Benchmark):
     """The problems of some libraries; see the module."""
 
     Config = Config
-    published: ClassVar = {"ds1000": Published("ds1000", {}, KNOWN)}
+    published: ClassVar = {"ds1000": Published("ds1000")}
 
     @property
     def evaluator(self) -> str:
         versions = (f"{name} {packages.WHEELS[name][0]}" for name in ("numpy", "pandas", "scipy"))
         return f"DS-1000 ({', '.join(versions)})"
 
+    @property
+    def left_out(self) -> Mapping[str, str]:
+        return left_out.left_out(self.config.libraries)
+
     def load(self, path: Path) -> list[Task]:
-        tasks = []
-        for number, row in enumerate(read_rows(path), 1):
-            if not isinstance(row, dict) or (missing := [key for key in KEYS if key not in row]):
-                message = f"not a problem of DS-1000: no {', '.join(missing or KEYS)}"
-                hint = "give ds1000.jsonl of xlang-ai/DS-1000, the simplified version of 2024"
-                raise UserError(message, where=f"{path}, row {number}", hint=hint)
-            if row["metadata"]["library"] in self.config.libraries:
-                tasks.append({**row, "task_id": f"DS-1000/{row['metadata']['problem_id']}"})
+        tasks, without = [], self.left_out
+        for number, row in enumerate(read_rows(path, HINT), 1):
+            task_id = _task_id(row, f"{path}, row {number}")
+            if task_id not in without:
+                tasks.append({**row, "task_id": task_id})
         if len({task["task_id"] for task in tasks}) != len(tasks) or not tasks:
-            hint = "give ds1000.jsonl of xlang-ai/DS-1000"
-            raise UserError("no problems, or one of them twice", where=str(path), hint=hint)
+            raise UserError("no problems, or one of them twice", where=str(path), hint=HINT)
         return tasks
 
+    def prepare(self, source: Path, sandbox: Sandbox, limits: Limits) -> list[Task]:
+        """Load, after the packages are there and work: before any answer is paid for."""
+        self._check(sandbox, ScoringLimits.of({}))
+        return self.load(source)
+
     def describe(self, tasks: Sequence[Task]) -> Description:
-        return Description("DS-1000", SIZE, {"AutoCoder 33B (paper)": [47.2]})
+        size = sum(map(len, left_out.PROBLEMS.values())) - len(self.left_out)
+        return Description("DS-1000", size, {"AutoCoder 33B (paper)": [47.2]})
 
     def prompt(self, task: Task) -> str:
         return render(answers.__file__, "complete", prompt=task["prompt"].rstrip())
@@ -99,6 +130,21 @@ class Benchmark(base.Benchmark):
     def extract(self, answer: str, task: Task) -> str:
         # In a function's body, the place is indented.
         return answers.code_of(answer, 4 if FUNCTION in task["prompt"] else 0)
+
+    def sample(self, row: Any) -> Any:
+        """Completions, and the rows of DS-1000's own answer files: {id, code}."""
+        if not isinstance(row, dict):
+            return row
+        code = row.get("code")
+        code = code[0] if isinstance(code, list) and code else code
+        if isinstance(code, str) and "task_id" not in row:
+            about = row.get("metadata")
+            own = about.get("problem_id") if isinstance(about, dict) else None
+            task = left_out.task_id(row.get("id") if own is None else own)
+            return {"task_id": task, "solution": answers.cut(code)}
+        if isinstance(row.get("completion"), str) and row.get("solution") is None:
+            return {**row, "solution": answers.cut(row["completion"])}
+        return row
 
     def canonical(self, task: Task) -> str:
         return task["reference_code"]
@@ -114,60 +160,82 @@ class Benchmark(base.Benchmark):
         sandbox: Sandbox,
         limits: ScoringLimits,
     ) -> dict[str, Verdict]:
-        mounts = packages.layer(limits.layers).mounts
+        self._check(sandbox, limits)
 
-        def one(task: Task) -> Verdict:
-            return self._judge(task, solutions[task["task_id"]], sandbox, limits, mounts)
+        def one(task: Task) -> Judged:
+            problem = {
+                "code_context": task["code_context"],
+                "solution": solutions[task["task_id"]],
+            }
+            judged = self._run(problem, sandbox, limits)
+            if judged.outcome is None and judged.ended in ("passed", "failed", "crashed"):
+                self._check(sandbox, limits, task["task_id"])
+            return judged
 
         with ThreadPoolExecutor(limits.parallel) as pool:
-            verdicts = list(pool.map(one, tasks))
-        return {task["task_id"]: verdict for task, verdict in zip(tasks, verdicts, strict=True)}
+            found = list(zip(tasks, pool.map(one, tasks), strict=True))
+        verdicts = {task["task_id"]: _verdict(judged) for task, judged in found}
+        # Files that cannot be written, or packages that went, look like errors in a solution.
+        if failed := [task for task, verdict in verdicts.items() if not verdict.base]:
+            self._check(sandbox, limits, failed[0])
+        return verdicts
 
-    def _judge(
-        self,
-        task: Task,
-        solution: str,
-        sandbox: Sandbox,
-        limits: ScoringLimits,
-        mounts: Mapping[str, Path],
-    ) -> Verdict:
-        context = task["code_context"]
-        problem = {"code_context": context, "solution": solution}
+    def _check(self, sandbox: Sandbox, limits: ScoringLimits, where: str = "") -> None:
+        """Raise EvaluatorCrashed unless a problem of ours is solved with the pinned packages."""
+        judged = self._run(CONTROL, sandbox, limits)
+        if judged.outcome != "passed":
+            raise EvaluatorCrashed(
+                f"no problem can be judged: {judged.outcome or judged.ended}: {judged.said}",
+                where=where or "DS-1000",
+                hint="free memory and disk; delete .aiev/layers, which is then made again",
+            )
+
+    def _run(self, problem: Mapping[str, str], sandbox: Sandbox, limits: ScoringLimits) -> Judged:
+        seconds = self.config.run_seconds
+        settings = {"modules": modules(problem["code_context"]), "seconds": seconds}
         result = sandbox.run(
             Request(
                 {
-                    "run.py": RUN.read_text("utf-8"),
-                    "modules.json": json.dumps(_modules(context)),
+                    **{name: path.read_text("utf-8") for name, path in PROGRAMS.items()},
+                    "settings.json": json.dumps(settings),
                     "problem.json": json.dumps(problem),
                 },
                 ("python", "run.py"),
                 Limits(
-                    wall_seconds=10 * self.config.run_seconds,
-                    cpu_seconds=self.config.run_seconds,
+                    wall_seconds=WALL_FACTOR * seconds,
+                    cpu_seconds=2 * seconds,  # of any one process; run.py counts them together
                     memory_mib=limits.solution_memory_mib,
                 ),
-                {"MPLCONFIGDIR": "/tmp", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
-                mounts=mounts,
+                ENVIRONMENT,
+                mounts=packages.layer().mounts,
             )
         )
-        said = _report(result.stdout)
-        if said is None and "run.py" in result.stderr and "ImportError" in result.stderr:
-            raise EvaluatorCrashed(result.stderr[-500:], where=task["task_id"])
-        if said is None:
-            outcome = "crashed" if result.outcome in ("passed", "failed") else result.outcome
-            return Verdict(False, None, outcome, seconds=result.seconds)
-        return Verdict(said == "passed", None, said, seconds=result.seconds)
+        try:
+            said = json.loads(result.stdout.rstrip().rpartition("\n")[2])
+            outcome, words = said["outcome"], said["said"]
+        except (ValueError, LookupError, TypeError):
+            outcome, words = None, result.stderr[-500:]
+        return Judged(outcome, words, result.outcome, result.seconds)
 
 
-def _report(stdout: str) -> str | None:
-    """The outcome on the last line; None where the checker did not come to its end."""
-    try:
-        return json.loads(stdout.rstrip().rpartition("\n")[2])["outcome"]
-    except (ValueError, LookupError, TypeError):
-        return None
+def _task_id(row: Any, where: str) -> str:
+    missing = [key for key in KEYS if not isinstance(row, dict) or key not in row]
+    if missing:
+        raise UserError(
+            f"not a problem of DS-1000: no {', '.join(missing)}", where=where, hint=HINT
+        )
+    return left_out.task_id(row["metadata"]["problem_id"])
 
 
-def _modules(code_context: str) -> list[str]:
-    """Packages that a problem's tests import, to be read once for both processes."""
-    found = re.findall(r"^\s*(?:import|from)\s+(\w+)", code_context, re.MULTILINE)
-    return sorted({*found} - {"tensorflow", "torch"})
+def _verdict(judged: Judged) -> Verdict:
+    outcome = judged.outcome
+    if outcome is None:
+        # The solution ended the checker: an exit code says nothing of it.
+        outcome = "crashed" if judged.ended in ("passed", "failed") else judged.ended
+    return Verdict(outcome == "passed", None, outcome, seconds=judged.seconds)
+
+
+def modules(code_context: str) -> list[str]:
+    """Modules that a problem's tests import, to be read once for checker and solution."""
+    found = re.findall(r"^\s*(?:import|from)\s+([\w.]+)", code_context, re.MULTILINE)
+    return sorted({name.strip(".") for name in found} - {""})

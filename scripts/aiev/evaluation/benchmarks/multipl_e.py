@@ -5,19 +5,17 @@ Each solution is compiled and run in a sandbox of its own by Debian's toolchain 
 toolchain has to compile and run a program of ours.
 """
 
-import json
 import secrets
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
 from aiev.core.chosen import known_in
 from aiev.core.errors import UserError
-from aiev.core.files import read_jsonl
 from aiev.core.settings import Section
 from aiev.core.templates import render
 from aiev.evaluation.benchmarks import base
@@ -30,10 +28,12 @@ from aiev.evaluation.benchmarks.base import (
     Verdict,
 )
 from aiev.evaluation.multipl_e import programs
+from aiev.evaluation.rows import read_rows
 from aiev.languages.toolchains import TOOLCHAINS
 from aiev.languages.toolchains.base import Ran, Steps, Toolchain
 from aiev.sandbox.request import Limits, Sandbox
 
+HINT = "give a JSON Lines file of nuprl/MultiPL-E, gzipped or not"
 KEYS = ("name", "language", "prompt", "tests", "stop_tokens")
 ASSERTION = "Assertion `"
 """What C's assert says before it ends the program by a signal: a test that failed."""
@@ -80,7 +80,7 @@ class Benchmark(base.Benchmark):
         return Path(self.config.language).stem
 
     def load(self, path: Path) -> list[Task]:
-        tasks = [{**task, "task_id": task.get("name")} for task in _rows(path)]
+        tasks = [{**task, "task_id": task.get("name")} for task in read_rows(path, HINT)]
         for number, task in enumerate(tasks, 1):
             where = f"{path}, line {number}"
             if missing := [key for key in KEYS if key not in task]:
@@ -165,16 +165,3 @@ class Benchmark(base.Benchmark):
             raise EvaluatorCrashed(
                 f"{ran.outcome}: {ran.said}", where=task["task_id"], hint=str(error)
             ) from error
-
-
-def _rows(path: Path) -> list[dict[str, Any]]:
-    import gzip
-
-    data = Path(path).read_bytes()
-    if data[:2] != b"\x1f\x8b":
-        return read_jsonl(path)
-    try:
-        return [json.loads(line) for line in gzip.decompress(data).decode().splitlines()]
-    except (OSError, EOFError, ValueError) as error:
-        hint = "give a JSON Lines file of nuprl/MultiPL-E, gzipped or not"
-        raise UserError(f"not a readable benchmark: {error}", where=str(path), hint=hint) from error

@@ -9,7 +9,7 @@ import textwrap
 from aiev.languages.markdown import fenced
 
 STARTS = ("### BEGIN SOLUTION", "BEGIN SOLUTION", "# SOLUTION START")
-ENDS = ("### END SOLUTION", "END SOLUTION", "# SOLUTION END")
+ENDS = ("### END SOLUTION", "# SOLUTION END", "END SOLUTION")
 
 
 def code_of(answer: str, indentation: int) -> str:
@@ -33,11 +33,20 @@ def code_of(answer: str, indentation: int) -> str:
 
 def _between(answer: str) -> str:
     """What stands between the marks, or else in the first block of Python, or else all."""
-    before, mark, after = answer.partition("<code>")
+    _, mark, after = answer.partition("<code>")
     if mark:
         inside = after.partition("</code>")[0]
         blocks = fenced(inside)
         return blocks[0].text if blocks else inside
     blocks = fenced(answer)
     own = [block for block in blocks if block.language == "python"] or blocks
-    return own[0].text if own else ("" if "\n\n" in answer.strip() and not before else answer)
+    return own[0].text if own else answer
+
+
+def cut(completion: str) -> str:
+    """The code of a completion as DS-1000's authors take it: a model goes on after the place that
+    it was to fill."""
+    for end in ("</code>", *ENDS):
+        completion = completion.partition(end)[0]
+    completion = completion.replace("```python", "").partition("```")[0]
+    return completion.replace("<code>", "")

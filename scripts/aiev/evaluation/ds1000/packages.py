@@ -8,10 +8,15 @@ gigabytes, for 113 problems.
 import platform
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from aiev.core.errors import UserError
-from aiev.sandbox.packages.service import Layer, Packages
 
+if TYPE_CHECKING:
+    from aiev.sandbox.packages.service import Layer
+
+LAYERS = Path(".aiev/layers")
+"""Where layers of packages lie; below the directory that a run works in."""
 PYTHON = (3, 11)
 """The version that the wheels are for; and x86-64."""
 MAX_MIB = 2048
@@ -31,7 +36,10 @@ WHEELS = {
     "patsy": ("0.5.6", "19056886fd8fa71863fa32f0eb090267f21fb74be00f19f5c70b2e9d76c883c6"),
     "pillow": ("10.3.0", "1b87bd9d81d179bd8ab871603bd80d8645729939f90b71e62914e816a76fc6bd"),
     "pyparsing": ("3.1.2", "f9db75911801ed778fe61bb643079ff86601aca99fcae6345aa67292038fb742"),
-    "python-dateutil": ("2.9.0.post0", "a8b2bc7bffae282281c8140a97d3aa9c14da0b136dfe83f850eea9a5f7470427"),
+    "python-dateutil": (
+        "2.9.0.post0",
+        "a8b2bc7bffae282281c8140a97d3aa9c14da0b136dfe83f850eea9a5f7470427",
+    ),
     "pytz": ("2024.1", "328171f4e3623139da4983451950b28e95ac706e13f3f2630a879749e7a8b319"),
     "pyyaml": ("6.0.1", "d2b04aac4d386b172d5b9692e2d2da8de7bfb6c387fa4f801fbf6fb2e6ba4673"),
     "scikit-learn": ("1.4.2", "44c62f2b124848a28fd695db5bc4da019287abf390bfce602ddc8aa1ec186aae"),
@@ -44,17 +52,20 @@ WHEELS = {
 """Version and SHA-256 by name."""
 
 
-def layer(store: Path) -> Layer:
+def layer(store: Path = LAYERS) -> "Layer":
     """The unpacked packages, made at the first use. store: where layers lie.
 
     Raises UserError where the wheels do not fit this machine, or cannot be fetched.
     """
+    from aiev.sandbox.packages.service import Packages  # slow to import
+
     if sys.version_info[:2] != PYTHON or platform.machine() != "x86_64":
+        wanted, own = (".".join(map(str, each)) for each in (PYTHON, sys.version_info[:2]))
         raise UserError(
-            "DS-1000's packages are pinned for Python 3.11 on x86-64, not for "
-            f"Python {sys.version_info[0]}.{sys.version_info[1]} on {platform.machine()}",
+            f"DS-1000's packages are pinned for Python {wanted} on x86_64, not for Python {own} on "
+            f"{platform.machine()}",
             where="evaluation.benchmarks",
-            hint="make .venv with Python 3.11, or leave the benchmark out",
+            hint=f"make .venv with Python {wanted}, or leave the benchmark out",
         )
     wanted = [
         {"name": name, "version": version, "sha256": digest}
