@@ -1,5 +1,5 @@
-"""DS-1000's own problems with its pinned packages: references pass, verdicts are the original's, and
-a file of answers in its authors' format is scored by the command."""
+"""DS-1000's own problems and pinned packages: references pass, verdicts are the original's, and a
+file of answers in its authors' format is scored by the command."""
 
 import gzip
 import json
