@@ -538,7 +538,8 @@ def test_the_schema_describes_every_key():
     for path in KEYS:
         part = schema
         for name in path:
-            part = part["oneOf"][0] if "oneOf" in part else part
+            kinds = part.get("oneOf", [part])
+            part = next((kind for kind in kinds if name in kind.get("properties", {})), kinds[0])
             free = part.get("patternProperties") or {name: part["additionalProperties"]}
             part = part.get("properties", {}).get(name) or next(iter(free.values()))
         assert part["description"] == KEYS[path].description, path
