@@ -1,6 +1,6 @@
 """DS-1000 in the real sandbox, on problems of our own and with this environment's packages: right
 and wrong solutions, those that cheat, and machines where nothing can be judged.
-tests/real/test_ds1000.py has the benchmark's own problems and packages."""
+tests/real/test_ds1000_problems.py has the benchmark's own problems and packages."""
 
 import gzip
 import json
