@@ -6,6 +6,7 @@ needs: results/{run}/rounds/{round}/train.jsonl  test.jsonl
        resources/benchmarks/{benchmark}.jsonl
 makes: results/{run}/{data}/verified.jsonl  decontaminated.jsonl  contamination.json
        results/{run}/{data}/tagged.jsonl  tagged.json
+       results/{run}/rounds/{round}/test/tagged.jsonl  tagged.json, with training.test_steps
 """
 
 BENCHMARK_MODULES = sorted(
@@ -74,3 +75,23 @@ rule tag_dialogues:
     shell:
         main("tag_dialogues")
         + "--dialogues {input:q} --tagged {output.tagged:q} --report {output.report:q}"
+
+
+# The loss on it is measured in training; the duel reads the dialogues themselves.
+if config["training"]["test_steps"]:
+
+    rule tag_test:
+        input:
+            "results/{run}/rounds/{round}/test.jsonl",
+        output:
+            tagged="results/{run}/rounds/{round}/test/tagged.jsonl",
+            report="results/{run}/rounds/{round}/test/tagged.json",
+        log:
+            "logs/{run}/rounds/{round}/test/tagged.log",
+        benchmark:
+            "benchmarks/{run}/rounds/{round}/test/tagged.tsv"
+        params:
+            settings=hashed_config("tags"),
+        shell:
+            main("tag_dialogues")
+            + "--dialogues {input:q} --tagged {output.tagged:q} --report {output.report:q}"

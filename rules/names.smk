@@ -67,6 +67,13 @@ def untrained(round_number):
     return before(round_number, "student") or [BASE]
 
 
+def held_out(round_number):
+    """A round's tagged test split, where its training measures the loss on it."""
+    if not config["training"]["test_steps"]:
+        return []
+    return [f"results/{RUN}/rounds/{round_number}/test/tagged.jsonl"]
+
+
 def resource_file(name):
     """Path of a declared external file, or directory of a declared model of several files."""
     if is_snapshot(RESOURCES[name]):

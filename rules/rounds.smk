@@ -112,6 +112,7 @@ rule train_student:
     input:
         student=lambda w: untrained(w.round),
         data="results/{run}/rounds/{round}/data/tagged.jsonl",
+        test=lambda w: held_out(w.round),
         deepspeed=config["training"]["deepspeed"],
     output:
         model=directory("results/{run}/rounds/{round}/student"),
@@ -128,8 +129,9 @@ rule train_student:
         settings=hashed_config("training"),
     shell:
         main("train_model")
-        + "--student {input.student:q} --data {input.data:q} --deepspeed {input.deepspeed:q}"
-        + " --model {output.model:q} --digest {output.digest:q} --report {output.report:q}"
+        + "--student {input.student:q} --data {input.data:q} --test {input.test:q}"
+        + " --deepspeed {input.deepspeed:q} --model {output.model:q}"
+        + " --digest {output.digest:q} --report {output.report:q}"
 
 
 rule run_duel:

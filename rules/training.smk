@@ -9,6 +9,7 @@ rule train_model:
     input:
         student=untrained(ROUNDS[-1]),
         data="results/{run}/data/tagged.jsonl",
+        test=held_out(ROUNDS[-1]),
         deepspeed=config["training"]["deepspeed"],
         # The last round's student is the same action: once it is trained, this is a copy.
         same=f"results/{{run}}/rounds/{ROUNDS[-1]}/student.sha256",
@@ -27,5 +28,6 @@ rule train_model:
         settings=hashed_config("training"),
     shell:
         main("train_model")
-        + "--student {input.student:q} --data {input.data:q} --deepspeed {input.deepspeed:q}"
-        + " --model {output.model:q} --digest {output.digest:q} --report {output.report:q}"
+        + "--student {input.student:q} --data {input.data:q} --test {input.test:q}"
+        + " --deepspeed {input.deepspeed:q} --model {output.model:q}"
+        + " --digest {output.digest:q} --report {output.report:q}"

@@ -15,10 +15,15 @@ def main(job: Job) -> None:
         scratch=job.scratch(),
         params=job.params["training"],
         log_path=job.log_path,
+        test=next(iter(job.inputs["test"]), None),
     )
     write_json(job.output("report"), report)
     write_text(job.output("digest"), of_directory(job.output("model")) + "\n")
 
 
 if __name__ == "__main__":
-    run_job(main, inputs=("student", "data", "deepspeed"), outputs=("model", "digest", "report"))
+    run_job(
+        main,
+        inputs=("student", "data", "test", "deepspeed"),
+        outputs=("model", "digest", "report"),
+    )

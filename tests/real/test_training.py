@@ -45,6 +45,7 @@ PARAMS = {
     "accelerators": 1,
     "threads": 1,
     "checkpoint_steps": 0,
+    "test_steps": 0,
     "activation_checkpointing": False,
 }
 
@@ -106,8 +107,9 @@ def data(tmp_path_factory):
     return path
 
 
-def run(student, data, folder, zero="zero2", **changes):
+def run(student, data, folder, zero="zero2", test=None, **changes):
     return train(
+        test=test,
         student=student,
         data=data,
         deepspeed=ROOT / "config" / "deepspeed" / f"{zero}.json",
@@ -120,7 +122,7 @@ def run(student, data, folder, zero="zero2", **changes):
 def command(student, data, folder, **changes):
     return [
         *(sys.executable, str(ROOT / "scripts" / "train_model.py"), "--student", str(student)),
-        *("--data", str(data), "--model", str(folder / "model")),
+        *("--data", str(data), "--test", "--model", str(folder / "model")),
         *("--deepspeed", str(ROOT / "config" / "deepspeed" / "zero2.json")),
         *("--digest", str(folder / "model.sha256"), "--report", str(folder / "training.json")),
         *("--params", json.dumps({"training": PARAMS | changes}), "--log", str(folder / "log")),
@@ -277,6 +279,29 @@ def test_two_processes_train_on_what_one_does(student, data, tmp_path):
     assert len(one["steps"]) == len(two["steps"]) == 6
     for alone, together in zip(one["steps"], two["steps"], strict=True):
         assert together["loss"] == pytest.approx(alone["loss"], abs=1e-5)
+
+
+def test_the_loss_on_the_test_split_is_measured_and_changes_nothing(
+    trained, student, data, tmp_path
+):
+    folder, report = trained
+    measured = run(student, data, tmp_path, test=data, test_steps=5)
+    found = measured.pop("test")
+    assert of_directory(tmp_path / "model") == of_directory(folder / "model")
+    assert measured == report
+    assert found["examples"] == 10 and found["dropped"] == {"too-long": 1}
+    assert [each["step"] for each in found["losses"]] == [0, 5, 10, 15, 20, 24]
+    losses = [each["loss"] for each in found["losses"]]
+    assert losses == sorted(losses, reverse=True) and losses[-1] < losses[0] - 1
+
+
+def test_two_processes_with_zero_3_measure_what_one_does(student, data, tmp_path):
+    rate = {"epochs": 1, "learning_rate": 5e-5, "test": data, "test_steps": 1}
+    one = run(student, data, tmp_path / "1", **rate)["test"]["losses"]
+    two = run(student, data, tmp_path / "2", "zero3", accelerators=2, **rate)["test"]["losses"]
+    assert len(one) == len(two) == 4
+    for alone, together in zip(one, two, strict=True):
+        assert together["loss"] == pytest.approx(alone["loss"], abs=1e-4)
 
 
 @pytest.fixture(scope="module")

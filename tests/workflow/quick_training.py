@@ -10,7 +10,7 @@ import json
 import shutil
 
 
-def train(student, data, deepspeed, model, scratch, params, log_path=None):
+def train(student, data, deepspeed, model, scratch, params, log_path=None, test=None):
     rows = data.read_text("utf-8").splitlines()
     assert rows and json.loads(deepspeed.read_text("utf-8"))
     shutil.copytree(student, model, dirs_exist_ok=True)

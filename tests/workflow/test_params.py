@@ -121,3 +121,10 @@ def test_gpus_and_tasks_follow_from_the_config(project):
     for rule in ("train_student", "train_model"):
         wanted = {"gpu": "4", "tasks": "4", "tasks_per_gpu": "0", "nodes": "1", "mpi": "srun"}
         assert wanted.items() <= found[rule].items()
+
+
+def test_the_test_split_is_an_input_of_training_where_its_loss_is_measured(project):
+    assert "tag_test" not in handed(project).resources
+    project.config["training"] = {"test_steps": 5}
+    code, said = project.run("all", "--dry-run", "--printshellcmds")
+    assert code == 0 and said.count("--test results/tiny/rounds/0/test/tagged.jsonl") == 2, said

@@ -81,6 +81,13 @@ class TrainingSettings(Section):
     checkpoint_steps: int = Field(
         0, ge=0, description="Steps between checkpoints, to resume after a crash; 0 for none."
     )
+    test_steps: int = Field(
+        0,
+        ge=0,
+        description="Steps between measurements of the loss on the round's test split, which is "
+        "also measured before the first step and after the last one; 0 for none. The split is then "
+        "an input of the training, and a changed one trains again.",
+    )
     accelerator: Literal["cpu", "cuda"] = Field(
         "cpu", description="What DeepSpeed trains on, by DeepSpeed's name."
     )

@@ -12,23 +12,22 @@ import shutil
 import signal
 import subprocess
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from aiev.core.errors import UserError
-from aiev.core.files import read_json, read_jsonl, write_json
+from aiev.core.files import read_json, write_json
 from aiev.core.log import Progress, log
 from aiev.dataset.tokens import TOKENS
 from aiev.training import worker
 from aiev.training.batch import accumulation
-from aiev.training.encoding import TOO_LONG, add_tokens, encode_all
-from aiev.training.examples import write_examples
+from aiev.training.encoded_file import check_counts, encode_file, end_of_turn
+from aiev.training.encoding import add_tokens
 from aiev.training.finished import scrub
 from aiev.training.launch import launch
 from aiev.training.token_rows import description_ids
-from aiev.training.too_long import Counts
 
 LAST_LINES = 15
 _PORT_TAKEN = "EADDRINUSE"
@@ -42,11 +41,13 @@ def train(
     scratch: Path,
     params: Mapping[str, Any],
     log_path: Path | None = None,
+    test: Path | None = None,
 ) -> dict[str, Any]:
     """Train `student` on the JSON Lines file `data`; write the checkpoint directory `model`.
 
     scratch: holds checkpoints; a later call with the same directory resumes from the last one.
     params: the config's section `training`.
+    test: tagged dialogues on which the loss is measured before, during and after.
     Returns the report: examples, tokens, what was dropped and why, loss by step.
     Raises UserError for data of which nothing can be used, and for a run that failed.
     """
@@ -64,49 +65,27 @@ def train(
         "special_tokens": {token: tokenizer.convert_tokens_to_ids(token) for token in TOKENS},
         "new_rows": description_ids(tokenizer, new),
     }
-    counts = _encode(tokenizer, data, params, Path(spec["examples"]))
-    end = {"eos_token_id": _end_of_turn(tokenizer, counts.pop("ends"))}
+    counts = encode_file(tokenizer, data, params, Path(spec["examples"]))
+    check_counts(counts, data, params)
+    end = {"eos_token_id": end_of_turn(tokenizer, counts.pop("ends"))}
+    held_out = {"test": _held_out(tokenizer, test, spec)} if test else {}
     _launch(spec, scratch, log_path)
     tokenizer.save_pretrained(model)
     scrub(model, config=_restored_config(student) | end, generation=end)
-    return {**counts, **read_json(Path(spec["result"])), "added_tokens": len(new)}
+    result = read_json(Path(spec["result"]))
+    losses = result.pop("test_losses")
+    for counts_of_test in held_out.values():
+        counts_of_test["losses"] = losses
+    return {**counts, **result, **held_out, "added_tokens": len(new)}
 
 
-def _encode(tokenizer, data: Path, params: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """Write the encoded conversations to `folder`; their counts, and those dropped by reason."""
-    rows, max_tokens, found = read_jsonl(data), params["max_tokens"], Counts()
-    encoded = encode_all(tokenizer, rows, max_tokens, found, params["learn"], params["too_long"])
-    counts, dropped = write_examples(folder, encoded), found.dropped
-    reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(dropped.items()))
-    log.info("examples: %d of %d dialogues; dropped: %s", counts["examples"], len(rows), reasons)
-    if not rows:
-        raise UserError(
-            "no training dialogues",
-            where=str(data),
-            hint="contamination.json and tagged.json beside it count what was dropped and why",
-        )
-    if not counts["examples"]:
-        hint = "make more dialogues"
-        if TOO_LONG in dropped:
-            hint = f"raise training.max_tokens, which is {max_tokens}"
-        raise UserError(
-            f"none of {len(rows)} dialogues can be trained on: {reasons}",
-            where=str(data),
-            hint=hint,
-        )
-    return {**counts, "dialogues": len(rows), **found.as_json()}
-
-
-def _end_of_turn(tokenizer, ends: Counter[int]) -> int:
-    """The token at which the student will stop. Raises UserError where training uses several."""
-    if len(ends) > 1:
-        names = ", ".join(repr(tokenizer.decode([token])) for token in sorted(ends))
-        raise UserError(
-            f"the chat template ends turns with different tokens: {names}",
-            where=f"chat template of {tokenizer.name_or_path}",
-            hint="use a student whose template ends each turn with the same token",
-        )
-    return next(iter(ends))
+def _held_out(tokenizer, test: Path, spec: dict[str, Any]) -> dict[str, Any]:
+    """Encode the test split for the worker; its counts."""
+    folder = Path(spec["examples"]).with_name("test")
+    counts = encode_file(tokenizer, test, spec["params"], folder)
+    spec["test"] = str(folder) if counts["loss_tokens"] else None
+    del counts["ends"]
+    return counts
 
 
 def _tokenizer(student: Path):
@@ -142,6 +121,7 @@ def _specification(
         "deepspeed": str(deepspeed.resolve()),
         "accumulation": accumulation(params),
         "examples": str(scratch / "examples"),
+        "test": None,
         "checkpoints": str(checkpoints),
         "resume": last_complete(checkpoints),
         "model": str(model.resolve()),
@@ -259,6 +239,9 @@ class _Watch:
         self.clock, self.tokens = now, tokens
         self.progress.step(f"loss {loss:.4f}, {rate:.0f} tokens/s")
         log.info("step %d: loss %.4f, %.0f tokens/s", step, loss, rate)
+
+    def test(self, step: int, loss: float) -> None:
+        log.info("step %d: loss %.4f on the test split", step, loss)
 
     def error(self, message: str, where: str | None, hint: str | None) -> None:
         self.failure = self.failure or UserError(message, where=where, hint=hint)

@@ -18,6 +18,7 @@ from typing import Any
 
 from aiev.core.errors import UserError
 from aiev.core.files import read_json, write_json, write_text
+from aiev.training import held_out
 from aiev.training.encoding import IGNORED
 from aiev.training.examples import Examples
 from aiev.training.order import loader
@@ -114,6 +115,9 @@ def _train(spec: dict[str, Any]) -> None:
         callbacks=[_callback()],
     )
     trainer.remove_callback(PrinterCallback)
+    if spec["test"]:
+        test = Examples(Path(spec["test"]))
+        trainer.add_callback(held_out.callback(trainer, test, params["test_steps"], _emit))
     trainer.train(resume_from_checkpoint=spec["resume"])
     _save(trainer, Path(spec["model"]), getattr(torch, spec["dtype"]))
     if trainer.is_world_process_zero():
@@ -250,7 +254,11 @@ def _result(trainer) -> dict[str, Any]:
         for line in trainer.state.log_history
         if "loss" in line
     ]
-    return {"steps": steps, "tokens_read": int(trainer.state.num_input_tokens_seen)}
+    return {
+        "steps": steps,
+        "test_losses": held_out.losses(trainer.state.log_history),
+        "tokens_read": int(trainer.state.num_input_tokens_seen),
+    }
 
 
 if __name__ == "__main__":
