@@ -89,6 +89,8 @@ def _train(spec: dict[str, Any]) -> None:
         _without_compiler()
     # The arguments come first: with ZeRO-3 they decide how the model's weights are loaded.
     arguments = TrainingArguments(**_arguments(spec))
+    if params["accelerator"] == "cpu" and params["accelerators"] > 1:
+        _join_processes()
     set_seed(params["seed"])
     model = AutoModelForCausalLM.from_pretrained(
         spec["student"],
@@ -132,6 +134,15 @@ def _without_compiler() -> None:
     import deepspeed
 
     deepspeed.ops.__compatible_ops__ = {"deepspeed_shm_comm": False}
+
+
+def _join_processes() -> None:
+    """Tell DeepSpeed of the other processes before ZeRO-3 loads the model's weights in parts.
+
+    accelerate does so where there are GPUs; on a CPU it joins them for PyTorch alone."""
+    import deepspeed
+
+    deepspeed.init_distributed("gloo", auto_mpi_discovery=False, verbose=False)
 
 
 def _arguments(spec: dict[str, Any]) -> dict[str, Any]:
