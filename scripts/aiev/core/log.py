@@ -84,7 +84,7 @@ class Progress:
         if self.done >= self.total:
             left = f"{spent:.0f} s"
         speed = f", {rate:.2f} {self.unit}/s" if self.done else ""
-        text = f"{self.what}: {self.done} of {self.total} {self.unit}{speed}, {left}"
+        text = f"{self.what}: {self.done} of {self.total}{speed}, {left}"
         text += f", {self.note}" if self.note else ""
         log.info(text)
         if self.bar.disable and not _on_terminal():
