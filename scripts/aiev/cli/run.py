@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from aiev.cli.options import DEFAULT_CONFIG, ConfigOption, check_checkout
+from aiev.cli.options import DEFAULT_CONFIG, ConfigOption, check_checkout, ledger_of
 from aiev.core.errors import UserError
 
 QUIET = ["--quiet", "rules", "progress", "host", "reason"]
@@ -54,6 +54,7 @@ def run(
         command += ["--cores", str(cores or os.cpu_count())]
     code = 0
     if _needs_check(config, more):
+        _check_keys(config)
         code = _wait_for([*command, *more, str(_checked(config))])
     code = code or _wait_for(command + more)
     if code:
@@ -82,6 +83,26 @@ def _needs_check(config: Path, words: list[str]) -> bool:
         return False
     checked = _checked(config)
     return not checked.is_file() or checked.stat().st_mtime < config.stat().st_mtime
+
+
+def _check_keys(config: Path) -> None:
+    """Raise UserError for a key that is not set, before the student is fetched for the check.
+
+    Only where that check is sure to ask: it was never made, and no answer is on record.
+    """
+    from aiev.config.load import read_config
+    from aiev.llm.endpoints import serve, with_server
+
+    read = read_config(config)
+    execution = read["execution"]
+    replays = execution["ledger"]["mode"] == "replay"
+    if replays or _checked(config).is_file() or any(ledger_of(read).glob("??/*.json")):
+        return
+    for role, model in read["models"].items():
+        if model["kind"] == "openai":  # starts by reading its keys, and asks nothing
+            served = with_server({**model, "role": role}, execution)
+            with serve(served, None, Path(), None) as endpoint:
+                endpoint.start()
 
 
 def _check_arguments(words: list[str]) -> None:

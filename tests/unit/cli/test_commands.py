@@ -139,6 +139,27 @@ def test_run_fails_where_snakemake_does(tmp_path):
     assert "Traceback" not in done.stdout + done.stderr
 
 
+@pytest.mark.parametrize(
+    ("more", "answers", "code"),
+    [("", False, 2), ("{mode: replay}", False, 1), ("", True, 1)],
+    ids=["at once", "not in replay mode", "not where answers are on record"],
+)
+def test_a_key_that_is_not_set_is_told_before_anything_is_fetched(more, answers, code, tmp_path):
+    """Where it does not need one, it goes on to the workflow, which here has no rule."""
+    (tmp_path / "Snakefile").touch()
+    (tmp_path / "config").symlink_to(ROOT / "config")
+    (tmp_path / "mine.yaml").write_text(
+        f"models: {{teacher: {{name: t, kind: openai}}}}\nexecution: {{ledger: {more or '{}'}}}\n"
+    )
+    if answers:
+        (tmp_path / "ledger/ab").mkdir(parents=True)
+        (tmp_path / "ledger/ab/abc.json").write_text("{}")
+    done = aiev_here("run", "--config", "mine.yaml", root=tmp_path, OPENAI_API_KEY="")
+    assert done.returncode == code, done.stderr
+    assert ("no API key is set for the model t" in done.stderr) == (code == 2)
+    assert (tmp_path / ".snakemake").exists() == (code != 2)
+
+
 def test_costs_for_another_program():
     done = aiev("costs", "--json", root=ROOT)
     assert done.returncode == 0 and done.stdout.startswith("[")
