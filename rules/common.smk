@@ -72,7 +72,10 @@ with clear_errors():
         run_record.check_unchanged({"rules": BEGUN.rules}, rules_now)
     else:
         # Snakemake takes the last of a key given twice, and mixes files and --config.
-        FILES = [Path(os.path.relpath(path)) for path in workflow.configfiles]
+        FILES = [
+            Path(min(str(path), os.path.relpath(path), key=len))
+            for path in workflow.configfiles
+        ]
         for file in FILES:
             keys_of(file)
         mixed = len(FILES) != 1 or workflow.config_settings.config
