@@ -91,7 +91,7 @@ def _check_keys(config: Path) -> None:
     Only where that check is sure to ask: it was never made, and no answer is on record.
     """
     from aiev.config.load import read_config
-    from aiev.llm.endpoints import serve, with_server
+    from aiev.llm.endpoints import needs_weights, serve, with_server
 
     read = read_config(config)
     execution = read["execution"]
@@ -99,7 +99,7 @@ def _check_keys(config: Path) -> None:
     if replays or _checked(config).is_file() or any(ledger_of(read).glob("??/*.json")):
         return
     for role, model in read["models"].items():
-        if model["kind"] == "openai":  # starts by reading its keys, and asks nothing
+        if not needs_weights(model):  # it starts by reading its keys, and asks nothing
             served = with_server({**model, "role": role}, execution)
             with serve(served, None, Path(), None) as endpoint:
                 endpoint.start()
