@@ -91,7 +91,7 @@ def test_one_example_is_made_wrong():
     assert "[[0]]" in audit_problem(same, "wrong").description
     one = {**task("f"), "prompt": 'def f(x):\n    """\n    >>> f(1)\n    2\n    """\n'}
     assert audit_problem(one, "wrong") is None, "of one example nothing could be told"
-    with pytest.raises(UserError, match="examples that are 'none'"):
+    with pytest.raises(UserError, match="'none' is none of the ways"):
         choose([task("f")], 1, "none")
 
 
@@ -138,5 +138,5 @@ def test_a_benchmark_s_file(tmp_path):
     with pytest.raises(UserError, match="cannot be read"):
         read_tasks(tmp_path / "HumanEvalPlus.jsonl.gz")
     assert resource_of("mbpp") == "mbpp-plus"
-    with pytest.raises(UserError, match="is called 'other'"):
+    with pytest.raises(UserError, match="unknown benchmark for an audit: 'other'"):
         resource_of("other")

@@ -18,7 +18,11 @@ COPIED = sorted(
     )
 )
 
-TOOLS = {"evaluation/evalplus/inside/read_inputs.py": {"evalplus.data.mbpp"}}
+TOOLS = {
+    "evaluation/evalplus/inside/read_inputs.py": {"evalplus.data.mbpp"},
+    "evaluation/ds1000/inside/handover.py": {"numpy"},
+    "evaluation/ds1000/inside/run.py": {"matplotlib.figure", "matplotlib.pyplot"},
+}
 """What of a tool's own a file runs in the sandbox, where the tool is installed."""
 
 

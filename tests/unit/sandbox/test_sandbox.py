@@ -91,7 +91,7 @@ def test_no_open_file_of_the_host(play):
 def test_a_root_cannot_mount_what_is_closed_to_the_box_s_user(tmp_path):
     tmp_path.chmod(0o700)
     request = Request({}, ("python", "-c", ""), mounts={"/data": tmp_path})
-    with pytest.raises(UserError, match="closed"):
+    with pytest.raises(UserError, match="cannot be read by"):
         options.payload_of(request, from_root=True, parent=False)
 
 

@@ -125,7 +125,8 @@ def choose(
     """The `size` problems whose ids have the smallest digests, so that a larger audit holds every
     smaller one. examples: as for `audit_problem`. Raises UserError for another word."""
     if examples not in EXAMPLES:
-        raise UserError(f"examples must be kept, removed or wrong, not {examples!r}")
+        message = f"{examples!r} is none of the ways to show examples"
+        raise UserError(message, hint=f"use one of {', '.join(EXAMPLES)}")
     problems = [p for task in tasks if (p := audit_problem(task, examples))]
     return sorted(problems, key=lambda problem: of_text(problem.id))[:size]
 
