@@ -164,6 +164,7 @@ sandbox.run(Request({"main.py": ""}, ("python", "main.py", "half-built")))
     command = [sys.executable, "-c", caller]
     process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE)
     bwrap = int(process.stdout.readline())
+    _wait_until(Path(f"/proc/{bwrap}/task/{bwrap}/children").read_text)
     time.sleep(0.2)
     # bwrap first: it reads the caller's end as the word to go on, if it lives long enough.
     os.kill(bwrap, signal.SIGKILL)
