@@ -90,7 +90,7 @@ def test_budget_and_prices_make_nothing_stale(project, scripted):
 def test_a_price_that_is_missing(project, scripted):
     project.config["execution"]["budget"] = {"usd": 1}
     code, said = project.run()
-    assert code != 0 and "no price for 'scripted'" in said and "config: execution.prices" in said
+    assert code != 0 and "no price for 'scripted'" in said and "tiny.yaml: execution.prices" in said
     assert scripted.bodies == [] and "Traceback" not in said
 
 
