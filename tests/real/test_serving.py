@@ -11,6 +11,7 @@ from aiev.llm.client import ChatClient
 from aiev.llm.endpoints import serve
 from aiev.llm.ledger import Ledger
 from aiev.training.checkpoints import prepare_student
+from aiev.training.settings import TrainingSettings
 from aiev.training.supervisor import train
 
 pytestmark = pytest.mark.real
@@ -31,23 +32,20 @@ DIALOGUE = (
         "<API_RUN_START>```python\nprint(1)\n```<API_RUN_STOP><API_RES_START>1<API_RES_STOP> Done.",
     ),
 )
-TRAINING = {
+TRAINING = TrainingSettings().model_dump() | {
     "seed": 0,
     "epochs": 1,
-    "learning_rate": 5e-5,
     "warmup_ratio": 0.0,
     "weight_decay": 0.0,
     "scheduler": "constant",
     "micro_batch": 1,
     "global_batch": 1,
+    "learning_rate": 5e-5,
     "max_tokens": 200,
-    "learn": "all",
     "precision": "float32",
     "accelerator": "cpu",
     "accelerators": 1,
     "threads": 2,
-    "checkpoint_steps": 0,
-    "activation_checkpointing": False,
 }
 
 
