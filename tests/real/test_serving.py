@@ -54,7 +54,7 @@ def trained(weights, folder):
     student, data, model = folder / "untrained", folder / "tagged.jsonl", folder / "student"
     prepare_student(weights, student, "bfloat16")
     messages = [{"role": role, "content": content} for role, content in DIALOGUE]
-    write_jsonl(data, [{"id": "0", "tagged": True, "messages": messages}])
+    write_jsonl(data, [{"id": "0", "tagged": True, "failed": [], "messages": messages}])
     zero = ROOT / "config/deepspeed/zero2.json"
     report = train(student, data, zero, model, folder / "scratch", TRAINING)
     assert report["added_tokens"] == len(TOKENS) and len(report["steps"]) == 1
