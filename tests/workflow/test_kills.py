@@ -22,8 +22,9 @@ from aiev.core.files import read_json
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 MANIFEST = "results/tiny/manifest.json"
-LONGEST = 25.0
-"""Seconds up to a kill: starting takes 3, and training, the longest job, 20 at least."""
+LONGEST = 12.0
+"""Seconds up to a kill: starting takes 3, and training, the longest job, more than these, so that a
+run is not over before most kills."""
 
 
 def processes_in(root: Path) -> list[int]:
@@ -68,7 +69,7 @@ def leftovers(root: Path) -> list[str]:
 def test_a_run_that_was_killed_is_the_run_that_a_stranger_makes(kills, tmp_path):
     """The stranger has the manifest and the packed answers, is never killed, asks nothing, and lets
     DeepSpeed train the student once more."""
-    moments = random.Random(4)
+    moments = random.Random(2)
     with scripted_endpoint(answers) as endpoint:
         project = prepared(tmp_path / "project", endpoint.url, tmp_path / "mirror")
         killed = 0
