@@ -461,6 +461,14 @@ DISK = [
             os.symlink("loop", f"{folder}/loop")
             socket.socket(socket.AF_UNIX).bind(f"{folder}/socket")
         """), ""),
+    Attack("leave pipes beside folders that are not empty", text("""
+        import os
+        for folder in "/box", "/tmp", "/dev/shm":
+            os.makedirs(f"{folder}/a/b")
+            open(f"{folder}/a/b/c", "w").close()
+            for place in folder, f"{folder}/a", f"{folder}/a/b":
+                os.mkfifo(f"{place}/pipe")
+        """), ""),
     Attack("leave attributes on the working directory", text("""
         import os
         for folder in "/box", "/tmp", "/dev/shm":
