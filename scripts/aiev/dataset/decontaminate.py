@@ -83,22 +83,26 @@ def decontaminate(
                 nearest[_bucket(similarity)] += 1
             progress.step(note=f"{len(dropped)} dropped")
     kept = [d for d in dialogues if d["id"] not in dropped]
-    if not kept:
-        raise UserError(
-            f"all {len(dialogues)} dialogues repeat a test problem or a benchmark's (similarity "
-            f"of {threshold} or more)",
-            hint="use other seeds",
-        )
+    _check_left(kept, len(dialogues), threshold)
     log.info("decontamination: %d kept, %d dropped", len(kept), len(dropped))
-    problems = len({item.task_id for item in items})
-    counts = {"problems": problems, "texts": len(items), "tests": len(tests)}
     return kept, {
         "threshold": threshold,
-        "compared": {**counts, "dialogues": len(dialogues)},
+        "compared": {
+            "problems": len({item.task_id for item in items}),
+            "texts": len(items),
+            "tests": len(tests),
+            "dialogues": len(dialogues),
+        },
         "dropped": sorted(dropped.values(), key=lambda row: row["id"]),
         "kept": len(kept),
         "nearest_of_kept": dict(+nearest),
     }
+
+
+def _check_left(kept: Sequence[Dialogue], compared: int, threshold: float) -> None:
+    if not kept:
+        near = f"repeat a test problem or a benchmark's (similarity of {threshold} or more)"
+        raise UserError(f"all {compared} dialogues {near}", hint="use other seeds")
 
 
 def _repeated(

@@ -32,17 +32,11 @@ from aiev.llm.ledger import Answer, Ledger, key_of
 from aiev.llm.requests import ROOM, Question, request_of
 from aiev.llm.responses import is_filtered
 from aiev.llm.retries import Failed, Tries
-from aiev.llm.sending import STILL_BUSY, Sender
+from aiev.llm.sending import STILL_BUSY, TOO_SLOW, Sender
 from aiev.llm.thoughts import final_text
 
 MAX_WAIT_SECONDS = 1800.0
 """For which a busy server is waited for, for one question."""
-
-TOO_SLOW = (
-    "raise execution.models.<role>.timeout_seconds, or give this machine less to do at once, then "
-    "run the same command: every answer so far is kept"
-)
-"""Of a server of ours that needs longer for an answer than it may."""
 
 MAX_UNKNOWN_FAILURES = 0.25
 """Share of the questions that may fail in a way that nobody knows, before that ends the run."""

@@ -41,6 +41,12 @@ STILL_BUSY = (
 )
 """What to do about a server that stays busy."""
 
+TOO_SLOW = (
+    "raise execution.models.<role>.timeout_seconds, or give this machine less to do at once, then "
+    "run the same command: every answer so far is kept"
+)
+"""What to do about a server of ours that needs longer for an answer than it may."""
+
 
 @dataclass
 class Bill:

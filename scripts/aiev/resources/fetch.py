@@ -46,6 +46,8 @@ class BrokenMirrorError(MirrorError):
 class OtherBytesError(MirrorError):
     """A mirror sent a whole file, and not the declared one."""
 
+    advice = "correct sha256 and bytes in config/resources.yaml if they are wrong"
+
 
 @dataclass(frozen=True)
 class Mirror:
@@ -65,7 +67,7 @@ def fetch(resource: Resource, target: Path, work: Path) -> None:
     Raises UserError, with each mirror's reason, when no mirror gives the file, and when it cannot
     be written; nothing half-written stays beside the target.
     """
-    part, errors = work / "part", {}
+    part, reasons, advice = work / "part", [], "check the network"
     with _disk(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         work.mkdir(parents=True, exist_ok=True)
@@ -77,25 +79,19 @@ def fetch(resource: Resource, target: Path, work: Path) -> None:
                 _move(part, target)
                 return
             except MirrorError as error:
-                errors[mirror.label] = error
-                log.info("mirror failed: %s: %s", mirror.label, error)
+                advice = getattr(error, "advice", advice)
+                reasons.append(f"{mirror.label}: {error}")
+                log.info("mirror failed: %s", reasons[-1])
     finally:
         shutil.rmtree(work / "wheel", ignore_errors=True)
         with suppress(OSError):  # not empty: it holds the beginning of the file
             work.rmdir()
     raise UserError(
         f"no mirror provided {resource.file} (sha256 {resource.sha256}, {resource.size} bytes)\n"
-        + "\n".join(f"  - {label}: {error}" for label, error in errors.items()),
+        + "\n".join(f"  - {reason}" for reason in reasons),
         where=resource.file,
-        hint=_hint(resource, list(errors.values())),
+        hint=f"{advice}, or put {resource.file} into a directory and name it in {MIRROR}",
     )
-
-
-def _hint(resource: Resource, errors: list[MirrorError]) -> str:
-    first = "check the network"
-    if any(isinstance(error, OtherBytesError) for error in errors):
-        first = "correct sha256 and bytes in config/resources.yaml if they are wrong"
-    return f"{first}, or put {resource.file} into a directory and name it in {MIRROR}"
 
 
 def fetched(name: str, declarations: Mapping[str, Any], scratch: Path) -> Path:

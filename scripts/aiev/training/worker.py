@@ -74,13 +74,7 @@ def set_ranks() -> None:
 
 def _train(spec: dict[str, Any]) -> None:
     import torch
-    from transformers import (
-        AutoModelForCausalLM,
-        PrinterCallback,
-        Trainer,
-        TrainingArguments,
-        set_seed,
-    )
+    from transformers import PrinterCallback, Trainer, TrainingArguments, set_seed
     from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()
@@ -92,25 +86,13 @@ def _train(spec: dict[str, Any]) -> None:
     if params["accelerator"] == "cpu" and params["accelerators"] > 1:
         _join_processes()
     set_seed(params["seed"])
-    model = AutoModelForCausalLM.from_pretrained(
-        spec["student"],
-        dtype=getattr(torch, params["precision"]),
-        local_files_only=True,
-        attn_implementation=register_attention() if params["packing"] else None,
-    )
-    # The rows that this adds are set right after; estimating their mean and covariance would only
-    # cost time.
-    model.resize_token_embeddings(spec["vocabulary"], mean_resizing=False)
-    words = {int(token): ids for token, ids in spec["new_rows"].items()}
-    set_rows(model, words, params["seed"])
-    check_rows(model, spec["special_tokens"])
 
     class Ordered(Trainer):
         def get_train_dataloader(self):
             return loader(self, params["seed"])
 
     trainer = Ordered(
-        model=model,
+        model=_student(spec),
         args=arguments,
         train_dataset=Examples(Path(spec["examples"])),
         data_collator=pack if params["packing"] else partial(collate, padding=spec["padding"]),
@@ -124,6 +106,27 @@ def _train(spec: dict[str, Any]) -> None:
     _save(trainer, Path(spec["model"]), getattr(torch, spec["dtype"]))
     if trainer.is_world_process_zero():
         write_json(Path(spec["result"]), _result(trainer))
+
+
+def _student(spec: dict[str, Any]):
+    """The model to train, with rows for the new tokens."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    params = spec["params"]
+    model = AutoModelForCausalLM.from_pretrained(
+        spec["student"],
+        dtype=getattr(torch, params["precision"]),
+        local_files_only=True,
+        attn_implementation=register_attention() if params["packing"] else None,
+    )
+    # The rows that this adds are set right after; estimating their mean and covariance would only
+    # cost time.
+    model.resize_token_embeddings(spec["vocabulary"], mean_resizing=False)
+    words = {int(token): ids for token, ids in spec["new_rows"].items()}
+    set_rows(model, words, params["seed"])
+    check_rows(model, spec["special_tokens"])
+    return model
 
 
 def _without_compiler() -> None:
