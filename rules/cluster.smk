@@ -8,9 +8,7 @@ makes: nothing
 from importlib.metadata import version
 
 from aiev.engine.slurm import patch_executor
-from aiev.llm.endpoints import KINDS, gpus_of, needs_weights
-
-ENDPOINTS = sorted({KINDS.source(each["kind"]) for each in config["models"].values()})
+from aiev.llm.endpoints import gpus_of, needs_weights
 
 
 def server_threads(*models):

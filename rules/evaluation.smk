@@ -97,8 +97,8 @@ rule generate_samples:
             benchmark=benchmark_params(w.benchmark),
             model=model_params(w.model),
         ),
-        kind_code=benchmark_code("generate_samples", *ENDPOINTS),
-        modules=lambda w: [*benchmark_modules(w.benchmark), *ENDPOINTS],
+        kind_code=asking_code("generate_samples"),
+        modules=lambda w: [*benchmark_modules(w.benchmark), *endpoint_modules(w.model)],
     shell:
         main("generate_samples", execution=execution_config())
         + "--modules {params.modules:q} --problems {input.problems:q} --weights {input.weights:q} --samples {output:q}"
@@ -150,9 +150,15 @@ rule measure_run_rate:
         settings=lambda w: hashed_config(
             "evaluation.run_rate", model=model_params(w.model)
         ),
+        kind_code=code_by(
+            "measure_run_rate",
+            {role: endpoint_modules(role) for role in ("teacher", "student")},
+            lambda w: role_of(w.model),
+        ),
+        modules=lambda w: endpoint_modules(w.model),
     shell:
-        main("measure_run_rate", *ENDPOINTS, execution=execution_config())
-        + "--weights {input.weights:q} --rate {output:q}"
+        main("measure_run_rate", execution=execution_config())
+        + "--modules {params.modules:q} --weights {input.weights:q} --rate {output:q}"
 
 
 rule generate_with_interpreter:
@@ -178,8 +184,8 @@ rule generate_with_interpreter:
             model=model_params(w.model),
             **IMAGE,
         ),
-        kind_code=benchmark_code("generate_with_interpreter", *ENDPOINTS),
-        modules=lambda w: [*benchmark_modules(w.benchmark), *ENDPOINTS],
+        kind_code=asking_code("generate_with_interpreter"),
+        modules=lambda w: [*benchmark_modules(w.benchmark), *endpoint_modules(w.model)],
     shell:
         main("generate_with_interpreter", execution=execution_config())
         + "--modules {params.modules:q} --problems {input.problems:q} --weights {input.weights:q} --samples {output:q}"

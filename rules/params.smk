@@ -8,6 +8,7 @@ makes: nothing
 from aiev.evaluation.benchmarks import BENCHMARKS as BENCHMARK_KINDS
 from aiev.languages import LANGUAGES
 from aiev.languages.toolchains import TOOLCHAINS
+from aiev.llm.endpoints import KINDS
 from aiev.evaluation.settings import BenchmarkSettings
 from aiev.recipes import RECIPES, modules_of
 from aiev.seeds.mine import paths_of
@@ -55,15 +56,36 @@ def benchmark_modules(name):
     return [BENCHMARK_KINDS.source(own["kind"]), *toolchain]
 
 
-def benchmark_code(script, *modules):
-    """Digest of a script's code with the kind of one benchmark alone, so that another kind in the
-    config makes nothing stale.
+def endpoint_modules(*models):
+    """What holds the code by which these models are asked."""
+    kinds = {config["models"][role_of(model)]["kind"] for model in models}
+    return sorted(KINDS.source(kind) for kind in kinds)
 
-    modules: what else a registry loads for the script by name."""
-    digests = {
-        name: code(script, [*benchmark_modules(name), *modules]) for name in BENCHMARKS
+
+def code_by(script, modules, key):
+    """Digest of a script's code with what a registry loads for one job by name, so that what other
+    jobs load makes nothing stale.
+
+    modules: of each job, by what tells jobs apart. key: that, of a job's wildcards. All are hashed
+    now, as the run's record is written when it begins."""
+    digests = {name: code(script, found) for name, found in modules.items()}
+    return lambda w: digests[key(w)]
+
+
+def benchmark_code(script):
+    """Digest of a script's code with the kind of one benchmark alone."""
+    modules = {name: benchmark_modules(name) for name in BENCHMARKS}
+    return code_by(script, modules, lambda w: w.benchmark)
+
+
+def asking_code(script):
+    """The same, with the endpoint of the model that is asked."""
+    modules = {
+        (name, role): [*benchmark_modules(name), *endpoint_modules(role)]
+        for name in BENCHMARKS
+        for role in ("teacher", "student")
     }
-    return lambda w: digests[w.benchmark]
+    return code_by(script, modules, lambda w: (w.benchmark, role_of(w.model)))
 
 
 def execution_config():
@@ -94,9 +116,19 @@ def model_params(model):
     return {**own, "name": name, "role": role}
 
 
+FIRST, LATER = ("teacher",), ("teacher", "student")
+
+
 def authors(w):
     """The models one of which writes the dialogues of a round; the gate before it says which."""
-    return ["teacher", "student"] if int(w.round) else ["teacher"]
+    return LATER if int(w.round) else FIRST
+
+
+def writing_modules(models):
+    """What holds the code by which these models write dialogues."""
+    recipe = modules_of(config["dialogues"])
+    language = LANGUAGES.source(config["dialogues"]["language"])
+    return [*recipe, language, *endpoint_modules(*models)]
 
 
 def declared_seed_files(_):

@@ -13,10 +13,10 @@ localrules:
 
 PREFLIGHT = config["execution"]["preflight"]
 CHECKED = "logs/{run}/models.json"
-# The code that a job uses follows from the config's choices, so that no other choice counts.
-RECIPE = RECIPES.source(config["dialogues"]["recipe"])
-RECIPE_PARTS = modules_of(config["dialogues"])
-LANGUAGE = LANGUAGES.source(config["dialogues"]["language"])
+CHECKED_MODULES = [
+    RECIPES.source(config["dialogues"]["recipe"]),
+    *endpoint_modules("teacher", "student"),
+]
 
 
 # No job has its output as an input, not even an `ancient` one: Snakemake does not look for changed
@@ -38,5 +38,5 @@ rule check_models:
             models={model: model_params(model) for model in ("teacher", "base")},
         ),
     shell:
-        main("check_models", RECIPE, *ENDPOINTS, execution=execution_config())
+        main("check_models", *CHECKED_MODULES, execution=execution_config())
         + "--teacher {input.teacher:q} --student {input.student:q} --checked {output:q}"

@@ -40,12 +40,15 @@ rule write_dialogues:
             round=int(w.round),
             **IMAGE,
         ),
+        kind_code=code_by(
+            "write_dialogues",
+            {models: writing_modules(models) for models in (FIRST, LATER)},
+            authors,
+        ),
+        modules=lambda w: writing_modules(authors(w)),
     shell:
-        main(
-            *("write_dialogues", *RECIPE_PARTS, LANGUAGE, *ENDPOINTS),
-            execution=execution_config(),
-        )
-        + "--seeds {input.seeds:q} --weights {input.weights:q} --student {input.student:q}"
+        main("write_dialogues", execution=execution_config())
+        + "--modules {params.modules:q} --seeds {input.seeds:q} --weights {input.weights:q} --student {input.student:q}"
         + " --next {input.next:q} --dialogues {output:q}"
 
 
@@ -159,7 +162,11 @@ rule run_duel:
             **IMAGE,
         ),
     shell:
-        main("run_duel", *ENDPOINTS, execution=execution_config())
+        main(
+            "run_duel",
+            *endpoint_modules("teacher", "student"),
+            execution=execution_config(),
+        )
         + "--test {input.test:q} --weights {input.weights:q} --student {input.student:q}"
         + " --digest {input.digest:q} --duel {output:q}"
 

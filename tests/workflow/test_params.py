@@ -128,3 +128,19 @@ def test_the_test_split_is_an_input_of_training_where_its_loss_is_measured(proje
     project.config["training"] = {"test_steps": 5}
     code, said = project.run("all", "--dry-run", "--printshellcmds")
     assert code == 0 and said.count("--test results/tiny/rounds/0/test/tagged.jsonl") == 2, said
+
+
+def test_a_job_is_given_the_endpoints_of_the_models_that_it_asks_and_no_others(project):
+    """So that an edit in one of them makes only those jobs stale that could have used it."""
+    student = {"name": "small", "kind": "llamacpp", "resource": "smollm2-135m"}
+    project.config["models"]["student"] = student
+    code, said = project.run("all", "--dry-run", "--printshellcmds")
+    assert code == 0, said
+    asked: dict[str, set[tuple[str, ...]]] = {}
+    for script, command in re.findall(r"/scripts/(\w+)\.py (.*)", said):
+        kinds = tuple(sorted(re.findall(r"aiev\.llm\.endpoints\.(\w+)", command)))
+        asked.setdefault(script, set()).add(kinds)
+    assert asked["write_dialogues"] == {("openai",)}, "the first round is the teacher's"
+    assert asked["run_duel"] == {("llamacpp", "openai")}
+    assert asked["generate_samples"] == {("llamacpp",), ("openai",)}
+    assert asked["train_model"] == asked["score_samples"] == {()}
