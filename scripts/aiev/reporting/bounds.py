@@ -179,8 +179,11 @@ class Bounds:
         rate = self._rates.of_call(STAGES[rule], name)
         if asked.expected is None or rate is None:
             return Bound(most, None)
-        prompt, completion = (asked.expected * each for each in rate)
-        return Bound(most, self._amount(name, asked.expected, prompt, completion))
+        prompt, completion = rate
+        # Answers may be allowed fewer tokens than those had in which the rate was measured.
+        completion = min(completion, asked.written / max(asked.questions or 0, 1))
+        expected = (asked.expected, asked.expected * prompt, asked.expected * completion)
+        return Bound(most, self._amount(name, *map(min, expected, (calls, read, written))))
 
     def _amount(self, name: str, calls: float, read: float, written: float) -> Amount:
         return Amount(calls, read, written, self._spending.usd(name, (read, written)))

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from textwrap import wrap
 from typing import Any
 
 from aiev.core.errors import UserError
@@ -10,7 +11,7 @@ from aiev.engine.events import Job
 from aiev.llm.costs import Costs, cost_table
 from aiev.llm.endpoints import needs_weights
 from aiev.reporting.bounds import Bounds, asked_as, behind
-from aiev.reporting.rates import Rates
+from aiev.reporting.rates import LaptopRates, Rates
 from aiev.reporting.terminal import columns
 from aiev.reporting.trainings import GIB, Trainings, trainings
 
@@ -89,6 +90,7 @@ def as_json(plan: Plan) -> dict[str, Any]:
         "unknown_size": plan.unknown_size,
         "rates": {
             "runs": plan.rates.runs,
+            "of_this_teacher": not isinstance(plan.rates, LaptopRates),
             "calls": plan.rates.calls,
             "verified": plan.rates.verified,
             "tokens": plan.rates.tokens,
@@ -129,20 +131,25 @@ def _asked(plan: Plan) -> list[str]:
         pairs = zip(likely, bound.most.numbers(), (short, short, short, money), strict=True)
         table.append([*names, *(between(low, high, show) for low, high, show in pairs)])
     runs = ", ".join([*plan.rates.runs[:2], *["..."] * bool(plan.rates.runs[2:])])
-    likely = f"as in earlier runs ({runs}) - " if runs else ""
+    likely = f"as in earlier runs ({runs})" if runs else "as in the laptop run"
     lines = [
-        f"{likely}at most; answers and results that are stored already cost nothing:",
+        f"{likely} - at most; answers and results that are stored already cost nothing:",
         *columns(table, names=2),
     ]
+    if not runs:
+        lines.append("no round with this teacher is on record; plan again after a first one:")
+        lines.append("  a teacher stronger than the laptop run's writes longer answers")
     return lines + list(_remarks(plan.config, bounds))
 
 
 def _remarks(config: Mapping[str, Any], bounds: Bounds) -> Iterator[str]:
     """What the bounds assume and leave out."""
-    for name in sorted(bounds.unknown):
-        what = "whose number of tasks is not known before it is prepared"
-        what = "of a recipe that does not say what it asks" if name == "dialogues" else what
-        yield f"not in the sum: {name}, {what}"
+    if benchmarks := sorted(bounds.unknown - {"dialogues"}):
+        why = "whose number of tasks is not known before they are prepared"
+        text = f"not in the sum: {', '.join(benchmarks)}, {why}"
+        yield from wrap(text, 100, subsequent_indent="  ", break_on_hyphens=False)
+    if "dialogues" in bounds.unknown:
+        yield "not in the sum: dialogues, of a recipe that does not say what it asks"
     served = [role for role in _roles(bounds) if not needs_weights(behind(config, role))]
     if served:
         yield "tokens read at most: models.*.context_tokens for each call, the most that fits"

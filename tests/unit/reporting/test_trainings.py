@@ -9,8 +9,9 @@ from aiev.config.load import read_config
 from aiev.core.files import write_json
 from aiev.engine.events import Job
 from aiev.llm.costs import Costs
+from aiev.reporting.bounds import STAGES
 from aiev.reporting.plan import between, money, short
-from aiev.reporting.rates import Rates, rates_of
+from aiev.reporting.rates import LaptopRates, Rates, rates_of
 from aiev.reporting.trainings import trainings
 
 ROOT = Path(__file__).parents[3]
@@ -161,7 +162,17 @@ def test_files_of_other_makers_are_no_runs(tmp_path):
     Path("results/one/rounds/0/report.json").write_text('{"dialogues": "many"}')
     Path("results/notes.txt").write_text("")
     rates = rates_of("t", Costs(tmp_path / "ledger"), used.get)
-    assert (rates.calls, rates.verified, rates.tokens) == (None, None, None)
+    assert rates == LaptopRates() and rates.runs == ()
+
+
+def test_without_a_run_of_this_teacher_the_laptop_run_is_what_is_expected(tmp_path):
+    """By stage, whatever the model's name; and every dialogue counts as verified."""
+    used = run("other", "u")
+    rates = rates_of("t", Costs(tmp_path / "ledger"), used.get)
+    assert isinstance(rates, LaptopRates) and rates.verified == 1 and rates.tokens is None
+    assert rates.of_call("dialogues", "t") == rates.of_call("dialogues", "u")
+    assert all(rates.of_call(stage, "t") for stage in set(STAGES.values()) - {"interpreter"})
+    assert rates.of_call("chat", "t") is None
 
 
 def test_cells():
