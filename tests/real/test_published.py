@@ -1,6 +1,7 @@
 """Verdicts beside published ones: samples of Qwen2.5-Coder-1.5B as its authors judged them.
 
-Some tasks of each benchmark here, and all of them at night. AUTOCODER_PARITY names the directory
+Some tasks of each benchmark here, and at night all of them, and some while other programs take the
+processor. AUTOCODER_PARITY names the directory
 with the samples, which are part of no package registry: a JSON object a line with task_id, and
 solution, base and plus of EvalPlus, or program and passed of MultiPL-E.
 """
@@ -8,6 +9,8 @@ solution, base and plus of EvalPlus, or program and passed of MultiPL-E.
 import gzip
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -106,6 +109,25 @@ def test_some_verdicts_are_the_published_ones(name, resource, sandbox):
 @pytest.mark.parametrize("name", BENCHMARKS)
 def test_all_verdicts_are_the_published_ones(name, resource, sandbox):
     assert differences(name, published(name), resource, sandbox) == DIFFER.get(name, set())
+
+
+@pytest.fixture
+def busy():
+    """Twice as many processes as there are cores, which compute all the time."""
+    count = 2 * (os.cpu_count() or 1)
+    others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
+    yield
+    for other in others:
+        other.kill()
+        other.wait()
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_verdicts_stay_while_others_compute(name, resource, sandbox, busy):
+    rows = published(name)[:40]
+    known = DIFFER.get(name, set()) & {row["task_id"] for row in rows}
+    assert differences(name, rows, resource, sandbox) == known
 
 
 @pytest.mark.parametrize(("name", "odd"), ODD)
