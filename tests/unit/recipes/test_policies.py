@@ -41,6 +41,7 @@ def test_good_evidence_is_enough_for_each_policy(name):
         ("tests.0.held", False, "unfinished", "examples"),
         ("tests.0.fails", False, "vacuous", "examples"),
         ("bent", True, "bent", "examples"),
+        ("against_the_text", ["reversed"], "not-as-asked", "examples"),
         ("examples.held", 1, "contract-broken", "examples"),
         ("examples.flaw", "contradictory", "contract-broken", "examples"),
         ("examples.found", 1, "contract-broken", "examples"),

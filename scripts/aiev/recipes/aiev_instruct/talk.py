@@ -17,6 +17,7 @@ from aiev.recipes.base import turn_seed
 from aiev.recipes.verification.consensus import distinct
 from aiev.recipes.verification.contract import Contract
 from aiev.recipes.verification.evidence import NOTHING
+from aiev.recipes.verification.named_tools import against_the_text
 from aiev.recipes.verification.separate import Parts, asserts
 
 EMPTY = Script("")
@@ -128,6 +129,7 @@ class Talk:
             "rounds": self.rounds,
             "revisions": {"of": self.rounds, "no_ops": self.no_ops},
             "bent": not asserts(self.first_tests) <= asserts(self.parts.tests),
+            "against_the_text": against_the_text(self.problem, self.parts.solution),
             "solutions": {
                 **{key: solutions[key] for key in ("alike", "held")},
                 "of": len(self.others),

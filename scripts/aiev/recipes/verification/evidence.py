@@ -3,6 +3,8 @@
 Evidence is a plain record, kept with the dialogue:
   stopped      why the dialogue ended before its tests passed: "no-code", "unsolved-failed", ...
   bent         the last program lacks an assert of the first one
+  against_the_text  functions and modules that the problem says to use and the solution does not, or
+               says not to use and the solution does
   rounds       revisions until the tests passed; 0: at the first try
   examples     {found, held, agreed, flaw}: of the problem's own text; agreed: the least number of
                independent solutions that keep one of them
@@ -45,6 +47,7 @@ stub, so that nothing of the tests' own can end its process."""
 NOTHING: dict[str, Any] = {
     "stopped": "",
     "bent": False,
+    "against_the_text": [],
     "rounds": 0,
     "examples": {"found": 0, "held": 0, "agreed": 0, "flaw": "no-signature"},
     "tests": [],

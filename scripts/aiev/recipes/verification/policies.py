@@ -3,7 +3,8 @@
 Pure functions, so that the dialogues of a run can be judged again under another policy without a
 call to a model or the sandbox.
   paper      the program passed, at least two tests ran, a stub fails them, repetitions agree
-  examples   also: the tests came to their end, the problem's examples hold, nothing was bent
+  examples   also: the tests came to their end, the problem's examples hold, nothing was bent, and
+             the solution uses what the problem says
   consensus  also: independent solutions confirm every test, most of them give the same outputs as
              the solution, on mutated inputs too, and the tests kill mutants
 """
@@ -20,8 +21,8 @@ def judge(evidence: Mapping[str, Any], policy: Policy) -> str:
     """Why the dialogue is not verified under the policy; "" when it is.
 
     Reasons: what stopped it (no-code, cut-off, unsolved-failed, ...), no-tests, vacuous, flaky,
-    unfinished, timed-out, check-lost, bent, no-contract, contract-broken, corrected, unconfirmed,
-    disputed, weak-tests.
+    unfinished, timed-out, check-lost, bent, no-contract, contract-broken, corrected, not-as-asked,
+    unconfirmed, disputed, weak-tests.
     """
     if evidence["stopped"]:
         return evidence["stopped"]
@@ -64,6 +65,8 @@ def _examples(evidence: Mapping[str, Any], policy: Policy) -> str:
         return "contract-broken"
     if evidence.get("draft", {}).get("corrected", 0) > policy.max_corrected:
         return "corrected"
+    if evidence.get("against_the_text"):
+        return "not-as-asked"
     return "no-contract" if examples["found"] < policy.min_examples else ""
 
 
