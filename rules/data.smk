@@ -62,7 +62,9 @@ rule decontaminate:
 
 rule tag_dialogues:
     input:
-        "results/{run}/{data}/decontaminated.jsonl",
+        dialogues="results/{run}/{data}/decontaminated.jsonl",
+        # What was tagged in earlier rounds is not tagged again.
+        known=lambda w: before(rounds_of(w)[-1], "data/tagged.jsonl"),
     output:
         tagged="results/{run}/{data}/tagged.jsonl",
         report="results/{run}/{data}/tagged.json",
@@ -74,7 +76,8 @@ rule tag_dialogues:
         settings=hashed_config("tags"),
     shell:
         main("tag_dialogues")
-        + "--dialogues {input:q} --tagged {output.tagged:q} --report {output.report:q}"
+        + "--dialogues {input.dialogues:q} --known {input.known:q}"
+        + " --tagged {output.tagged:q} --report {output.report:q}"
 
 
 # The loss on it is measured in training; the duel reads the dialogues themselves.
@@ -94,4 +97,5 @@ if config["training"]["test_steps"]:
             settings=hashed_config("tags"),
         shell:
             main("tag_dialogues")
-            + "--dialogues {input:q} --tagged {output.tagged:q} --report {output.report:q}"
+            + "--dialogues {input:q} --known"
+            + " --tagged {output.tagged:q} --report {output.report:q}"

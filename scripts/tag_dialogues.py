@@ -7,11 +7,13 @@ from aiev.engine.job import Job, run_job
 
 
 def main(job: Job) -> None:
-    rows, report = tag_dialogues(read_jsonl(job.input("dialogues")), **job.params["tags"])
-    log.info("tagged: %s", report)
+    known = [row for path in job.inputs["known"] for row in read_jsonl(path)]
+    dialogues = read_jsonl(job.input("dialogues"))
+    rows, report = tag_dialogues(dialogues, **job.params["tags"], known=known)
+    log.info("tagged: %s; known from the round before: %d", report, len(known))
     write_jsonl(job.output("tagged"), rows)
     write_json(job.output("report"), report)
 
 
 if __name__ == "__main__":
-    run_job(main, inputs=("dialogues",), outputs=("tagged", "report"))
+    run_job(main, inputs=("dialogues", "known"), outputs=("tagged", "report"))

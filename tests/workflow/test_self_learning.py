@@ -13,6 +13,8 @@ from tiny import answers
 
 from aiev.core.files import read_json, read_jsonl
 from aiev.core.hashing import of_path
+from aiev.dataset.settings import TagSettings
+from aiev.dataset.tags import tag_dialogues
 from aiev.rounds.duel import NO_CODE, duel_prompt
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
@@ -109,6 +111,10 @@ def test_an_open_gate_lets_the_student_write_and_rounds_come_and_go(begin):
     assert code == 0 and asked.bodies == [] and "round=" not in said, said
 
 
+def tagged(number):
+    return f"rounds/{number}/data/tagged.jsonl"
+
+
 def test_the_teaching_only_arm(begin):
     project, asked = begin(weak_teacher)
     project.config["rounds"] |= {"count": 2, "self_learning": False}
@@ -118,6 +124,14 @@ def test_the_teaching_only_arm(begin):
     assert {d["stage"] for d in dialogues(project, 1, "001")} == {"teaching"}
     writers = {body["model"] for body in asked.bodies if not is_duel(body)}
     assert writers == {"scripted"}
+
+    # What the first round has tagged comes from there, and is what it would be if tagged again.
+    first, both = (read_jsonl(project.root / f"{RUN}/{tagged(number)}") for number in (0, 1))
+    assert [row for row in both if row["id"] in {known["id"] for known in first}] == first
+    log = project.file(f"logs/tiny/{tagged(1)}".replace(".jsonl", ".log")).decode()
+    assert f"known from the round before: {len(first)}" in log and len(both) > len(first) > 0
+    written = read_jsonl(project.root / f"{RUN}/rounds/1/data/decontaminated.jsonl")
+    assert tag_dialogues(written, **TagSettings().model_dump())[0] == both
 
 
 def test_a_shut_gate_and_a_new_student_make_no_dialogue_stale(begin):

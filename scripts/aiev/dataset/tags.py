@@ -71,19 +71,24 @@ def tag_dialogues(
     untagged_share: float,
     result_chars: int,
     layout: Layout = "turns",
+    known: Iterable[TaggedDialogue] = (),
 ) -> tuple[list[TaggedDialogue], dict[str, Any]]:
     """Verified dialogues as training conversations, in the order given, and a report.
 
     untagged_share: share, 0 to 1, that is kept without request and tags, by hash of the id.
     result_chars: maximum length of a result; a longer one is cut in its middle.
     layout: where results stand, see `layout`.
+    known: what was made of some of these dialogues with the same choices; they are not read again,
+    so that the work of a round grows with its own dialogues only.
     Report: {"dialogues", "tagged", "untagged", "dropped": {reason: count}}.
     """
     rows: list[TaggedDialogue] = []
     dropped: Counter[str] = Counter()
+    before = {row["id"]: row for row in known}
     for dialogue in dialogues:
         try:
-            rows.append(tag_dialogue(dialogue, untagged_share, result_chars, layout))
+            row = before.get(dialogue["id"])
+            rows.append(row or tag_dialogue(dialogue, untagged_share, result_chars, layout))
         except Dropped as reason:
             dropped[str(reason)] += 1
     tagged = sum(row["tagged"] for row in rows)

@@ -186,6 +186,20 @@ def test_the_untagged_share_is_stable_and_about_as_asked():
     assert not any(is_untagged(id, 0) for id in ids) and all(is_untagged(id, 1) for id in ids)
 
 
+def test_a_round_tags_only_what_earlier_rounds_have_not():
+    """What is known is taken as it is; of the dialogues that are left, in their order."""
+    bad = dialogue(id="3", verdict="rejected")
+    rounds = [[dialogue(id="1"), dialogue(1, id="2"), bad], [dialogue(2, id="0")]]
+    first, _ = tag_dialogues(rounds[0], 0.5, 100)
+    both = [*rounds[0], *rounds[1]]
+    assert tag_dialogues(both, 0.5, 100, known=first) == tag_dialogues(both, 0.5, 100)
+    marked = [{**row, "messages": ["known"]} for row in first]
+    rows, report = tag_dialogues(both[1:], 0.5, 100, known=marked)
+    assert [row["id"] for row in rows] == ["2", "0"]
+    assert [row["messages"] == ["known"] for row in rows] == [True, False]
+    assert report["dropped"] == {"not-verified": 1}
+
+
 def test_phrases_depend_on_the_id_alone_and_all_are_used():
     rows, _ = tag_dialogues([dialogue(id=str(n)) for n in range(400)], 0, 100)
     again, _ = tag_dialogues([dialogue(id=str(n)) for n in reversed(range(400))], 0, 100)
