@@ -59,7 +59,7 @@ EXECUTION = {
     },
     "models": {
         "teacher": {"base_url": "http://127.0.0.1:2", "slots": 9, "timeout_seconds": 7},
-        "student": {"threads": 1, "gpu_layers": 5, "tensor_parallel": 2},
+        "student": {"threads": 1, "gpu_layers": 5, "tensor_parallel": 2, "data_parallel": 2},
     },
 }
 """Another value for each key of the section, but for the prices."""
@@ -113,11 +113,12 @@ def test_threads_follow_from_the_config(project):
 def test_gpus_and_tasks_follow_from_the_config(project):
     teacher = {"name": "big", "kind": "vllm", "resource": "smollm2-135m"}
     project.config["models"]["teacher"] = teacher
-    project.config["execution"]["models"]["teacher"] = {"tensor_parallel": 2, "threads": 1}
+    server = {"tensor_parallel": 2, "data_parallel": 3, "threads": 1}
+    project.config["execution"]["models"]["teacher"] = server
     project.config["training"] = {"accelerator": "cuda", "accelerators": 4, "global_batch": 8}
     found = handed(project).resources
     for rule in ("write_dialogues", "run_duel"):
-        assert {"gpu": "2", "nodes": "1"}.items() <= found[rule].items()
+        assert {"gpu": "6", "nodes": "1"}.items() <= found[rule].items()
     for rule in ("train_student", "train_model"):
         wanted = {"gpu": "4", "tasks": "4", "tasks_per_gpu": "0", "nodes": "1", "mpi": "srun"}
         assert wanted.items() <= found[rule].items()

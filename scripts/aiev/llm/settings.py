@@ -219,6 +219,12 @@ class Server(Section):
     tensor_parallel: int = Field(
         1, ge=1, description="Number of GPUs over which vllm spreads the model."
     )
+    data_parallel: int = Field(
+        1,
+        ge=1,
+        description="Number of copies of the model among which vllm shares the requests, each on "
+        "tensor_parallel GPUs.",
+    )
     timeout_seconds: float = Field(
         600,
         gt=0,

@@ -11,14 +11,15 @@ from pathlib import Path
 import pytest
 
 from aiev.core.errors import EndpointError, UserError
+from aiev.core.files import read_json
 from aiev.core.hashing import of_path
 from aiev.llm.client import ChatClient
-from aiev.llm.endpoints import serve
+from aiev.llm.endpoints import gpus_of, serve
 from aiev.llm.ledger import Ledger
 
 TESTS = Path(__file__).parents[2]
 SETTINGS = {"kind": "vllm", "name": "student-x", "slots": 3, "context_tokens": 512}
-SETTINGS |= {"tensor_parallel": 2}
+SETTINGS |= {"tensor_parallel": 2, "data_parallel": 3}
 HELLO = [{"role": "user", "content": "Say hello."}]
 
 PROGRAM = """
@@ -123,8 +124,11 @@ def test_it_is_started_for_the_first_question_and_ends_with_the_block(
     assert answer.text == "hello from student-x"
     assert process.poll() is not None
     text = said.read_text()
-    for option in ('"--tensor-parallel-size", "2"', '"--max-num-seqs", "3"', str(checkpoint)):
-        assert option in text
+    wanted = ["--tensor-parallel-size 2", "--data-parallel-size 3", "--max-num-seqs 3"]
+    options = " ".join(read_json(said)[0])
+    for option in (*wanted, "--enable-prefix-caching", str(checkpoint)):
+        assert option in options
+    assert gpus_of(SETTINGS) == 6
     assert "OPENAI_API_KEY" not in text
     assert "loading" in (tmp_path / "job.server.log").read_text()
 

@@ -23,7 +23,11 @@ class VLLM(LocalEndpoint):
 
     start_seconds: ClassVar[float] = 1800
     """33B weights are read and CUDA graphs captured first: minutes."""
-    hint: ClassVar[str] = "see the log: GPU memory, tensor_parallel, or the checkpoint's directory"
+    stop_seconds: ClassVar[float] = 30
+    """An engine for each replica ends its workers, one a GPU, before it ends itself."""
+    hint: ClassVar[str] = (
+        "see the log: GPU memory, tensor_parallel, data_parallel, or the checkpoint's directory"
+    )
 
     port: int = 0
 
@@ -44,6 +48,10 @@ class VLLM(LocalEndpoint):
             *("--max-num-seqs", str(self.slots), "--seed", "0"),
             *("--max-model-len", str(self.settings["context_tokens"])),
             *("--tensor-parallel-size", str(self.settings["tensor_parallel"])),
+            # Replicas behind the one address; vLLM itself shares the requests among them.
+            *("--data-parallel-size", str(self.settings["data_parallel"])),
+            # A question of a dialogue begins with all questions and answers before it.
+            "--enable-prefix-caching",
             # The defaults in a checkpoint's generation_config.json would replace what a request
             # leaves out.
             *("--generation-config", "vllm"),
@@ -61,7 +69,7 @@ class Kind:
     needs_weights = True
 
     def gpus(self, config: Mapping[str, Any]) -> int:
-        return config["tensor_parallel"]
+        return config["tensor_parallel"] * config["data_parallel"]
 
     @contextmanager
     def open(
