@@ -65,7 +65,7 @@ gc: .venv  ## delete finished actions, packages and scratch, least recently used
 test: .venv  ## the tests that a change needs; says what it could not run
 	@$(BIN)/python tests/run_parts.py quick --pytest="$(PYTEST)"
 
-test-all: .venv  ## every test, and how long each part takes; PARTS="docker real" for some
+test-all: .venv  ## every test, and how long each part takes; PARTS="docker real" for some, PARTS=gpu on GPUs
 	@$(BIN)/python tests/run_parts.py $(PARTS) --pytest="$(PYTEST)"
 
 check: .venv  ## format, lint, schema, code hashes, dry run of every shipped config, here and on Slurm

@@ -42,7 +42,7 @@ class Part:
 
 REAL = "real and not (slurm or nightly)"
 TURNS = (
-    (Part("quick", "not (slow or real or slurm or nightly)", parallel=True),),
+    (Part("quick", "not (slow or real or slurm or nightly or gpu)", parallel=True),),
     (Part("slow", "slow and not (real or slurm or nightly)", parallel=True),),
     (Part("real", REAL, folder="tests/real"), Part("docker", REAL, without="tests/real")),
     (Part("nightly", "nightly"),),
@@ -51,6 +51,8 @@ TURNS = (
 PARTS = tuple(chain(*TURNS))
 SLURM = Part("slurm", "slurm and not nightly")
 """Runs beside the others: its jobs wait for a queue most of the time."""
+GPU = Part("gpu", "gpu", folder="tests/gpu")
+"""Runs by name alone: where there is a GPU, after all others."""
 
 
 @dataclass
@@ -80,13 +82,15 @@ def main() -> int:
             beside = [pool.submit(_run, part, arguments.pytest, show=False) for part in parts[1:]]
             results += [_run(part, arguments.pytest) for part in parts[:1]] + _shown(beside)
         results += _shown(cluster)
+    if GPU.name in arguments.parts:
+        results.append(_run(GPU, ["-s", *arguments.pytest]))
     print(f"\n{'part':10} {'seconds':>8}  result")
     for result in results:
         print(f"{result.part.name:10} {result.seconds:8.0f}  {result.closing}")
     print(f"{'together':10} {time.monotonic() - start:8.0f}")
-    left = [part.name for part in (*PARTS, SLURM) if part.name not in arguments.parts]
+    left = [part.name for part in (*PARTS, SLURM, GPU) if part.name not in arguments.parts]
     if left:
-        print(f"not run here: {', '.join(left)}; `make test-all` runs every part")
+        print(f"not run here: {', '.join(left)}; `make test-all` runs every part but gpu")
     print(_sum(results))
     # pytest's exit code 5: the selection holds no test.
     return int(any(result.code not in (0, 5) for result in results))
@@ -95,13 +99,15 @@ def main() -> int:
 def _parse() -> argparse.Namespace:
     names = [*(part.name for part in PARTS), SLURM.name]
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(names)}; all")
+    known = [*names, GPU.name]
+    told = f"of {', '.join(known)}; all but gpu"
+    parser.add_argument("parts", nargs="*", metavar="PART", help=told)
     parser.add_argument("--pytest", default="", help="more options for pytest, in one word")
     arguments = parser.parse_args()
     arguments.pytest = arguments.pytest.split()
     arguments.parts = arguments.parts or names
-    if unknown := set(arguments.parts) - set(names):
-        parser.error(f"no part is called {sorted(unknown)[0]!r}; use {', '.join(names)}")
+    if unknown := set(arguments.parts) - set(known):
+        parser.error(f"no part is called {sorted(unknown)[0]!r}; use {', '.join(known)}")
     return arguments
 
 

@@ -3,9 +3,10 @@
 from itertools import combinations
 
 import pytest
-from run_parts import PARTS, SLURM
+from run_parts import GPU, PARTS, SLURM
 
 MARKS = ("slow", "real", "slurm", "nightly")
+ALL = (*PARTS, SLURM, GPU)
 FOLDERS = ("tests/unit/sandbox", "tests/sandbox", "tests/real", "tests/cluster", "tests/workflow")
 
 
@@ -17,10 +18,10 @@ def parts_of(folder: str, marks: set[str]) -> list[str]:
 
     return [
         part.name
-        for part in (*PARTS, SLURM)
+        for part in ALL
         if below(part.folder)
         and not below(part.without)
-        and eval(part.marks, {}, {mark: mark in marks for mark in MARKS})
+        and eval(part.marks, {}, {mark: mark in marks for mark in (*MARKS, "gpu")})
     ]
 
 
@@ -33,6 +34,10 @@ def test_each_test_is_in_one_part_wherever_it_lies_and_however_it_is_marked(fold
 
 def test_a_test_with_a_real_package_index_is_in_a_part():
     assert parts_of("tests/unit/sandbox", {"real"}) == ["docker"]
+
+
+def test_what_needs_a_gpu_runs_by_name_alone():
+    assert parts_of("tests/gpu", {"gpu"}) == ["gpu"]
 
 
 def test_pytest_is_told_what_a_part_holds():

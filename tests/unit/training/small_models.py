@@ -1,5 +1,6 @@
 """Models of some hundred kilobytes, of the architectures that students have, as a hub has them."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from test_encoding import make_tokenizer
@@ -23,7 +24,14 @@ def base_tokenizer(tokens=ENDS):
     return tokenizer
 
 
-def write_model(path: Path, kind: str, tied: bool, shards: bool = False, tokenizer=None) -> Path:
+def write_model(
+    path: Path,
+    kind: str,
+    tied: bool,
+    shards: bool = False,
+    tokenizer=None,
+    sizes: Mapping[str, int] = SIZES,
+) -> Path:
     """Write a checkpoint that nothing has trained; `shards` cuts its weights into several files."""
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
@@ -32,8 +40,7 @@ def write_model(path: Path, kind: str, tied: bool, shards: bool = False, tokeniz
     end = tokenizer.eos_token_id
     config = AutoConfig.for_model(
         kind,
-        **SIZES,
-        vocab_size=len(tokenizer) + 8,
+        **{"vocab_size": len(tokenizer) + 8, **sizes},
         tie_word_embeddings=tied,
         bos_token_id=end,
         eos_token_id=end,
