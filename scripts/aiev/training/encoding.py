@@ -15,6 +15,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy
+
 from aiev.core.errors import UserError
 from aiev.dataset.tokens import RES_START, RES_STOP, RUN_START, RUN_STOP, TOKENS
 from aiev.training.too_long import Counts, TooLong, middle_rounds, without_rounds
@@ -137,7 +139,7 @@ def encode(
         raise Dropped(TOO_LONG)
     others = [turns[number] for number in read_only]
     mask = _loss_mask(offsets, spans, [*others, *(m.span() for m in _results(text))])
-    labels = [token if in_loss else IGNORED for token, in_loss in zip(ids, mask, strict=True)]
+    labels = numpy.where(mask, ids, IGNORED).tolist()
     encoded = Encoded(list(ids), labels)
     _check_end(tokenizer, encoded.end_of_turn)
     return encoded
@@ -180,26 +182,26 @@ def _results(text: str) -> Iterable[re.Match]:
 
 def _loss_mask(
     offsets: Sequence[Span], spans: Sequence[Span], unlearnt: Sequence[Span]
-) -> list[bool]:
+) -> numpy.ndarray:
     """For each token, whether it lies in a span that is learnt, and in no result there.
 
     Raises Dropped for a token that crosses a border: its two halves have different writers.
     """
-    borders = sorted({border for span in (*spans, *unlearnt) for border in span})
-    mask, at, last = [], 0, 0
-    for start, end in offsets:
-        # Some tokenizers leave white space out of their offsets; it belongs to the next token.
-        start, last = min(start, last), end
-        while at < len(borders) and borders[at] <= start:
-            at += 1
-        if at < len(borders) and borders[at] < end:
+    starts, ends = numpy.array(offsets, numpy.int64).reshape(-1, 2).T
+    # Some tokenizers leave white space out of their offsets; it belongs to the next token.
+    starts = numpy.minimum(starts, numpy.concatenate([[0], ends])[: len(ends)])
+    for border in {border for span in (*spans, *unlearnt) for border in span}:
+        if ((starts < border) & (border < ends)).any():
             raise Dropped("token-across-turns")
-        mask.append(_inside(start, end, spans) and not _inside(start, end, unlearnt))
-    return mask
+    return _inside(starts, ends, spans) & ~_inside(starts, ends, unlearnt)
 
 
-def _inside(start: int, end: int, spans: Sequence[Span]) -> bool:
-    return any(a <= start and end <= b for a, b in spans)
+def _inside(starts: numpy.ndarray, ends: numpy.ndarray, spans: Sequence[Span]) -> numpy.ndarray:
+    """For each token, whether one of the spans holds it."""
+    inside = numpy.zeros(len(starts), bool)
+    for first, last in spans:
+        inside |= (first <= starts) & (ends <= last)
+    return inside
 
 
 def _check_message(tokenizer, message: Message) -> None:
