@@ -155,21 +155,6 @@ SECOND_ATTACKS = [
             for at in range(500):
                 fcntl.lockf(files[-1], fcntl.LOCK_EX, 1, 1000 - 2 * at)
         """), ""),
-    Attack("pages of a file that has been cut, kept in pipes", text("""
-        import os
-        pipes = [os.pipe() for _ in range(100)]
-        for _, writer in pipes:
-            file = os.open("/tmp/x", os.O_RDWR | os.O_CREAT | os.O_TRUNC)
-            os.write(file, bytes(65536))
-            os.splice(file, writer, 65536, 0)
-            os.close(file)
-        for reader, writer in pipes:  # a pipe's own room and no more
-            os.set_blocking(writer, False)
-            try:
-                print(os.write(writer, b"x") > 1)
-            except BlockingIOError:
-                pass
-        """), None),
     Attack("other interfaces by every request of sockets", text("""
         import ctypes, socket
         buffer, one = ctypes.create_string_buffer(4096), socket.socket()
@@ -207,6 +192,7 @@ PROLOGUE = """
 import ctypes, fcntl, mmap, os, resource, signal, socket, struct, sys
 libc = ctypes.CDLL(None, use_errno=True)
 buffer = ctypes.create_string_buffer(4096)
+X86 = os.uname().machine == "x86_64"
 def syscall(number, *arguments):
     words = [ctypes.addressof(a) if isinstance(a, ctypes.Array) else a for a in arguments]
     if libc.syscall(number, *map(ctypes.c_long, words)) == -1:
@@ -283,10 +269,10 @@ ATTEMPTS = {
 }  # fmt: skip
 
 
-def attempts_program() -> str:
-    """A program that makes all attempts and prints the names of those that were not refused."""
+def attempts_program(attempts: dict[str, str]) -> str:
+    """A program that makes these attempts and prints the names of those that were not refused."""
     return PROLOGUE + text(f"""
-        for name, code in {ATTEMPTS!r}.items():
+        for name, code in {attempts!r}.items():
             if not os.fork():
                 try:
                     exec(code)

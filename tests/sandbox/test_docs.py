@@ -9,6 +9,7 @@ from pathlib import Path
 from attacks import ATTACKS
 from attacks_kernel import KERNEL_ATTACKS
 from attacks_second import ATTEMPTS, SECOND_ATTACKS
+from attacks_third import THIRD_ATTACKS, THIRD_ATTEMPTS
 
 HERE = Path(__file__).parent
 ROOT = Path(__file__).parents[2]
@@ -31,8 +32,8 @@ def test_it_can_be_lifted_out(tmp_path):
 
 
 def test_every_scenario_names_attacks_and_tests_that_there_are():
-    names = {attack.name for attack in [*ATTACKS, *KERNEL_ATTACKS, *SECOND_ATTACKS]}
-    names |= set(ATTEMPTS)
+    names = {attack.name for attack in [*ATTACKS, *KERNEL_ATTACKS, *SECOND_ATTACKS, *THIRD_ATTACKS]}
+    names |= {*ATTEMPTS, *THIRD_ATTEMPTS}
     names |= set(re.findall(r"^def (test_\w+)", (HERE / "test_hostile.py").read_text(), re.M))
     section = PAGE.partition("## Public scenarios")[2].partition("\n## ")[0]
     rows = [line for line in section.splitlines() if re.match(r"\| (?!-|scenario)\S", line)]

@@ -1,9 +1,9 @@
 """The system calls that a program in the sandbox may make, with their numbers.
 
 A subset of what container engines allow by default a container without capabilities: left out are
-tracing, memory and queues that no limit counts (memfd, System V, POSIX), what is scarce for all
-users of a machine (inotify, asynchronous I/O), file handles, and rules of Landlock. All other
-calls, also those that a later kernel adds, are refused.
+tracing, memory and queues that no limit counts (memfd, System V, POSIX, filters of system calls),
+what is scarce for all users of a machine (inotify, asynchronous I/O), file handles, and rules of
+Landlock. All other calls, also those that a later kernel adds, are refused.
 
 Numbers: Linux 6.12, arch/x86/entry/syscalls/syscall_64.tbl and include/uapi/asm-generic/unistd.h;
 a test compares them with the kernel's headers.
@@ -26,11 +26,9 @@ link:86: linkat:265:37 symlink:88: symlinkat:266:36 unlink:87: unlinkat:263:35 m
 mknodat:259:33 chmod:90: fchmod:91:52 fchmodat:268:53 fchmodat2:452:452 chown:92: fchown:93:55
 lchown:94: fchownat:260:54 umask:95:166 utime:132: utimes:235: utimensat:280:88 futimesat:261:
 truncate:76:45 ftruncate:77:46 fallocate:285:47 fadvise64:221:223 readahead:187:213
-copy_file_range:326:285 sendfile:40:71 splice:275:76 tee:276:77 fsync:74:82 fdatasync:75:83
-sync_file_range:277:84 msync:26:227 flock:73:32 dup:32:23 dup2:33: dup3:292:24 pipe:22:
-pipe2:293:59 getxattr:191:8 lgetxattr:192:9 fgetxattr:193:10 setxattr:188:5 lsetxattr:189:6
-fsetxattr:190:7 listxattr:194:11 llistxattr:195:12 flistxattr:196:13 removexattr:197:14
-lremovexattr:198:15 fremovexattr:199:16
+copy_file_range:326:285 msync:26:227 flock:73:32 dup:32:23 dup2:33: dup3:292:24 pipe:22:
+pipe2:293:59 getxattr:191:8 lgetxattr:192:9 fgetxattr:193:10 listxattr:194:11 llistxattr:195:12
+flistxattr:196:13 removexattr:197:14 lremovexattr:198:15 fremovexattr:199:16
 # waiting
 poll:7: ppoll:271:73 select:23: pselect6:270:72 epoll_create:213: epoll_create1:291:20
 epoll_ctl:233:21 epoll_wait:232: epoll_pwait:281:22 epoll_pwait2:441:441 eventfd:284:
@@ -48,11 +46,11 @@ getsid:124:156 setpgid:109:154 setsid:112:157 set_tid_address:218:96 set_robust_
 get_robust_list:274:100 rseq:334:293 futex:202:98 futex_waitv:449:449 futex_wake:454:454
 futex_wait:455:455 futex_requeue:456:456 arch_prctl:158: pidfd_open:434:434 getrusage:98:165
 times:100:153 getrlimit:97:163 setrlimit:160:164 getpriority:140:141
-setpriority:141:140 ioprio_get:252:31 ioprio_set:251:30 sched_yield:24:124
-sched_getaffinity:204:123 sched_setaffinity:203:122 sched_getattr:315:275 sched_setattr:314:274
-sched_getparam:143:121 sched_setparam:142:118 sched_getscheduler:145:120
-sched_setscheduler:144:119 sched_get_priority_max:146:125 sched_get_priority_min:147:126
-sched_rr_get_interval:148:127 getcpu:309:168 capget:125:90 capset:126:91 seccomp:317:277
+ioprio_get:252:31 sched_yield:24:124
+sched_getaffinity:204:123 sched_getattr:315:275
+sched_getparam:143:121 sched_getscheduler:145:120
+sched_get_priority_max:146:125 sched_get_priority_min:147:126
+sched_rr_get_interval:148:127 getcpu:309:168 capget:125:90 capset:126:91
 landlock_create_ruleset:444:444 landlock_restrict_self:446:446
 # users
 getuid:102:174 geteuid:107:175 getgid:104:176 getegid:108:177 getresuid:118:148 getresgid:120:150
@@ -95,16 +93,31 @@ CHECKED: dict[str, Numbers] = {
     "clone": (56, 220),
     "clone3": (435, 435),
     "fcntl": (72, 25),
+    "fdatasync": (75, 83),
+    "fsetxattr": (190, 7),
+    "fsync": (74, 82),
     "ioctl": (16, 29),
+    "ioprio_set": (251, 30),
+    "lsetxattr": (189, 6),
     "mmap": (9, 222),
     "personality": (135, 92),
     "prctl": (157, 167),
     "prlimit64": (302, 261),
+    "sched_setaffinity": (203, 122),
+    "sched_setattr": (314, 274),
+    "sched_setparam": (142, 118),
+    "sched_setscheduler": (144, 119),
+    "sendfile": (40, 71),
+    "setpriority": (141, 140),
     "setsockopt": (54, 208),
+    "setxattr": (188, 5),
     "socket": (41, 198),
     "socketpair": (53, 199),
+    "splice": (275, 76),
     "sync": (162, 81),
+    "sync_file_range": (277, 84),
     "syncfs": (306, 267),
+    "tee": (276, 77),
 }
 """Calls whose arguments decide, or that are answered in another way; see `seccomp.py`."""
 

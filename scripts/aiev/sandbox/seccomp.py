@@ -15,7 +15,7 @@ from typing import Any
 from aiev.core.errors import UserError
 from aiev.sandbox.calls import ALLOWED, CHECKED, LAST_KNOWN, MACHINES, of_machine
 
-EPERM, ENOMEM, ENOSYS = 1, 12, 38
+EPERM, ENOMEM, EINVAL, ENOSYS, ENOTSUP = 1, 12, 22, 38, 95
 NEW_NAMESPACES = 0x7E020000
 """CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID and NEWNET, for clone's flags."""
 
@@ -23,8 +23,11 @@ UNIX, INET, INET6, NETLINK = 1, 2, 10, 16
 """Address families that are allowed: all others (packets, hypervisor, Bluetooth, crypto, and rarer
 ones) reach parts of the kernel that see little testing."""
 
-INTERNET_TYPES = (1, 2)  # stream, datagram; another type would look for a rare protocol
-INTERNET_PROTOCOLS = (0, 1, 6, 17, 58)  # by the type, ICMP, TCP, UDP, ICMPv6
+STREAM, DATAGRAM = 1, 2
+STREAM_PROTOCOLS = (0, 6)  # by the type, TCP
+DATAGRAM_PROTOCOLS = {INET: (0, 17, 1), INET6: (0, 17, 58)}  # by the type, UDP, ICMP
+"""For another pair of type and protocol the kernel has the host start modprobe, whoever asks."""
+
 TERMINAL_CONTROL = (0x5412, 0x541C, 0x541D, 0x5423)
 """TIOCSTI types into a terminal, TIOCLINUX and TIOCCONS reach the console, TIOCSETD loads a line
 discipline."""
@@ -43,7 +46,10 @@ process, so they keep the sizes that they are made with. SO_ATTACH_FILTER, SO_AT
 REUSEPORT forms: compiled filters have one limit for the whole host. SO_ZEROCOPY: the memory that it
 locks counts for the user."""
 
-TCP_OPTIONS = (31,)  # TCP_ULP loads a module
+TCP_OPTIONS = (14, 31, 32, 38)
+"""TCP_ULP loads a module. Keys of TCP_MD5SIG, TCP_MD5SIG_EXT and TCP_AO_ADD_KEY load ciphers, and
+switch a check on in every connection of the host."""
+
 IPV6_OPTIONS = (32,)  # IPV6_FLOWLABEL_MGR: the host has 4096 labels
 SHARED_ANONYMOUS, HUGE_PAGES = 0x21, 0x40000
 """MAP_SHARED with MAP_ANONYMOUS, and MAP_HUGETLB: both are refused, as a memory limit would miss
@@ -52,9 +58,17 @@ counted for no process. Python's `mmap` uses a file instead (`bootstrap.py`)."""
 
 LAST_PROCESS_CONTROL = 77  # of prctl; 78 makes futex tables of any size in the kernel's memory
 PROCESS_CONTROL = (0x53564D41, 0x59616D61)  # PR_SET_VMA, PR_SET_PTRACER
+NO_PROCESS_CONTROL = (22, 62)
+"""PR_SET_SECCOMP: a filter takes up to 160 KiB that count for nobody, outlives its process where a
+descriptor of it is kept, and is compiled within one limit for the whole host. PR_SCHED_CORE keeps
+others from a core."""
+
 PERSONALITIES = (0, 0x8, 0x20000, 0x20008, 0x40000, 0xFFFFFFFF)
 """Values of personality(2) that are allowed: the default, PER_LINUX32 and UNAME26 (older names of
 the machine and its kernel) alone and together, ADDR_NO_RANDOMIZE, a query of the current value."""
+
+PRIORITY_OF_USER, IO_PRIORITY_OF_USER = 2, 3
+"""Act on all processes of the user, of which process 1 is one where no root is."""
 
 _ALLOW, _ERROR, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
 _NUMBER, _ARCH, _ARGUMENTS = 0, 4, 16  # offsets in struct seccomp_data
@@ -144,11 +158,19 @@ def _none_of(values: tuple[int, ...]) -> list[bytes]:
     return [*same, *_refuse()]
 
 
-def _internet_socket() -> list[bytes]:
-    kind = [_argument(1), _do(_AND, 0xF), *_only(INTERNET_TYPES)]
-    return [*kind, _argument(2), *_only(INTERNET_PROTOCOLS), *_allow()]
+def _internet_socket(family: int) -> list[bytes]:
+    kinds = ((STREAM, STREAM_PROTOCOLS), (DATAGRAM, DATAGRAM_PROTOCOLS[family]))
+    answers = [(kind, [_argument(2), *_only(protocols), *_allow()]) for kind, protocols in kinds]
+    rules = (_when(kind, answer) for kind, answer in answers)
+    return [_argument(1), _do(_AND, 0xF), *(word for rule in rules for word in rule), *_refuse()]
 
 
+def _not_process_1(index: int) -> list[bytes]:
+    """Refuse what would act on the box's process 1, which is ours."""
+    return [_argument(index), *_none_of((1,)), *_allow()]
+
+
+_SCHEDULING = ("affinity", "attr", "param", "scheduler")
 _RULES: dict[str, list[bytes]] = {
     "clone": [_argument(0), _do(_AND, NEW_NAMESPACES), *_only((0,)), *_allow()],
     "clone3": _refuse(ENOSYS),  # then the C library takes clone, whose flags can be looked at
@@ -163,13 +185,17 @@ _RULES: dict[str, list[bytes]] = {
     ],
     "personality": [_argument(0), *_only(PERSONALITIES), *_allow()],
     "prctl": [
-        _argument(0),
+        *(_argument(0), *_none_of(NO_PROCESS_CONTROL)),
         *(word for value in PROCESS_CONTROL for word in _when(value, _allow())),
         _jump(_ABOVE, LAST_PROCESS_CONTROL, 0, 1),
         *_refuse(),
         *_allow(),
     ],
-    "prlimit64": [_argument(0), *_none_of((1,)), *_allow()],  # of process 1, which is ours
+    "prlimit64": _not_process_1(0),
+    # Process 1 has to be quick, or a box could not be ended in time.
+    **{f"sched_set{name}": _not_process_1(0) for name in _SCHEDULING},
+    "setpriority": [_argument(0), *_none_of((PRIORITY_OF_USER,)), *_not_process_1(1)],
+    "ioprio_set": [_argument(0), *_none_of((IO_PRIORITY_OF_USER,)), *_not_process_1(1)],
     "setsockopt": [
         _argument(1),
         *_when(SOL_SOCKET, [_argument(2), *_none_of(SOCKET_OPTIONS), *_allow()]),
@@ -180,15 +206,19 @@ _RULES: dict[str, list[bytes]] = {
     "socket": [
         _argument(0),
         *_when(UNIX, [_argument(2), *_only((0, 1)), *_allow()]),
-        *_when(INET, _internet_socket()),
-        *_when(INET6, _internet_socket()),
+        *_when(INET, _internet_socket(INET)),
+        *_when(INET6, _internet_socket(INET6)),
         *_when(NETLINK, [_argument(2), *_only((0,)), *_allow()]),  # interfaces and addresses
         *_refuse(),
     ],
     "socketpair": [_argument(0), *_only((UNIX,)), _argument(2), *_only((0, 1)), *_allow()],
     # Nothing of a box is on a disk: what it waits for is done, and others' disks stay in peace.
-    "sync": _refuse(0),
-    "syncfs": _refuse(0),
+    **{name: _refuse(0) for name in ("sync", "syncfs", "fsync", "fdatasync", "sync_file_range")},
+    # A byte of a page in a pipe or socket keeps all of the page, of a file that is gone too, and
+    # counts as one byte. Programs copy by themselves where the kernel does not.
+    **{name: _refuse(EINVAL) for name in ("sendfile", "splice", "tee")},
+    # An access control list of 64 KiB counts for nobody, and each file may have one.
+    **{name: _refuse(ENOTSUP) for name in ("setxattr", "lsetxattr", "fsetxattr")},
 }
 """What is done with each call of `CHECKED`: instructions that end in an answer."""
 

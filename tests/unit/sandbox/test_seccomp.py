@@ -17,7 +17,7 @@ from aiev.sandbox.calls import ALLOWED, CHECKED, LAST_KNOWN, MACHINES, of_machin
 from aiev.sandbox.seccomp import allowed, bpf_program, docker_profile
 
 ALLOW, EPERM, ENOMEM, ENOSYS, KILL = 0x7FFF0000, 0x00050001, 0x0005000C, 0x00050026, 0x80000000
-DONE = 0x00050000
+DONE, EINVAL, ENOTSUP = 0x00050000, 0x00050016, 0x0005005F
 NEVER = [
     "acct", "add_key", "bpf", "chroot", "clock_settime", "delete_module", "fanotify_init",
     "finit_module", "fsconfig", "fsmount", "fsopen", "init_module", "inotify_init1", "io_setup",
@@ -25,7 +25,7 @@ NEVER = [
     "mbind", "memfd_create", "memfd_secret", "mount", "mount_setattr", "move_mount",
     "move_pages", "mq_open", "msgget", "name_to_handle_at", "open_by_handle_at", "open_tree",
     "perf_event_open", "pidfd_getfd", "pivot_root", "process_madvise", "process_vm_readv",
-    "process_vm_writev", "ptrace", "quotactl", "reboot", "request_key", "semget",
+    "process_vm_writev", "ptrace", "quotactl", "reboot", "request_key", "seccomp", "semget",
     "set_mempolicy", "setdomainname", "sethostname", "setns", "settimeofday", "shmget",
     "swapon", "syslog", "umount2", "unshare", "userfaultfd", "vhangup", "vmsplice",
 ]  # fmt: skip
@@ -96,7 +96,16 @@ def test_calls_of_another_architecture_end_the_process(arch):
 
 
 NAMESPACES = (0x20000, *(1 << bit for bit in range(25, 31)))
-SOCKETS = {(1, 1, 0), (1, 5, 1), (2, 1, 0), (2, 2, 17), (10, 1, 6), (10, 2, 58), (16, 3, 0)}
+SOCKETS = {
+    (1, 1, 0),
+    (1, 5, 1),
+    (2, 1, 0),
+    (2, 2, 17),
+    (2, 0x80802, 1),
+    (10, 1, 6),
+    (10, 2, 58),
+    (16, 3, 0),
+}
 TABLE = [  # name, arguments, answer
     ("clone3", (), ENOSYS),
     ("clone", (0x003D0F00,), ALLOW),  # a thread
@@ -107,6 +116,8 @@ TABLE = [  # name, arguments, answer
     *(("socket", (2, kind, 0), EPERM) for kind in (3, 4, 5, 6, 10)),
     *(("socket", (10, 0x80801, protocol), EPERM) for protocol in (33, 115, 132, 136, 255, 262)),
     *(("socket", (16, 3, protocol), EPERM) for protocol in range(1, 23)),
+    *(("socket", (2, 1, protocol), EPERM) for protocol in (1, 17, 58)),
+    *(("socket", (10, 2, protocol), EPERM) for protocol in (1, 6)),
     ("socketpair", (1, 1, 0), ALLOW),
     ("socketpair", (2, 1, 0), EPERM),
     ("socketpair", (16, 3, 0), EPERM),
@@ -118,7 +129,7 @@ TABLE = [  # name, arguments, answer
     *(("setsockopt", (0, 1, n), EPERM) for n in (7, 8, 32, 33, 26, 50, 51, 52)),
     *(("setsockopt", (0, 1, n), ALLOW) for n in (2, 9, 20, 27)),
     ("setsockopt", (0, 0xFFFFFFFF_00000001, 0xFFFFFFFF_00000007), EPERM),
-    ("setsockopt", (0, 6, 31), EPERM),
+    *(("setsockopt", (0, 6, n), EPERM) for n in (14, 31, 32, 38)),
     ("setsockopt", (0, 6, 1), ALLOW),
     ("setsockopt", (0, 0, 31), ALLOW),
     ("mmap", (0, 4096, 3, 0x21), ENOMEM),  # shared, without a file
@@ -126,15 +137,21 @@ TABLE = [  # name, arguments, answer
     ("mmap", (0, 4096, 3, 0x22), ALLOW),
     ("mmap", (0, 4096, 3, 0x01), ALLOW),
     ("mmap", (0, 4096, 3, 0x40022), ENOMEM),  # huge pages
-    *(("prctl", (n,), ALLOW) for n in (1, 4, 15, 22, 38, 77, 0x53564D41, 0x59616D61)),
-    *(("prctl", (n,), EPERM) for n in (78, 79, 1000, 0x53564D42, 2**32 - 1)),
+    *(("prctl", (n,), ALLOW) for n in (1, 4, 15, 23, 38, 77, 0x53564D41, 0x59616D61)),
+    *(("prctl", (n,), EPERM) for n in (22, 62, 78, 79, 1000, 0x53564D42, 2**32 - 1)),
     *(("personality", (n,), ALLOW) for n in (0, 0x40000, 0xFFFFFFFF)),
     *(("personality", (n,), EPERM) for n in (0x400000, 0x8000000)),
     ("prlimit64", (0,), ALLOW),
     ("prlimit64", (2,), ALLOW),
     ("prlimit64", (1,), EPERM),
-    ("sync", (), DONE),
-    ("syncfs", (3,), DONE),
+    *((f"sched_set{name}", (0,), ALLOW) for name in ("affinity", "attr", "param", "scheduler")),
+    *((f"sched_set{name}", (1,), EPERM) for name in ("affinity", "attr", "param", "scheduler")),
+    *((name, (which, 2), ALLOW) for name in ("setpriority", "ioprio_set") for which in (0, 1)),
+    *((name, (1, 1), EPERM) for name in ("setpriority", "ioprio_set")),
+    *((name, (which, 0), EPERM) for name, which in (("setpriority", 2), ("ioprio_set", 3))),
+    *((name, (3,), DONE) for name in ("sync", "syncfs", "fsync", "fdatasync", "sync_file_range")),
+    *((name, (3, 4), EINVAL) for name in ("sendfile", "splice", "tee")),
+    *((name, (3, 4), ENOTSUP) for name in ("setxattr", "lsetxattr", "fsetxattr")),
 ]
 
 

@@ -31,17 +31,16 @@ def enter() -> None:
     _write_files(request["files"])
     _set_limits(request["limits"])
     os.write(status_fd, b"ready\n")
+    # PR_SET_DUMPABLE: the program may not look into its parent, and from its first moment on.
+    _call("prctl", 4, 0, 0, 0, 0)
     if request["parent"] and (child := os.fork()):
-        _call("prctl", 4, 0, 0, 0, 0)  # PR_SET_DUMPABLE: the program may not look into this process
         _, status, usage = os.wait4(child, 0)
         word = "signal" if os.WIFSIGNALED(status) else "exit"
         number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
         os.write(status_fd, f"{word} {number} {usage.ru_utime + usage.ru_stime}\n".encode())
         while True:  # the box stays until the host has looked at the files, and then is killed
             os.read(os.pipe()[0], 1)
-    if request["from_root"]:
-        # After a change of user /proc/self is root's, until it is made the program's user's.
-        _call("prctl", 4, 1, 0, 0, 0)
+    _call("prctl", 4, 1, 0, 0, 0)  # now /proc/self is the program's
     _enter_domain()
     for fd in map(int, os.listdir("/proc/self/fd")):  # the reports, and what bwrap left open
         os.closerange(max(fd, 3), fd + 1)

@@ -13,12 +13,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from aiev.sandbox.inside.usage import MIB, full, over_memory, sockets_over
+from aiev.sandbox.inside.usage import MIB, full, over_mappings, over_memory, sockets_over
 
 if TYPE_CHECKING:
     from aiev.sandbox.api import Limits
 
 TICK = 0.025  # seconds between two checks; in that time a box may go past a summed limit
+THOROUGH_EVERY = 20  # checks, of which one looks at what takes longer to read
 START_SECONDS = 60.0  # for the box to be made, on a machine that is busy with other things
 SHARED_MIB = 16  # /dev/shm, where multiprocessing keeps its semaphores
 SPARE_PROCESSES = 8
@@ -115,6 +116,7 @@ class _Loop:
         self.output = {self.stdout: bytearray(), self.stderr: bytearray()}
         self.unread = {*readers} | ({box.exit_fd} - {None})
         self.deadline = time.monotonic() + START_SECONDS
+        self.checks = 0
 
     def run(self) -> tuple[bytes, bytes]:
         tick = time.monotonic() + TICK
@@ -173,14 +175,15 @@ class _Loop:
     def _check(self) -> None:
         # A half-built box still has the host's /proc: its processes are not the box's.
         if self.box.started is not None:
-            check_limits(self.box)
+            self.checks += 1
+            check_limits(self.box, self.checks % THOROUGH_EVERY == 0)
         elif self.box.builder_died():
             self.box.kill()
 
 
-def check_limits(box: Box) -> None:
+def check_limits(box: Box, thorough: bool = False) -> None:
     """Stop the box where all its processes together use too much memory, its sockets may, or its
-    files too many inodes."""
+    files too many inodes. thorough: look at the processes' mappings too."""
     proc, disk = f"{box.root}/proc", box.limits.disk_mib
     try:
         pids = [name for name in os.listdir(proc) if name.isdigit()]
@@ -190,7 +193,9 @@ def check_limits(box: Box) -> None:
     except OSError:  # the box is gone
         return
     limit = box.limits.memory_mib * MIB
-    over = over or over_memory([f"{proc}/{pid}" for pid in pids], box.limits)
+    processes = [f"{proc}/{pid}" for pid in pids]
+    over = over or over_memory(processes, box.limits)
+    over = over or (thorough and over_mappings(processes))
     if over or sockets_over(box.net, limit):
         box.kill("out-of-memory")
     # The kernel's own limit refuses a fork long before; this one is for where it does not hold.

@@ -1,4 +1,4 @@
-"""What a sandbox uses: memory of its processes, room of its sockets, inodes of its files.
+"""What a sandbox uses: memory and mappings of its processes, room of its sockets, inodes of files.
 
 Read from /proc, on the host for bubblewrap and in a container by its worker, which has the standard
 library only: nothing of the project is imported here when this runs.
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 MIB = 1 << 20
 MAX_MAPPED = 8  # times the memory and disk of a box, as the sum of what its processes have mapped
 INODES_PER_MIB = 256  # of disk: an empty file costs the kernel memory that no size limit counts
+MAX_MAPPINGS = 1 << 16  # of a box: what the kernel allows one process by default
 SOCKET_BYTES = 224 << 10
 """What the kernel keeps for a socket at most, TCP's apart: its buffers count for no process, and a
 connection that waits to be accepted is no open file either."""
@@ -77,6 +78,22 @@ def _memory(folder: str) -> int:
     rollup = _read(f"{folder}/smaps_rollup")
     found = re.findall(r"^(?:Pss_Anon|Pss_Shmem|SwapPss): +(\d+) kB", rollup, re.M)
     return sum(map(int, found)) * 1024
+
+
+def over_mappings(processes: list[str]) -> bool:
+    """Whether so many processes have too many mappings together.
+
+    The kernel's object for each is memory of no process, and where processes have forked each other
+    a mapping has one for every forefather. Reads no more than that many lines, so that a look takes
+    no longer where there are more.
+    """
+    left = MAX_MAPPINGS
+    for process in processes:
+        folder, _ = _with_memory(process)
+        with suppress(OSError), open(f"{folder}/maps", "rb", 0) as stream:
+            while left >= 0 and (part := stream.read(1 << 16)):
+                left -= part.count(b"\n")
+    return left < 0
 
 
 def sockets_over(net: str, limit: int) -> bool:
