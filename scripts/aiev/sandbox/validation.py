@@ -25,9 +25,14 @@ MAX_STRINGS = 1 << 20
 MAX_LIMIT = 1 << 40
 """Above any machine, and small enough that MiB in bytes fit into the kernel's 64 bits."""
 MIB = 1 << 20
-OURS = ("/opt/box", "/proc", "/dev", "/box", "/tmp")
-"""Folders in the box that nothing may be mounted over or into: our own code, what covers process 1,
-and what is limited in size."""
+_OURS = "/opt/box /opt/python /proc /dev /box /tmp /usr/bin /usr/lib /usr/lib64 /bin /lib /lib64"
+OURS = tuple(map(PurePosixPath, (*_OURS.split(), "/etc/ld.so.cache", "/etc/ld.so.preload")))
+"""Places in the box that nothing may be mounted over or into, but a layer of packages: our own
+code, what covers process 1, what is limited in size, what runs before a program is limited."""
+VARIABLES = ("AIEV_BOX", "PYTHONEXECUTABLE", "PYTHONHASHSEED", "PYTHONHOME", "PYTHONPLATLIBDIR")
+LOADER = "LD_"
+"""Variables, and the beginning of those, that decide what code an interpreter starts with: a box's
+first one starts before the program is limited. The hash seed is the request's own."""
 
 
 def validate(request: Request, from_root: bool) -> dict[str, bytes]:
@@ -89,6 +94,8 @@ def _check_environment(request: Request) -> None:
         _check_text("environment", name)
         if not name or "=" in name:
             raise _wrong("environment", name, "names that are not empty, without `=`")
+        if name in VARIABLES or name.startswith(LOADER):
+            raise _wrong("environment", name, "other variables: the box sets this one")
         _check_text(f"environment[{name!r}]", value)
     variables = (f"{name}={value}" for name, value in request.environment.items())
     size = sum(len(text.encode()) + 1 for text in (*request.command, *variables))
@@ -102,10 +109,12 @@ def _check_mount(inside: str, outside: Path, from_root: bool) -> None:
     _check_text("mounts", os.fspath(outside))
     path = PurePosixPath(inside)
     _check_length("mounts", path)
-    if not path.is_absolute() or ".." in path.parts or len(path.parts) < 2:
+    if path.root != "/" or ".." in path.parts or len(path.parts) < 2:  # "//" is another root
         raise _wrong("mounts", inside, "an absolute path in the sandbox, below /")
-    if any(path.is_relative_to(own) for own in OURS):
-        raise _wrong("mounts", inside, f"a path outside {', '.join(OURS)}")
+    if inside != SITE_PACKAGES and any(
+        path.is_relative_to(own) or own.is_relative_to(path) for own in OURS
+    ):
+        raise _wrong("mounts", inside, f"a path outside {', '.join(map(str, OURS))}")
     if not Path(outside).exists():
         raise UserError(
             f"cannot mount {outside} at {inside!r} in the sandbox", hint="mount what is there"
