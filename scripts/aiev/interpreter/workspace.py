@@ -29,6 +29,8 @@ VARIABLES = f"{FOLDER}/variables"
 KEEP = module_path("aiev.interpreter.inside_keep").read_text("utf-8")
 WITH_VARIABLES = module_path("aiev.interpreter.inside_variables").read_text("utf-8")
 MAX_FILES = 1000
+MAX_HEAD = 2 * MIB
+"""Bytes of the names and sizes of all packed files."""
 REFUSED = "The user did not allow the installation."
 
 
@@ -176,6 +178,8 @@ def unpacked(content: bytes) -> dict[str, bytes] | None:
     write anything there."""
     head, _, rest = content.partition(b"\n")
     files, place = {}, 0
+    if len(head) > MAX_HEAD:
+        return None
     try:
         for name, size in json.loads(head):
             if type(size) is not int or not 0 <= size <= len(rest) - place:

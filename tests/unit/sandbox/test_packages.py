@@ -99,6 +99,7 @@ def layers_in(store: Path) -> list[str]:
         ("alpha @ https://there/alpha.whl", "alpha: packages come from the package index only."),
         ("./alpha.whl", "'./alpha.whl': only names of packages, with versions, can be installed."),
         ("git+https://there/alpha", "only names of packages"),
+        ("alpha===/../../wheels/alpha-1-py3-none-any.whl", "from the package index only"),
         ("--requirement r.txt", "only names of packages"),
         ("--index-url http://there", "only names of packages"),
         ("alpha beta", "only names of packages"),

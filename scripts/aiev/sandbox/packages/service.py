@@ -216,7 +216,8 @@ class Packages:
             raise InstallFailed(
                 f"{text[:200]!r}: only names of packages, with versions, can be installed."
             ) from None
-        if requirement.url:
+        # pip looks whether it is a path first: `name===/../../wheels/name.whl` is one.
+        if requirement.url or "/" in text:
             raise InstallFailed(f"{requirement.name}: packages come from the package index only.")
         requirement.name = canonicalize_name(requirement.name)
         allowed = {canonicalize_name(name) for name in self.allow}
