@@ -3,10 +3,12 @@ and wrong solutions, those that cheat, and machines where nothing can be judged.
 tests/real/test_ds1000_problems.py has the benchmark's own problems and packages."""
 
 import gzip
+import importlib
 import json
 import pickle
 import shutil
 import sysconfig
+from collections import Counter, defaultdict, deque
 from pathlib import Path
 
 import pytest
@@ -286,6 +288,22 @@ def named(module, name):
         named("numpy", "ndarray") + b"(N}S'x'\nNst" + b"b.",
         named("builtins", "type") + b"(S'A'\n(t}tR.",
         named("builtins", "getattr") + b"(" + named("numpy", "ndarray")[2:] + b"S'dump'\ntR.",
+        # A distribution runs text of its state when it is read.
+        named("scipy.stats._continuous_distns", "norm_gen") + b")\x81}(S'_parse_arg_template'\n"
+        b"S'import os'\nub.",
+        named("operator", "itemgetter") + b"(K\x00tR(]K\x01atR.",
+        b"\x80\x04(" + named("operator", "itemgetter")[2:] + b"(K\x00tR]K\x01ao.",
+        named("numpy", "add") + b"(K\x01K\x02tR.",
+        named("numpy", "ndarray") + b"(K\x03tRK\x00K\x07s.",
+        named("numpy", "ndarray") + b"(K\x03tR(K\x00K\x07u.",
+        named("numpy", "ndarray") + b"(K\x03tRK\x00a.",
+        named("numpy", "ndarray") + b"(K\x03tR(K\x00e.",
+        named("numpy", "ndarray") + b"(K\x03tR(K\x00\x90.",
+        *(
+            named(f"numpy.lib.{module}", "DummyArray") + b"."
+            for module in ("stride_tricks", "_stride_tricks_impl")
+            if hasattr(importlib.import_module(f"numpy.lib.{module}"), "DummyArray")
+        ),
     ],
 )
 def test_pickles_that_call_or_change_anything_are_refused(loads, pickled):
@@ -307,6 +325,7 @@ def test_plain_values_and_arrays_are_handed_over(loads):
     import numpy
 
     values = [None, 1.5, {"a": (1, b"x")}, {1, 2}, type(None), numpy.float64, numpy.dtype("<i4")]
+    values += [deque([1, 2]), Counter("aab"), defaultdict(list, {1: [2]})]
     assert loads(pickle.dumps(values)) == values
 
 

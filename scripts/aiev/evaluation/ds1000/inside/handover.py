@@ -6,6 +6,7 @@ here. It sets no state of a class or function, and no attribute that hides a met
 comparison can be replaced.
 """
 
+import collections
 import enum
 import io
 import pickle
@@ -23,8 +24,11 @@ REFUSED = (
     *("numpy.distutils", "numpy.f2py", "numpy.testing", "pandas.io", "pandas.core.computation"),
     *("scipy.io", "sklearn.externals", "matplotlib.testing", "matplotlib.texmanager"),
     *("matplotlib.dviread", "matplotlib.animation", "matplotlib.backends.backend_pgf"),
+    *("scipy.stats._distn_infrastructure", "numpy.lib.stride_tricks"),
+    *("numpy.lib._stride_tricks_impl", "patsy.eval"),
 )
-"""Modules of theirs that start programs, or read and write files."""
+"""Modules of theirs that start programs, read and write files, run text of an object's state, or
+make arrays of any memory; classes made from theirs too."""
 PLAIN = {
     "builtins": {
         *("bool", "bytearray", "bytes", "complex", "dict", "float", "frozenset", "int", "list"),
@@ -105,11 +109,20 @@ def loads(data: bytes):
 
 class Reader(pickle._Unpickler):
     """Makes values of known kinds only; in Python, as pickle's own reader cannot be told how
-    state is set."""
+    state is set, or what is called and filled on the way."""
 
     dispatch: ClassVar = dict(pickle._Unpickler.dispatch)
 
+    def __init__(self, file):
+        super().__init__(file)
+        self.found = []
+
     def find_class(self, module, name):
+        found = self._find_class(module, name)
+        self.found.append(found)
+        return found
+
+    def _find_class(self, module, name):
         if (module, name) == ("builtins", "getattr"):
             return _method
         if (module, name) == ("builtins", "type"):
@@ -121,6 +134,22 @@ class Reader(pickle._Unpickler):
             if _is_harmless(found) or name.startswith("__pyx_unpickle_"):
                 return found
         raise pickle.UnpicklingError(f"{module}.{name} may not be handed over")
+
+    def _called(self, function):
+        """Refuse to call what was made on the way, such as an `itemgetter`, and what writes."""
+        named = any(function is each for each in self.found)
+        if not named or isinstance(function, numpy.ufunc):
+            raise pickle.UnpicklingError(f"{function!r} may not be called")
+
+    def load_reduce(self):
+        self._called(self.stack[-2])
+        super().load_reduce()
+
+    dispatch[pickle.REDUCE[0]] = load_reduce
+
+    def _instantiate(self, klass, args):
+        self._called(klass)
+        super()._instantiate(klass, args)
 
     def load_build(self):
         made = self.stack[-2]
@@ -135,6 +164,30 @@ class Reader(pickle._Unpickler):
     dispatch[pickle.BUILD[0]] = load_build
 
 
+def _fills(codes, depth, kinds):
+    """Let these opcodes fill values of such kinds only: an array could lie anywhere in memory.
+
+    depth: where on the stack the value lies, or 0 for the top of the stack below the last mark.
+    """
+    for code in codes:
+        load = pickle._Unpickler.dispatch[code[0]]
+
+        def checked(reader, load=load):
+            filled = reader.stack[depth] if depth else reader.metastack[-1][-1]
+            if not isinstance(filled, kinds):
+                raise pickle.UnpicklingError(f"a {type(filled).__name__} may not be filled")
+            load(reader)
+
+        Reader.dispatch[code[0]] = checked
+
+
+_fills([pickle.SETITEM], -3, dict)
+_fills([pickle.SETITEMS], 0, dict)
+_fills([pickle.APPEND], -2, (list, collections.deque))
+_fills([pickle.APPENDS], 0, (list, collections.deque))
+_fills([pickle.ADDITEMS], 0, set)
+
+
 def _is_harmless(found) -> bool:
     """Whether it is a class of the libraries that makes no class itself, or a ufunc."""
     if isinstance(found, numpy.ufunc):
@@ -143,9 +196,10 @@ def _is_harmless(found) -> bool:
         return False
     if isinstance(found, enum.EnumMeta) and not len(found):
         return False
-    module = found.__module__
-    return module.partition(".")[0] in LIBRARIES and not any(
-        module == refused or module.startswith(f"{refused}.") for refused in REFUSED
+    return found.__module__.partition(".")[0] in LIBRARIES and not any(
+        base.__module__ == refused or base.__module__.startswith(f"{refused}.")
+        for base in found.__mro__
+        for refused in REFUSED
     )
 
 
