@@ -8,7 +8,9 @@ import pytest
 
 from aiev.core.errors import UserError
 from aiev.evaluation.benchmarks.base import EvaluatorCrashed, ScoringLimits, open_benchmark
+from aiev.evaluation.evalplus import execution
 from aiev.evaluation.evalplus.hidden import hidden_tests, passable
+from aiev.evaluation.evalplus.inside import values
 from aiev.evaluation.evalplus.problems import UNPASSABLE
 from aiev.sandbox.api import Limits, Result, open_sandbox
 
@@ -306,8 +308,13 @@ def test_where_a_run_breaks_the_canonical_solution_tells_whose_fault_it_is(sandb
         b'{"base": 3}',
         b"[]",
         b"",
+        b'{"base": {"outcome": "great", "seconds": 1}}',
+        b'{"base": {"outcome": "failed", "seconds": NaN}}',
     ],
-    ids=["deep", "deeper", "without a time", "a number", "a list", "empty"],
+    ids=[
+        *("deep", "deeper", "without a time", "a number", "a list", "empty"),
+        *("an outcome of its own", "no time"),
+    ],
 )
 def test_what_no_observer_writes_is_an_evaluator_s_error(ends, sandbox):
     judged(sandbox, [RIGHT])
@@ -318,6 +325,42 @@ def test_what_no_observer_writes_is_an_evaluator_s_error(ends, sandbox):
 
     with pytest.raises(EvaluatorCrashed):
         judged(Lying(), [RIGHT])
+
+
+@pytest.mark.parametrize(
+    ("lines", "read"),
+    [("0.1 7\n", True), (f"0.1 {'7' * 70_000}\n", False), ("nan 7\n", False), ("7\n", False)],
+    ids=["a value", "longer than any", "no time", "no value"],
+)
+def test_what_a_solution_may_have_written_is_read_with_bounds(lines, read):
+    end = json.dumps({"base": {"outcome": "passed", "seconds": 0.1}}).encode()
+    files = {"ends.json": end, "outputs.base.jsonl": lines.encode()}
+
+    class Forged:
+        def run(self, request):
+            return Result(0, "passed", "", "", files, 0.1)
+
+    phases = {"base": execution.phase(["[1]\n"], [1.0])}
+    seen, _ = execution.run("", "f", "value", phases, Forged(), 64)
+    assert (seen is not None) == read
+
+
+PRIME = 2**61 - 1  # its multiples have the hash 0
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        {"n": "x.Y", "v": {"q": ["0x" + "f" * 9000, "0x3"]}},
+        {"s": [n * PRIME for n in range(3000)]},
+        {"f": [{"t": [n * PRIME]} for n in range(3000)]},
+        {"d": [{"t": [n * PRIME, 1]} for n in range(3000)]},
+    ],
+    ids=["a ratio", "a set", "a frozen set of tuples", "a dictionary"],
+)
+def test_a_value_that_takes_hours_to_build_is_no_value(line):
+    with pytest.raises(ValueError, match="too many"):
+        values.load(json.dumps(line))
 
 
 class FullAfterSandbox(BrokenSandbox):

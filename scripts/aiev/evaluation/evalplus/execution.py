@@ -8,10 +8,11 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
-from math import ceil
+from math import ceil, isfinite
 from pathlib import Path
 
 from aiev.core.files import module_path
+from aiev.evaluation.evalplus.inside.values import LONG
 from aiev.sandbox.request import Limits, Request, Result, Sandbox
 
 RUN_SOLUTION = module_path("aiev.evaluation.evalplus.inside.run_solution").read_text("utf-8")
@@ -106,7 +107,7 @@ def run(
             collect=("ends.json", *outputs.values()),
         )
     )
-    return _seen(result, outputs), result
+    return _seen(result, outputs, phases), result
 
 
 def packages() -> dict[str, Path]:
@@ -132,18 +133,31 @@ def _limits(phases, files: Mapping[str, str | bytes], memory_mib: int) -> Limits
     )
 
 
-def _seen(result: Result, outputs: Mapping[str, str]) -> dict[str, Seen] | None:
-    """What the files say; None where the observer did not write its own, or nothing sensible."""
+OUTCOMES = frozenset({"passed", "failed", "timed-out", "output-cut", "out-of-memory", "crashed"})
+
+
+def _seen(
+    result: Result, outputs: Mapping[str, str], phases: Mapping[str, Phase]
+) -> dict[str, Seen] | None:
+    """What the files say; None where the observer did not write its own, or nothing sensible: the
+    solution can write to them too."""
     try:
         ends = json.loads(result.files["ends.json"])
         return {
-            name: _phase(ends[name], result.files.get(file, b"")) for name, file in outputs.items()
+            name: _phase(ends[name], result.files.get(file, b""), phases[name].whole)
+            for name, file in outputs.items()
         }
     except (KeyError, TypeError, ValueError, RecursionError):
         return None
 
 
-def _phase(end: Mapping[str, object], output: bytes) -> Seen:
+def _phase(end: Mapping[str, object], output: bytes, whole: int | None) -> Seen:
+    """Raises ValueError for what the observer cannot have written."""
     pairs = [line.split(" ", 1) for line in output.decode("utf-8").split("\n")[:-1]]
-    times = tuple(float(seconds) for seconds, _ in pairs)
-    return Seen(str(end["outcome"]), float(end["seconds"]), times, tuple(v for _, v in pairs))
+    times, lines = tuple(float(each) for each, _ in pairs), tuple(line for _, line in pairs)
+    outcome, seconds = str(end["outcome"]), float(end["seconds"])
+    if outcome not in OUTCOMES or not all(map(isfinite, (seconds, *times))):
+        raise ValueError("no outcome")
+    if any(len(line) > LONG and number != whole for number, line in enumerate(lines)):
+        raise ValueError("a line that is too long")
+    return Seen(outcome, seconds, times, lines)

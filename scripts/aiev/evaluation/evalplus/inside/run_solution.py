@@ -26,7 +26,6 @@ import values
 
 TICK = 0.1
 IDLE_SECONDS = 5.0
-LONG = 1 << 16  # characters; some tasks return 150 MB
 REFUSED = [
     "kill", "system", "putenv", "remove", "removedirs", "rmdir", "fchdir", "setuid", "fork",
     "forkpty", "killpg", "rename", "renames", "truncate", "replace", "unlink", "fchmod", "fchown",
@@ -89,7 +88,7 @@ def run_phase(phase, task, source, inputs):
         value = function(*arguments)
         seconds = clock() - start
         timer(signal.ITIMER_PROF, 0)
-        text = dump(prepare(value), None if number == whole else LONG)
+        text = dump(prepare(value), None if number == whole else values.LONG)
         line = f"{seconds:.6f} {text}\n".encode()
         room -= len(line)
         if room < 0:

@@ -15,6 +15,11 @@ from collections.abc import Set
 from fractions import Fraction
 from numbers import Number
 
+LONG = 1 << 16
+"""Characters of a line: of a longer one the digest is sent; some tasks return 150 MB."""
+MAX_DIGITS = 1 << 13
+"""Of a ratio, in hex: to reduce one takes time by the square of them."""
+CROWD = 1000
 PIECE = 1000
 PLAIN = frozenset({bool, float, int, str, type(None)})
 WRAPPED = (("d", dict), ("t", tuple), ("s", set), ("f", frozenset))
@@ -144,14 +149,29 @@ def _inner(value):
 
 
 def _ratio(pair):
+    if max(map(len, pair)) > MAX_DIGITS:
+        raise ValueError("a ratio of too many digits")
     return Fraction(int(pair[0], 16), int(pair[1], 16))
+
+
+def _keys(keys):
+    """The same keys, unless so many have one hash that to find one among them would take hours."""
+    keys = list(keys)
+    if len(keys) > CROWD and 2 * len(set(map(hash, keys))) < len(keys):
+        raise ValueError("too many keys of one hash")
+    return keys
+
+
+def _dict(held):
+    pairs = [_inner(pair) for pair in held]
+    return dict(zip(_keys(key for key, _ in pairs), (value for _, value in pairs), strict=True))
 
 
 _DECODERS = {
     "t": lambda held: tuple(map(_inner, held)),
-    "d": lambda held: dict(map(_inner, held)),
-    "s": lambda held: set(map(_inner, held)),
-    "f": lambda held: frozenset(map(_inner, held)),
+    "d": _dict,
+    "s": lambda held: set(_keys(map(_inner, held))),
+    "f": lambda held: frozenset(_keys(map(_inner, held))),
     "c": lambda held: complex(*held),
     "b": bytes.fromhex,
     "i": lambda held: int(held, 16),
