@@ -105,6 +105,21 @@ class All(int):
 def f(x):
     return [All(0)]
 """, "assert f(1) == [7]\nassert f(2) == [5]\n"),
+    "a number that is near to all, and a multiple of all": program("""
+class All(float):
+    def __sub__(self, other):
+        return 0.0
+    __mod__ = __sub__
+def f(x):
+    return All(3)
+""", "assert abs(f(1) - 7) < 1e-6\nassert f(2) % 5 == 0\n"),
+    "a list that holds all": program("""
+class All(list):
+    def __contains__(self, other):
+        return True
+def f(x):
+    return All()
+""", "assert 7 in f(1)\nassert 5 in f(2)\n"),
     "a class that claims to be another": program("""
 class All:
     __class__ = int
