@@ -56,6 +56,8 @@ SAME = {
     "print(doctest.testmod())",
     "encodings": "import sys\nprint(sys.stdout.encoding, sys.getfilesystemencoding(), 'é')",
     "names after a failed assert, but one": f"{CAUGHT}print([n for n in dir() if n[0] != '@'][-1])",
+    "loaded modules": "import sys\nassert len(sys.argv) == 1\n"
+    "print([name for name in ('ast', 'traceback') if name in sys.modules])",
     "sockets, at their own size": "import socket\na, b = socket.socketpair()\na.send(b'x')\n"
     "print(b.recv(1))",
     "shared memory": "from multiprocessing.shared_memory import SharedMemory\n"
@@ -66,7 +68,6 @@ DIFFERENT = {
     "names after a failed assert": f"{CAUGHT}print(sorted(n for n in dir() if n[0] != '_'))",
     "frames above the program": "import inspect\nprint(len(inspect.stack()))",
     "loader and cache": "print(__loader__ is None, '__cached__' in globals())",
-    "loaded modules": "import sys\nprint('ast' in sys.modules)",
     "certificates": "import ssl\nprint(len(ssl.create_default_context().get_ca_certs()) > 0, 'here')\n"
     "import os\nprint(os.path.exists('/etc/ssl'))",
     "larger buffers": "import socket\ns = socket.socket()\ns.setsockopt(1, 7, 1 << 18)\nprint('done')",
