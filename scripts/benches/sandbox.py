@@ -1,5 +1,6 @@
 """What a run in the sandbox costs, on both cores."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -7,13 +8,17 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from statistics import median
+from statistics import median, quantiles
 
 from aiev.core.errors import UserError
-from aiev.sandbox.api import SITE_PACKAGES, Limits, Request, open_sandbox
+from aiev.core.log import log
+from aiev.languages.base import Script
+from aiev.languages.interpreter import Interpreter
+from aiev.sandbox.api import SITE_PACKAGES, Limits, Request, Result, Sandbox, open_sandbox
 from aiev.sandbox.settings import DockerSettings
 from benches import report
 
@@ -34,6 +39,61 @@ LAYER_MS = 10.0
 """Most that a layer which exists may add to a run, from the sandbox's own requirements."""
 
 
+RUNS = 200  # of each way, for the percentiles
+THREADS = (1, 2, 4, 8)
+
+
+def sandbox() -> None:
+    """A trivial program in each way that there is, against an interpreter without packages and
+    without a sandbox: percentiles of the wall time, and executions per second and core with more
+    and more threads. Without a Docker engine, the other ways."""
+    with ExitStack() as stack:
+        ways = _ways(stack)
+        (bare_name, bare), *rest = ways.items()
+        times: dict[str, list[float]] = {name: [] for name in ways}
+        for _ in range(RUNS):
+            for name, work in ways.items():
+                times[name].append(_seconds(work) * 1000)
+        for percent in (50, 95, 99):
+            at = {name: quantiles(own, n=100)[percent - 1] for name, own in times.items()}
+            for name, value in at.items():
+                ratio = at[bare_name] / value
+                report(f"{name}_p{percent}", value, "ms", bare_name, at[bare_name], ratio)
+        cores = len(os.sched_getaffinity(0))
+        for threads in THREADS:
+            name = f"{bare_name}_rate_{threads}"
+            rate = _rate(bare, threads) / cores
+            report(name, rate, "runs/s/core", bare_name, rate, 1.0)
+            for way, work in rest:
+                ours, theirs = (rate / cores for rate in _rates(work, bare, threads))
+                name = f"{way}_rate_{threads}"
+                report(name, ours, "runs/s/core", bare_name, theirs, ours / theirs)
+
+
+def _ways(stack: ExitStack) -> dict[str, Callable[[], None]]:
+    """What runs a trivial program, by name, the bare interpreter first."""
+    box = stack.enter_context(open_sandbox("bubblewrap"))
+    ways = {
+        "bare": partial(subprocess.run, STRIPPED, check=True),
+        "bubblewrap": _passing(box, TRIVIAL),
+        "bubblewrap_interpreter": _interpreted(box),
+    }
+    try:
+        docker, command = _docker(stack, max(THREADS))
+    except UserError as error:
+        log.warning("without Docker: %s", error)
+        return ways
+    ways |= {"docker": _passing(docker, TRIVIAL), "docker_interpreter": _interpreted(docker)}
+    return {**ways, "docker_run": lambda: subprocess.run(command, check=True)}
+
+
+def _interpreted(box: Sandbox) -> Callable[[], None]:
+    """A dialogue's program, by what explains its failed asserts."""
+    interpreter = Interpreter(box, LIMITS, None)
+    script = Script("pass\n")
+    return lambda: _check(interpreter.run(script))
+
+
 def sandbox_bubblewrap() -> None:
     """A trivial program in a box, against the bare interpreter: wall time alone, then executions
     per second with both cores busy."""
@@ -50,6 +110,17 @@ def sandbox_bubblewrap() -> None:
 
 def sandbox_docker() -> None:
     """Executions per second in warm containers, against `docker run --rm` with the same limits."""
+    with ExitStack() as stack:
+        docker, command = _docker(stack, CORES)
+        work = _passing(docker, TRIVIAL)
+        ours, peer = _rates(work, lambda: subprocess.run(command, check=True))
+    report("sandbox_docker", ours, "runs/s", "docker run --rm", peer, ours / peer)
+
+
+def _docker(stack: ExitStack, containers: int) -> tuple[Sandbox, list[str]]:
+    """The backend, and the command that runs a trivial program in a container of its own.
+
+    Raises UserError without an engine."""
     docker = shutil.which("docker")
     if docker is None:
         raise UserError("there is no docker command to measure against", hint="install docker-cli")
@@ -58,10 +129,8 @@ def sandbox_docker() -> None:
     command += ["--memory", f"{LIMITS.memory_mib}m", "--pids-limit", str(LIMITS.processes)]
     command += ["--tmpfs", f"/box:size={LIMITS.disk_mib}m", "--user", "65534", "--entrypoint"]
     command += ["/opt/python/bin/python", image, "-c", "pass"]
-    with open_sandbox("docker", {"image": image, "containers": CORES}) as sandbox:
-        work = _passing(sandbox, TRIVIAL)
-        ours, peer = _rates(work, lambda: subprocess.run(command, check=True))
-    report("sandbox_docker", ours, "runs/s", "docker run --rm", peer, ours / peer)
+    opened = open_sandbox("docker", {"image": image, "containers": containers})
+    return stack.enter_context(opened), command
 
 
 def sandbox_layer() -> None:
@@ -77,12 +146,12 @@ def sandbox_layer() -> None:
 
 
 def _passing(sandbox, request: Request) -> Callable[[], None]:
-    def run() -> None:
-        result = sandbox.run(request)
-        if result.outcome != "passed":
-            raise UserError(f"the trivial program ended as {result.outcome}", where=result.stderr)
+    return lambda: _check(sandbox.run(request))
 
-    return run
+
+def _check(result: Result) -> None:
+    if result.outcome != "passed":
+        raise UserError(f"the trivial program ended as {result.outcome}", where=result.stderr)
 
 
 def _paired(ours: Callable, peer: Callable, times: int) -> tuple[float, float]:
@@ -91,13 +160,13 @@ def _paired(ours: Callable, peer: Callable, times: int) -> tuple[float, float]:
     return median(p[0] for p in pairs) * 1000, median(p[1] for p in pairs) * 1000
 
 
-def _rates(ours: Callable, peer: Callable) -> tuple[float, float]:
-    """Median runs per second of CORES threads, taken in turns."""
-    pairs = [(_rate(ours), _rate(peer)) for _ in range(ROUNDS)]
+def _rates(ours: Callable, peer: Callable, threads: int = CORES) -> tuple[float, float]:
+    """Median runs per second of so many threads, taken in turns."""
+    pairs = [(_rate(ours, threads), _rate(peer, threads)) for _ in range(ROUNDS)]
     return median(p[0] for p in pairs), median(p[1] for p in pairs)
 
 
-def _rate(work: Callable) -> float:
+def _rate(work: Callable, threads: int) -> float:
     end = time.monotonic() + SECONDS
 
     def loop(_) -> int:
@@ -108,8 +177,8 @@ def _rate(work: Callable) -> float:
         return done
 
     start = time.monotonic()
-    with ThreadPoolExecutor(CORES) as threads:
-        done = sum(threads.map(loop, range(CORES)))
+    with ThreadPoolExecutor(threads) as pool:
+        done = sum(pool.map(loop, range(threads)))
     return done / (time.monotonic() - start)
 
 
