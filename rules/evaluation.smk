@@ -6,6 +6,8 @@ makes: resources/benchmarks/{benchmark}.jsonl           all tasks, in the form t
        results/{run}/eval/{benchmark}.validation.json   their canonical solutions, scored
        results/{run}/eval/{model}/{benchmark}/samples.jsonl  eval_results.json  score.json
        results/{run}/eval/{model}/{benchmark}/interpreter/   the same, with evaluation.interpreter
+       results/{run}/eval/{model}/{benchmark}/styles/{style}/  the same, in another prompt style
+       results/{run}/eval/{model}/styles.json  styles.md       all styles beside each other, on request
        results/{run}/eval/{model}/run_rate.json         where evaluation.run_rate asks for it
 """
 
@@ -96,6 +98,7 @@ rule generate_samples:
             "evaluation.max_tokens",
             benchmark=benchmark_params(w.benchmark),
             model=model_params(w.model),
+            style=asked_style(w),
         ),
         kind_code=asking_code("generate_samples"),
         modules=lambda w: [*benchmark_modules(w.benchmark), *endpoint_modules(w.model)],
@@ -122,6 +125,7 @@ rule score_samples:
             *("evaluation.scoring", *SANDBOX),
             benchmark=benchmark_params(w.benchmark, "known_exceptions"),
             model=w.model,
+            style=asked_style(w),
             **IMAGE,
         ),
         kind_code=benchmark_code("score_samples"),
@@ -130,6 +134,46 @@ rule score_samples:
         main("score_samples", execution=execution_config())
         + "--modules {params.modules:q} --problems {input.problems:q} --validation {input.validation:q} --samples {input.samples:q}"
         + " --results {output.results:q} --score {output.score:q}"
+
+
+use rule generate_samples as generate_in_style with:
+    output:
+        "results/{run}/eval/{model}/{benchmark}/styles/{style}/samples.jsonl",
+    log:
+        "logs/{run}/eval/{model}/{benchmark}/styles/{style}/samples.log",
+    benchmark:
+        "benchmarks/{run}/eval/{model}/{benchmark}/styles/{style}/samples.tsv"
+
+
+use rule score_samples as score_in_style with:
+    input:
+        problems="results/{run}/eval/{benchmark}.jsonl",
+        validation="results/{run}/eval/{benchmark}.validation.json",
+        samples="results/{run}/eval/{model}/{benchmark}/styles/{style}/samples.jsonl",
+    output:
+        results="results/{run}/eval/{model}/{benchmark}/styles/{style}/eval_results.json",
+        score="results/{run}/eval/{model}/{benchmark}/styles/{style}/score.json",
+    log:
+        "logs/{run}/eval/{model}/{benchmark}/styles/{style}/score.log",
+    benchmark:
+        "benchmarks/{run}/eval/{model}/{benchmark}/styles/{style}/score.tsv"
+
+
+rule compare_styles:
+    input:
+        lambda w: in_styles(w.model, STYLES, "score.json"),
+    output:
+        table="results/{run}/eval/{model}/styles.json",
+        page="results/{run}/eval/{model}/styles.md",
+    log:
+        "logs/{run}/eval/{model}/styles.log",
+    benchmark:
+        "benchmarks/{run}/eval/{model}/styles.tsv"
+    params:
+        settings=hashed_config(),
+    shell:
+        main("compare_styles")
+        + "--scores {input:q} --table {output.table:q} --page {output.page:q}"
 
 
 rule measure_run_rate:
@@ -182,6 +226,7 @@ rule generate_with_interpreter:
             *("tags.layout", "tags.result_chars"),
             benchmark=benchmark_params(w.benchmark),
             model=model_params(w.model),
+            style=asked_style(w),
             **IMAGE,
         ),
         kind_code=asking_code("generate_with_interpreter"),

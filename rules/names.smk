@@ -4,6 +4,7 @@ needs: nothing
 makes: nothing
 """
 
+from aiev.evaluation.chosen_styles import base_styles, known_styles
 from aiev.resources.declare import is_snapshot
 from aiev.training.chat import template_file
 from aiev.training.checkpoints import files_of
@@ -17,6 +18,9 @@ MODELS = ["base", "student", "teacher"]
 INTERPRETED = MODELS if config["evaluation"]["interpreter"] else []
 # Before and after training.
 RUN_RATES = ["base", "student"] if config["evaluation"]["run_rate"]["prompts"] else []
+# By benchmark: all prompt styles, and those in which the base is scored once more.
+STYLES = known_styles(config["evaluation"])
+BASE_STYLES = base_styles(config["evaluation"])
 RESOURCES = config["resources"]
 TEACHER = config["models"]["teacher"]
 STUDENT = config["models"]["student"]
@@ -31,6 +35,7 @@ wildcard_constraints:
     data="|".join(DATA),
     benchmark="|".join(map(re.escape, BENCHMARKS)),
     model="|".join(MODELS),
+    style="|".join(re.escape(style) for each in STYLES.values() for style in each),
     resource="|".join(re.escape(name) for name in RESOURCES if name not in SNAPSHOTS),
     snapshot="|".join(map(re.escape, SNAPSHOTS)) or "none",
     # Each file in its own resource's directory alone.
@@ -108,6 +113,16 @@ def evaluated(w):
 def benchmark(w):
     """The config of the wildcards' benchmark."""
     return config["evaluation"]["benchmarks"][w.benchmark]
+
+
+def in_styles(model, styles, *names):
+    """Files of a model's scores in styles that are given by benchmark."""
+    return [
+        f"results/{RUN}/eval/{model}/{benchmark}/styles/{style}/{name}"
+        for benchmark, each in styles.items()
+        for style in each
+        for name in names
+    ]
 
 
 def without_shape(declaration):

@@ -6,10 +6,10 @@ makes: nothing
 """
 
 from aiev.evaluation.benchmarks import BENCHMARKS as BENCHMARK_KINDS
+from aiev.evaluation.chosen_styles import kind_config, own_style
 from aiev.languages import LANGUAGES
 from aiev.languages.toolchains import TOOLCHAINS
 from aiev.llm.endpoints import KINDS
-from aiev.evaluation.settings import BenchmarkSettings
 from aiev.recipes import RECIPES, modules_of
 from aiev.seeds.mine import paths_of
 
@@ -43,10 +43,13 @@ def benchmark_params(name, *keys):
     """A benchmark's name and kind, the keys of its kind, and those of `keys` that all kinds have:
     which tasks are chosen, and which may fail, counts only for jobs that use it."""
     own = config["evaluation"]["benchmarks"][name]
-    shared = set(BenchmarkSettings.model_fields) | {"kind"}
-    kind = {key: value for key, value in own.items() if key not in shared}
     named = {key: own[key] for key in keys}
-    return {"name": name, "kind": own["kind"], "config": kind, **named}
+    return {"name": name, "kind": own["kind"], "config": kind_config(own), **named}
+
+
+def asked_style(w):
+    """The prompt style in which a benchmark is asked: the wildcard's, or the config's."""
+    return w.get("style") or own_style(config["evaluation"], w.benchmark)
 
 
 def benchmark_modules(name):

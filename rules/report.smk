@@ -39,6 +39,7 @@ rule summarise:
             model=INTERPRETED,
             benchmark=BENCHMARKS,
         ),
+        styled=in_styles("base", BASE_STYLES, "score.json"),
         run_rates=expand("results/{{run}}/eval/{model}/run_rate.json", model=RUN_RATES),
         seeds="results/{run}/seeds/report.json",
         rounds=expand("results/{{run}}/rounds/{round}/report.json", round=ROUNDS),
@@ -58,7 +59,7 @@ rule summarise:
         settings=hashed_config("models.teacher.name", "models.student.name"),
     shell:
         main("summarise")
-        + "--scores {input.scores:q} --interpreted {input.interpreted:q} --run_rates {input.run_rates:q} --seeds {input.seeds:q} --rounds {input.rounds:q}"
+        + "--scores {input.scores:q} --interpreted {input.interpreted:q} --styled {input.styled:q} --run_rates {input.run_rates:q} --seeds {input.seeds:q} --rounds {input.rounds:q}"
         + " --contamination {input.contamination:q} --tagged {input.tagged:q}"
         + " --training {input.training:q} --duels {input.duels:q}"
         + " --table {output.table:q} --page {output.page:q} --funnel {output.funnel:q}"
@@ -122,6 +123,9 @@ rule write_manifest:
                 rules.score_with_interpreter,
             )
         ],
+        in_styles(
+            "base", BASE_STYLES, "samples.jsonl", "eval_results.json", "score.json"
+        ),
         expand(rules.measure_run_rate.output, model=RUN_RATES, allow_missing=True),
     output:
         manifest="results/{run}/manifest.json",

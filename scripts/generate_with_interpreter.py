@@ -61,6 +61,8 @@ async def _solved(
     end_of_turn: str,
 ) -> list[dict[str, Any]]:
     """Rows of samples.jsonl in the tasks' order, each from a conversation of its own."""
+    # Nothing is prefilled: the model is to run code before it answers.
+    style = benchmark.style(params["style"]).where(goes_on=False)
     own, tags, loop = params["evaluation"], params["tags"], asyncio.get_running_loop()
 
     def one(task: dict[str, Any]) -> dict[str, Any]:
@@ -72,8 +74,8 @@ async def _solved(
             max_runs=own["max_runs"],
             result_chars=tags["result_chars"],
         )
-        question = REQUEST.replace("{problem}", benchmark.prompt(task))
-        row = solve(session, question, lambda text: benchmark.extract(text, task))
+        question = REQUEST.replace("{problem}", style.prompt(task))
+        row = solve(session, question, lambda text: style.extract(text, task))
         read, written = model.tokens
         progress.step()
         tokens = {"prompt_tokens": read, "completion_tokens": written}

@@ -13,7 +13,7 @@ from aiev.languages.interpreter import open_interpreter
 from aiev.llm.client import open_client
 from aiev.llm.endpoints import serve, with_server
 from aiev.rounds.duel import (
-    QUESTIONS,
+    STYLE,
     Answers,
     Problem,
     grouped,
@@ -69,7 +69,7 @@ async def _take(chat, problems: list[Problem], duel: dict[str, Any], run_seed: i
     seeds = [seeds_of(run_seed, number) for number in range(duel["samples"])]
     decodings = [Decoding(limit), *(Decoding(limit, temperature, seed) for seed in seeds)]
     async with chat:
-        return [await generate(chat, problems, QUESTIONS, decoding) for decoding in decodings]
+        return [await generate(chat, problems, STYLE, decoding) for decoding in decodings]
 
 
 if __name__ == "__main__":

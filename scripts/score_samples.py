@@ -7,6 +7,7 @@ from aiev.evaluation.answers import counts
 from aiev.evaluation.benchmarks.base import ScoringLimits, benchmark_of
 from aiev.evaluation.samples import read_samples, solutions_of
 from aiev.evaluation.scoring import check_validation, host_facts, results, score, validate_here
+from aiev.evaluation.styles import record
 from aiev.sandbox.api import open_sandbox, with_containers
 
 
@@ -31,7 +32,9 @@ def main(job: Job) -> None:
         verdicts = benchmark.judge(tasks, solutions, sandbox, limits)
     write_json(job.output("results"), results(benchmark, tasks, verdicts))
     found = score(benchmark, tasks, verdicts, validation, of_file(samples))
-    own = {"model": job.params["model"], "answers": counts(rows)}
+    name, prefilled = job.params["style"], any(row.get("prefill") for row in rows)
+    style = record(name, benchmark.style(name), tasks, prefilled)
+    own = {"model": job.params["model"], "answers": counts(rows), "style": style}
     write_json(job.output("score"), {**own, **found})
 
 

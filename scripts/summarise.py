@@ -18,7 +18,8 @@ def main(job: Job) -> None:
     }
     run_rates = {path.parent.name: read_json(path) for path in job.inputs["run_rates"]}
     interpreted = map(read_json, job.inputs["interpreted"])
-    scores = table(map(read_json, job.inputs["scores"]), titles, run_rates, interpreted)
+    styled = map(read_json, job.inputs["styled"])
+    scores = table(map(read_json, job.inputs["scores"]), titles, run_rates, interpreted, styled)
     write_json(job.output("table"), scores)
     write_text(job.output("page"), page(scores, read_json(job.input("duels"))))
     reports = {name: read_json(job.input(name)) for name in SINGLE}
@@ -29,6 +30,6 @@ def main(job: Job) -> None:
 if __name__ == "__main__":
     run_job(
         main,
-        inputs=("scores", "interpreted", "run_rates", *SINGLE, "rounds", "duels"),
+        inputs=("scores", "interpreted", "styled", "run_rates", *SINGLE, "rounds", "duels"),
         outputs=("table", "page", "funnel"),
     )

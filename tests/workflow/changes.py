@@ -189,6 +189,8 @@ sets("shard count", "seeds.shards", 5)
 sets("sandbox limits", "sandbox.limits", {"wall_seconds": 9})
 sets("sandbox backend", "sandbox.backend", "another-box")
 sets("benchmark subset", "evaluation.benchmarks.humaneval.subset", 3)
+sets("prompt style", "evaluation.style", "evalplus")
+sets("base in other prompt styles", "evaluation.base_styles", ["evalplus"])
 sets(
     "config key that no rule uses", "execution.prices", {"scripted": {"prompt_usd_per_million": 1}}
 )

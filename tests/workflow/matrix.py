@@ -41,6 +41,9 @@ RULES = {
     "sum": "summarise",
     "man": "write_manifest",
 }
+SAME_RULE = {"generate_in_style": "sam", "score_in_style": "sco"}
+"""Rules that take another's part, with other outputs, in some runs only; they have no column."""
+
 BACK = "r"
 """Cell of a rule whose outputs have to come back: from the store, or by running where none is."""
 
@@ -163,7 +166,7 @@ def run_together(names: list[str], base: Project, root: Path, endpoint: Scripted
 def cells_of(project: Project, jobs: list[Job]) -> tuple[dict[str, str], dict[str, str]]:
     """Cells of the jobs that ran and of those that came back: Snakemake says which it started, and
     their logs whether they ran."""
-    short = {rule: name for name, rule in RULES.items()}
+    short = {rule: name for name, rule in RULES.items()} | SAME_RULE
     ran: dict[str, str] = {}
     back: dict[str, str] = {}
     for job in jobs:

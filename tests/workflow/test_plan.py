@@ -121,6 +121,12 @@ def test_what_is_measured_beside_the_scores(fresh):
     assert interpreted[:3] == [2 * 5, 2 * 5 * 4096, 2 * 5 * 768]
 
 
+def test_the_base_in_other_prompt_styles(fresh):
+    """Two tasks in each of two styles; the run's own is none of them."""
+    fresh.config["evaluation"]["base_styles"] = ["authors", "evalplus", "chat"]
+    assert row(numbers(fresh), "generate_in_style", "base")[:3] == [8, 8 * 4096, 3 * 4 * 768]
+
+
 def test_a_benchmark_of_a_size_that_is_not_known(fresh):
     fresh.config["evaluation"]["benchmarks"]["humaneval"]["subset"] = None
     fresh.config["rounds"] = {"dialogues": 8, "count": 2}

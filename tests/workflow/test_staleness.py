@@ -69,6 +69,8 @@ shard count                     .   .   x  01   0   x   x   x   0   0   0   .   
 sandbox limits                  .   .   .  01   .   .   .   .   .   0   .   .   .   .   .   .   .   .   .   x   0 =
 sandbox backend                 .   .   .  01   .   .   .   .   .   0   .   .   x   .   x   . bst   .   .   x   0 =
 benchmark subset                .   .   .   .   .   .   .   .   .   .   .   .   .   x   x bst bst   .   x   x   3 ~
+prompt style                    .   .   .   .   .   .   .   .   .   .   .   .   .   .   . bst bst   .   x   x   6 ~
+base in other prompt styles     .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   b   b   .   x   x   2 ~
 name of the run                 .   .   r   r   r   r   r   r   r   r   r   r   .   r   r   r   r   r   r   x   0 =
 one seed                        .   .   x   0   0   x   x   x   0   0   0   .   .   .   .   s   .   x   x   x  11 ~
 seeds appended                  .   .   x   1   0   .   x   .   .   0   0   .   .   .   .   .   .   x   x   x   9 ~

@@ -10,6 +10,7 @@ from typing import Any
 from aiev.core.errors import UserError
 from aiev.core.files import check_file
 from aiev.core.settings import did_you_mean
+from aiev.evaluation.chosen_styles import check_styles
 from aiev.llm.endpoints import needs_weights
 from aiev.resources.declare import is_snapshot
 from aiev.seeds.mine import check_source
@@ -32,6 +33,7 @@ def check_run(config: dict[str, Any]) -> None:
     _check_sizes(config)
     _check_deepspeed(config["training"]["deepspeed"])
     accumulation(config["training"])
+    check_styles(config["evaluation"])
     _check_recorded(config["rounds"]["recorded"])
     _check_prices(config)
 

@@ -7,18 +7,11 @@ from typing import Any
 
 from aiev.core.log import Progress, log
 from aiev.evaluation.benchmarks.base import Task
+from aiev.evaluation.styles import Style
 from aiev.llm.client import ChatClient
 from aiev.llm.failures import Unanswerable
 from aiev.llm.ledger import Answer
 from aiev.llm.thoughts import final_text
-
-
-@dataclass(frozen=True)
-class Questions:
-    """How tasks are put to a model: the question for a task, and the solution in its answer."""
-
-    prompt: Callable[[Task], str]
-    extract: Callable[[str, Task], str]
 
 
 @dataclass(frozen=True)
@@ -33,12 +26,14 @@ class Decoding:
 
 
 async def generate(
-    client: ChatClient, tasks: Sequence[Task], questions: Questions, decoding: Decoding
+    client: ChatClient, tasks: Sequence[Task], style: Style, decoding: Decoding
 ) -> list[dict[str, Any]]:
     """Ask for one answer to each task; -> rows of samples.jsonl in the tasks' order.
 
     Row: {task_id, solution: the code or "", answer: as the model wrote it, finish_reason,
-    asked_again, prompt_tokens, completion_tokens}: EvalPlus's format and keys of our own.
+    asked_again, prompt_tokens, completion_tokens}: EvalPlus's format and keys of our own. Where the
+    style prefills the answer, which the endpoint has to go on with (Style.where), the row has the
+    `prefill`, too; the `answer` is what follows it.
 
     An answer that is cut off at the limit of tokens is asked for again with twice as many, once,
     where `decoding` says so. A
@@ -50,39 +45,46 @@ async def generate(
     with Progress("samples", len(tasks), "task") as progress:
 
         async def one(task: Task) -> Answer:
-            answer = await _ask(client, questions.prompt(task), decoding, task["task_id"])
+            answer = await _ask(client, task, style, decoding)
             progress.step()
             return answer
 
         # gather() raises the first failure as it is; a task group would wrap it.
         answers = await asyncio.gather(*map(one, tasks))
     # After the last answer: the search for code would keep the server waiting.
-    rows = [_row(*pair, questions) for pair in zip(tasks, answers, strict=True)]
+    rows = [_row(*pair, style) for pair in zip(tasks, answers, strict=True)]
     empty = sum(not row["solution"] for row in rows)
     log.info("%d of %d answers hold no code", empty, len(rows))
     return rows
 
 
-async def _ask(client: ChatClient, prompt: str, decoding: Decoding, task_id: str) -> Answer:
+async def _ask(client: ChatClient, task: Task, style: Style, decoding: Decoding) -> Answer:
+    messages = [{"role": "user", "content": style.prompt(task)}]
+    if begun := style.prefill(task):
+        messages.append({"role": "assistant", "content": begun})
     try:
         return await client.complete(
-            [{"role": "user", "content": prompt}],
+            messages,
             temperature=decoding.temperature,
             max_tokens=decoding.max_tokens,
-            seed=decoding.seed(task_id),
+            seed=decoding.seed(task["task_id"]),
+            stop=style.stop(task),
             more_room=decoding.more_room,
         )
     except Unanswerable as none:
         return Answer(text="", finish_reason=none.reason, prompt_tokens=0, completion_tokens=0)
 
 
-def _row(task: Task, answer: Answer, questions: Questions) -> dict[str, Any]:
+def _row(task: Task, answer: Answer, style: Style) -> dict[str, Any]:
+    begun = style.prefill(task)
+    text = final_text(begun + answer.text).removeprefix(begun)
     return {
         "task_id": task["task_id"],
-        "solution": "" if answer.cut_off else questions.extract(final_text(answer.text), task),
+        "solution": "" if answer.cut_off else style.extract(text, task),
         "answer": answer.text,
         "finish_reason": answer.finish_reason,
         "asked_again": answer.asked_again,
         "prompt_tokens": answer.prompt_tokens,
         "completion_tokens": answer.completion_tokens,
+        **({"prefill": begun} if begun else {}),
     }

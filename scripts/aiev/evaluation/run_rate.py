@@ -14,9 +14,10 @@ from typing import Any
 
 from aiev.dataset.tokens import RUN_START, RUN_STOP
 from aiev.evaluation.benchmarks.base import Task
-from aiev.evaluation.generate import Decoding, Questions, generate
+from aiev.evaluation.generate import Decoding, generate
 from aiev.evaluation.run_rate_prompts import PROBLEMS, REQUESTS
 from aiev.evaluation.stats import share
+from aiev.evaluation.styles import Style
 from aiev.llm.client import open_client
 from aiev.llm.endpoints import serve, showing_special_tokens, with_server
 from aiev.llm.responses import is_cut_off, is_whole
@@ -55,7 +56,7 @@ def measure(
     settings: the config's `evaluation.run_rate`. execution: the config's section.
     """
     server = showing_special_tokens(with_server(model, execution))
-    questions = Questions(lambda task: task["prompt"], lambda answer, _: run_in(answer))
+    style = Style(lambda task: task["prompt"], lambda answer, _: run_in(answer))
     asked = tasks(settings["prompts"])
     with serve(server, weights, scratch, log_path) as endpoint:
         client = open_client(endpoint, execution, "run-rate", server["timeout_seconds"])
@@ -64,7 +65,7 @@ def measure(
 
         async def answers() -> list[dict[str, Any]]:
             async with client:
-                return await generate(client, asked, questions, decoding)
+                return await generate(client, asked, style, decoding)
 
         rows = asyncio.run(answers())
     return report(rows), sorted(client.used)

@@ -7,6 +7,7 @@ from pydantic import Field, StringConstraints
 from aiev.core.chosen import Chosen
 from aiev.core.settings import Section
 from aiev.evaluation.benchmarks import BENCHMARKS
+from aiev.evaluation.styles import CHAT
 from aiev.sandbox.settings import LimitSettings
 
 BenchmarkName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
@@ -25,6 +26,10 @@ class BenchmarkSettings(Section):
         [],
         description="Tasks whose canonical solution is known to fail; any other failure stops the "
         "run.",
+    )
+    style: str | None = Field(
+        None,
+        description="Prompt style of this benchmark; null for that of evaluation.style.",
     )
 
 
@@ -89,6 +94,17 @@ class EvaluationSettings(Section):
         {"humaneval": {"resource": "humaneval", "known_exceptions": ["HumanEval/32"]}},
         min_length=1,
         description="Benchmarks by name; letters, digits, dots, dashes and underscores.",
+    )
+    style: str = Field(
+        CHAT,
+        description="Prompt style in which the models are asked (docs/evaluation.md): chat, which "
+        "every benchmark has; evalplus or authors for HumanEval and MBPP, authors for DS-1000, "
+        "completion for MultiPL-E.",
+    )
+    base_styles: list[str] = Field(
+        [],
+        description="More styles in which the base is scored, beside the student: a student that "
+        "has only learnt a format is then seen. A benchmark without such a style is left out.",
     )
     max_tokens: int = Field(768, ge=1, description="Maximum length of an answer, in tokens.")
     interpreter: bool = Field(

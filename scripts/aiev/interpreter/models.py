@@ -88,13 +88,11 @@ def open_model(
         trigger = "tokens" if chosen.knows_tokens else "fences"
     layout = config["tags"]["layout"]
     extra: dict[str, Any] = {}
-    going_on: dict[str, Any] = {}
     if trigger == "tokens":
         # Servers leave special tokens out of answers unless they are told not to.
         model["special_tokens"] = True
         if model["kind"] == "vllm":
             extra = {"skip_special_tokens": False}
-            going_on = {"continue_final_message": True, "add_generation_prompt": False}
     if trigger == "tokens" and layout == "inline" and model["kind"] == "openai":
         raise UserError(
             "the layout inline needs a server that goes on with an answer",
@@ -112,7 +110,6 @@ def open_model(
             model["timeout_seconds"],
             budget,
             extra,
-            going_on,
             chosen.end_of_turn,
         )
         try:

@@ -108,12 +108,16 @@ class ChatClient:
         max_tokens: int = 512,
         seed: int | None = 0,
         grammar: str | None = None,
+        stop: Sequence[str] = (),
         conversation: int | None = None,
         more_room: bool = False,
     ) -> Answer:
         """The model's answer to `messages` without its thoughts, from the ledger if it is there.
 
+        messages: the last may be the beginning of the answer, of the assistant's, for an endpoint
+        that goes on with one; the answer is then what follows.
         grammar: of the answer, in GBNF, for servers that sample under one.
+        stop: strings each of which ends the answer before it.
         more_room: ask for an answer that was cut off at `max_tokens` again with twice as many,
         once; `Answer.cut_off` says whether that one was cut off too. A model that cannot write so
         many leaves the first one.
@@ -125,14 +129,16 @@ class ChatClient:
         it alone), EndpointError when the server fails altogether, BudgetError before a call that
         could pass the budget.
         """
-        question = Question(messages, temperature, top_p, max_tokens, seed, grammar)
+        question = Question(messages, temperature, top_p, max_tokens, seed, grammar, stop=stop)
         answer = await self._ask(question, conversation)
         if more_room and answer.cut_off:
             question = replace(question, max_tokens=ROOM * max_tokens, again=True)
             with suppress(ContextFull):
                 answer = await self._ask(question, conversation)
             answer = replace(answer, asked_again=True)
-        return replace(answer, text=final_text(answer.text))
+        # Thoughts are told from code by the fences, one of which the beginning may have opened.
+        whole = question.begun + answer.text.removeprefix(question.begun)
+        return replace(answer, text=final_text(whole).removeprefix(question.begun))
 
     async def _ask(self, question: Question, conversation: int | None) -> Answer:
         request = request_of(self.endpoint, question)
@@ -262,7 +268,7 @@ class ChatClient:
 
     async def _probe(self, question: Question) -> bool:
         """Whether the server answers a short question with the same parameters."""
-        probe = replace(question, messages=PROBE, max_tokens=PROBE_TOKENS, grammar=None)
+        probe = replace(question, messages=PROBE, max_tokens=PROBE_TOKENS, grammar=None, stop=())
         request, limits = request_of(self.endpoint, probe), max_tokens_of(PROBE, PROBE_TOKENS)
         try:
             await self._sender.send(key_of(request), request, limits, tries=PROBE_TRIES)

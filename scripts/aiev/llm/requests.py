@@ -33,7 +33,10 @@ ROOM = 2
 class Question:
     """What a caller asks: messages and sampling parameters. None leaves a parameter out.
 
+    A last message of the assistant's begins the answer, for servers that go on with it.
+
     grammar: of the answer, in GBNF; not sent to a server that cannot sample under one.
+    stop: strings each of which ends the answer before it.
     again: whether the model has answered it with fewer tokens, and was cut off; decides nothing.
     """
 
@@ -44,6 +47,13 @@ class Question:
     seed: int | None
     grammar: str | None = None
     again: bool = False
+    stop: Sequence[str] = ()
+
+    @property
+    def begun(self) -> str:
+        """The beginning of the answer that the question gives; "" for none."""
+        last = self.messages[-1]
+        return last["content"] if last["role"] == "assistant" else ""
 
 
 def request_of(endpoint: Endpoint, question: Question) -> dict[str, Any]:
@@ -68,6 +78,8 @@ def request_of(endpoint: Endpoint, question: Question) -> dict[str, Any]:
         ],
         **parameters,
         **({"grammar": question.grammar} if question.grammar and endpoint.grammars else {}),
+        **({"stop": [*question.stop]} if question.stop else {}),
+        **((endpoint.goes_on or {}) if question.begun else {}),
         **added,
         **(changes.get("extra_body") or {}),
     }

@@ -45,9 +45,8 @@ class Sampling:
 class StreamingClient:
     """Asks one endpoint; safe for many threads once it was started.
 
-    extra: added to each request, where the server needs it. going_on: added to those whose last
-    message is the start of an answer. end_of_turn: a token that the server writes at an answer's
-    end, which is no part of it; "" where it writes none.
+    extra: added to each request, where the server needs it. end_of_turn: a token that the server
+    writes at an answer's end, which is no part of it; "" where it writes none.
     """
 
     def __init__(
@@ -57,11 +56,10 @@ class StreamingClient:
         timeout: float,
         budget: Budget | None = None,
         extra: Mapping[str, Any] | None = None,
-        going_on: Mapping[str, Any] | None = None,
         end_of_turn: str = "",
     ):
         self.endpoint, self.sampling, self.budget = endpoint, sampling, budget
-        self.extra, self.going_on = dict(extra or {}), dict(going_on or {})
+        self.extra = dict(extra or {})
         self.timeout, self.end_of_turn = timeout, end_of_turn
         self.prompt_tokens = self.completion_tokens = 0
 
@@ -98,8 +96,6 @@ class StreamingClient:
             time.sleep(POLL_SECONDS)
         stream = AnswerStream(self, key, request["model"], limits)
         body = body_of(self.endpoint, request) | self.extra
-        if messages[-1]["role"] == "assistant":
-            body |= self.going_on
         known = {name: body.pop(name) for name in ("model", "messages")}
         try:
             stream.chunks = client.chat.completions.create(

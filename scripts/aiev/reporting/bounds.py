@@ -17,6 +17,7 @@ STAGES = {
     "write_dialogues": "dialogues",
     "run_duel": "duel",
     "generate_samples": "samples",
+    "generate_in_style": "samples",
     "measure_run_rate": "run-rate",
     "generate_with_interpreter": "interpreter",
 }
@@ -104,7 +105,7 @@ class Bounds:
             yield self._dialogues(job)
         elif job.rule == "run_duel":
             yield from self._duel(job)
-        elif job.rule == "generate_samples":
+        elif job.rule in ("generate_samples", "generate_in_style"):
             yield self._samples(job)
         elif job.rule == "generate_with_interpreter":
             once, times = self._samples(job), 1 + self._config["evaluation"]["max_runs"]

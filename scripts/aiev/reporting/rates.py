@@ -22,6 +22,7 @@ _ASKED_FOR = (
     "rounds/*/dialogues/*.jsonl",
     "rounds/*/duel.json",
     "eval/*/*/samples.jsonl",
+    "eval/*/*/styles/*/samples.jsonl",
     "eval/*/run_rate.json",
 )
 """Outputs of a run that are made from answers."""

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from aiev.core.errors import UserError
-from aiev.evaluation.stats import Paired, comparison
+from aiev.reporting.paired import compared
+from aiev.reporting.styles import base_in_styles
 
-FIELDS = ("base", "plus")
 RUN_RATES = {"asked": "run rate when asked", "not_asked": "run rate when not asked"}
 
 
@@ -18,14 +18,17 @@ def table(
     titles: Mapping[str, str],
     run_rates: Mapping[str, Mapping[str, Any]] | None = None,
     interpreted: Iterable[Mapping[str, Any]] = (),
+    styled: Iterable[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """scores.json: {"models": [{model, title, scores: {benchmark: score}}], "paper": [{title,
     benchmark: [base, plus]}], "student_vs_base": see `compare`, "run_rates": {model: {"asked",
-    "not_asked"}}, "interpreter": {model: {benchmark: {"score", "compared"}}}}.
+    "not_asked"}}, "interpreter": {model: {benchmark: {"score", "compared"}}}, "base_styles": see
+    `styles.base_in_styles`}.
 
     titles: model -> its title, in the order of the rows. run_rates: by model, as measured
     (aiev.evaluation.run_rate); none where the run does not measure them. interpreted: scores with
-    the interpreter on, which are compared with those without, task by task.
+    the interpreter on, which are compared with those without, task by task. styled: the base's in
+    further prompt styles.
     Raises UserError for a score that occurs twice, is missing, or is of a model without a title.
     """
     found: dict[tuple[str, str], Mapping[str, Any]] = {}
@@ -55,6 +58,7 @@ def table(
             for model, measured in (run_rates or {}).items()
         },
         "interpreter": _interpreted(interpreted, found),
+        "base_styles": base_in_styles(styled, by_model["base"], by_model["student"]),
     }
 
 
@@ -65,12 +69,9 @@ def _interpreted(
     rows: dict[str, dict[str, Any]] = {}
     for score in scores:
         model, benchmark = score["model"], score["benchmark"]
-        compared = {
-            field: _compared(score, off[model, benchmark], field, ("on", "off"))
-            for field in FIELDS
-            if score["solved"][field] is not None
-        }
-        rows.setdefault(model, {})[benchmark] = {"score": score, "compared": compared}
+        fields = compared(score, off[model, benchmark], ("on", "off"))
+        known = {field: one for field, one in fields.items() if one}
+        rows.setdefault(model, {})[benchmark] = {"score": score, "compared": known}
     return rows
 
 
@@ -89,30 +90,5 @@ def _paper(scores: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
 def compare(
     student: Mapping[str, Mapping[str, Any]], base: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, dict[str, Any]]:
-    """The two models task by task: {benchmark: {"base": ..., "plus": ... or None}}.
-
-    Each is {both, only_student, only_base, neither, difference, interval, mcnemar_p}: the
-    difference of pass@1 with Newcombe's 95% interval, and the exact p of McNemar's test.
-    """
-    return {
-        name: {
-            field: _compared(student[name], base[name], field)
-            if score["solved"][field] is not None
-            else None
-            for field in FIELDS
-        }
-        for name, score in student.items()
-    }
-
-
-def _compared(
-    student: Mapping[str, Any],
-    base: Mapping[str, Any],
-    field: str,
-    names: tuple[str, str] = ("student", "base"),
-) -> dict[str, float | list[float]]:
-    ours, theirs = set(student["solved"][field]), set(base["solved"][field])
-    neither = student["tasks"] - len(ours | theirs)
-    counts = Paired(len(ours & theirs), len(ours - theirs), len(theirs - ours), neither)
-    named = {f"only_{names[0]}": counts.only_a, f"only_{names[1]}": counts.only_b}
-    return {"both": counts.both, **named, "neither": neither, **comparison(counts)}
+    """The two models task by task, by benchmark; see `paired.compared`."""
+    return {name: compared(score, base[name]) for name, score in student.items()}

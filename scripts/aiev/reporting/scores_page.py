@@ -4,7 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from aiev.reporting import figure as rounds
-from aiev.reporting.scores import FIELDS, RUN_RATES
+from aiev.reporting.paired import FIELDS
+from aiev.reporting.scores import RUN_RATES
+from aiev.reporting.styles import base_cells
 
 NONE = "-"
 
@@ -18,7 +20,7 @@ def page(scores: Mapping[str, Any], duels: Mapping[str, Any]) -> str:
             "",
             "Greedy pass@1 in percent, interpreter off.",
             "",
-            *_markdown(*cells(scores)),
+            *markdown(*cells(scores)),
             "",
             *(f"- {note}" for note in notes(scores)),
             "",
@@ -27,8 +29,9 @@ def page(scores: Mapping[str, Any], duels: Mapping[str, Any]) -> str:
             "The tuned student against the base model on the same tasks, in percentage points.",
             "In brackets: Newcombe's 95% interval for paired proportions (1998, method 10).",
             "",
-            *_markdown(*comparison_cells(scores)),
+            *markdown(*comparison_cells(scores)),
             "",
+            *_base_styles(scores),
             *_with_interpreter(scores),
             *_run_rates(scores),
             "## Rounds",
@@ -37,13 +40,30 @@ def page(scores: Mapping[str, Any], duels: Mapping[str, Any]) -> str:
             "judged by the hidden tests of the problems' dialogues. In brackets: Wilson's 95%",
             "interval; of the difference, Newcombe's. McNemar's p is exact and two-sided.",
             "",
-            *_markdown(*rounds.cells(duels)),
+            *markdown(*rounds.cells(duels)),
             "",
             *([luck, ""] if luck else []),
             "![pass@1 of teacher and student, and the yield, by round](rounds.svg)",
             "",
         ]
     )
+
+
+def _base_styles(scores: Mapping[str, Any]) -> list[str]:
+    """The section on the base in further prompt styles; nothing where the run asks for none."""
+    if not scores["base_styles"]:
+        return []
+    return [
+        "## The base in other prompt styles",
+        "",
+        "All models are asked in the run's own style. A student that beats the base there may have",
+        "learnt that style's format, and no more: here the base is asked in other styles, too. The",
+        "difference, in percentage points, is the student's score in the run's own style less this",
+        "one, on the same tasks. The better one is chosen by these scores, which favours the base.",
+        "",
+        *markdown(*base_cells(scores)),
+        "",
+    ]
 
 
 def _with_interpreter(scores: Mapping[str, Any]) -> list[str]:
@@ -57,7 +77,7 @@ def _with_interpreter(scores: Mapping[str, Any]) -> list[str]:
         "do so `evaluation.max_runs` times. No figure above is like this one. The difference, in",
         "percentage points, is from the same model's greedy score on the same tasks.",
         "",
-        *_markdown(*interpreter_cells(scores)),
+        *markdown(*interpreter_cells(scores)),
         "",
     ]
 
@@ -88,7 +108,7 @@ def _run_rates(scores: Mapping[str, Any]) -> list[str]:
         "does not, in percent; greedy, interpreter off. In brackets: Wilson's 95% interval. Then:",
         "of the runs that were asked for, those closed, and those after which the turn ends.",
         "",
-        *_markdown(*run_rate_cells(scores)),
+        *markdown(*run_rate_cells(scores)),
         "",
     ]
 
@@ -107,7 +127,8 @@ def run_rate_cells(scores: Mapping[str, Any]) -> tuple[list[str], list[list[str]
     return header, rows
 
 
-def _markdown(header: list[str], rows: list[list[str]]) -> list[str]:
+def markdown(header: list[str], rows: list[list[str]]) -> list[str]:
+    """A table, line by line."""
     lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
     return ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in lines]
 
@@ -168,6 +189,7 @@ def notes(scores: Mapping[str, Any]) -> list[str]:
     for name, score in scores["models"][0]["scores"].items():
         title = score["title"]
         found.append(f"{title}: judged by {score['evaluator']}.")
+        found.append(f"{title}: {_style(name, scores['models'])}.")
         if score["size"] and score["tasks"] < score["size"]:
             found.append(
                 f"{title}: a subset of {score['tasks']} of {score['size']} tasks, chosen by a "
@@ -182,6 +204,18 @@ def notes(scores: Mapping[str, Any]) -> list[str]:
             found.append(f"{title}: {number} of its tasks are not scored: {reason}.")
         found += _lost(name, scores["models"])
     return found
+
+
+def _style(benchmark: str, models: Sequence[Mapping[str, Any]]) -> str:
+    """In which style the models were asked, and for which of them it was prefilled."""
+    style = models[0]["scores"][benchmark]["style"]["name"]
+    each = {m["title"]: m["scores"][benchmark]["style"]["prefilled"] for m in models}
+    words = f"asked in the prompt style {style}"
+    if not any(each.values()):
+        return f"{words}, nothing prefilled"
+    without = [title for title, prefilled in each.items() if not prefilled]
+    but = f" but for {', '.join(without)}, whose endpoint cannot go on with one" if without else ""
+    return f"{words}, the answer's beginning prefilled{but}"
 
 
 def _lost(benchmark: str, models: Sequence[Mapping[str, Any]]) -> Iterator[str]:

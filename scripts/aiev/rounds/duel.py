@@ -17,8 +17,8 @@ from aiev.core.log import Progress, log
 from aiev.core.templates import render
 from aiev.core.types import Dialogue
 from aiev.evaluation.answers import counts, unusable
-from aiev.evaluation.generate import Questions
 from aiev.evaluation.stats import Paired, comparison, mean_interval, rounded, share
+from aiev.evaluation.styles import Style
 from aiev.languages.base import Script
 from aiev.languages.interpreter import Interpreter
 from aiev.languages.python.blocks import code_block
@@ -63,7 +63,7 @@ def program_in(answer: str, _problem: Problem | None = None) -> str:
     return answer.strip("\n")
 
 
-QUESTIONS = Questions(duel_prompt, program_in)
+STYLE = Style(duel_prompt, program_in)
 """How the duel's problems are put to a model."""
 
 

@@ -235,6 +235,8 @@ def test_a_resource_that_is_not_declared(config, where):
         ({"seeds": {"sources": [{"kind": "directory", "path": ".", "licence": "GPL-3.0-only"}]}},
          "seeds.sources.0.licence"),
         ({"seeds": {"licences": ["ISC"]}}, "seeds.sources.0.licence"),
+        ({"evaluation": {"style": "completion"}}, "evaluation.style"),
+        ({"evaluation": {"base_styles": ["chatty"]}}, "evaluation.base_styles"),
     ],
 )  # fmt: skip
 def test_a_contradiction_is_found_before_anything_is_paid_for(config, where):

@@ -9,15 +9,16 @@ from scripted import Raw, completion
 from aiev.core.errors import EndpointError
 from aiev.evaluation.answers import counts, unusable
 from aiev.evaluation.benchmarks.base import open_benchmark
-from aiev.evaluation.generate import Decoding, Questions, generate
+from aiev.evaluation.generate import Decoding, generate
+from aiev.evaluation.styles import Style
 from aiev.llm.client import ChatClient
 from aiev.llm.failures import UNANSWERABLE, ContextFull
 from aiev.llm.ledger import Answer, Ledger
 from aiev.llm.responses import NO_ANSWER
-from aiev.rounds.duel import QUESTIONS as DUEL
+from aiev.rounds.duel import STYLE as DUEL
 
 HUMANEVAL = open_benchmark("humaneval", "evalplus", {})
-QUESTIONS = Questions(HUMANEVAL.prompt, HUMANEVAL.extract)
+STYLE = Style(HUMANEVAL.prompt, HUMANEVAL.extract)
 
 
 class Scripted:
@@ -39,7 +40,7 @@ def problems(*names):
 
 
 def sampled(client, *names):
-    return asyncio.run(generate(client, problems(*names), QUESTIONS, Decoding(64)))
+    return asyncio.run(generate(client, problems(*names), STYLE, Decoding(64)))
 
 
 def test_rows_are_in_the_problems_order_and_hold_the_raw_answer():
@@ -64,13 +65,14 @@ def test_the_question_is_evalplus_own_and_greedy():
     words = "Please provide a self-contained Python script that solves the following problem in a"
     text = f"{words} markdown code block:\n```\ndef a(x):\n```"
     assert messages == [{"role": "user", "content": text}]
-    assert how == {"temperature": 0.0, "max_tokens": 64, "seed": 0, "more_room": True}
+    greedy = {"temperature": 0.0, "max_tokens": 64, "seed": 0, "more_room": True}
+    assert how == {**greedy, "stop": ()}
 
 
 def test_a_sample_has_its_problem_s_own_seed_and_temperature():
     client = Scripted("x", "y")
     decoding = Decoding(64, 0.8, seed=lambda task: len(task))
-    asyncio.run(generate(client, problems("a", "bbb"), QUESTIONS, decoding))
+    asyncio.run(generate(client, problems("a", "bbb"), STYLE, decoding))
     assert [how["seed"] for _, how in client.asked] == [11, 13]
     assert {how["temperature"] for _, how in client.asked} == {0.8}
 
@@ -90,7 +92,7 @@ DRAFT = "def a(x):\n    y = x - 1\n    y = abs(y)\n    return y"
 THOUGHTS = f"First try:\n```python\n{DRAFT}\n```\nNo, that subtracts.\n"
 
 
-@pytest.mark.parametrize("questions", [QUESTIONS, DUEL], ids=["benchmark", "duel"])
+@pytest.mark.parametrize("style", [STYLE, DUEL], ids=["benchmark", "duel"])
 @pytest.mark.parametrize(
     ("answer", "solution"),
     [
@@ -101,16 +103,16 @@ THOUGHTS = f"First try:\n```python\n{DRAFT}\n```\nNo, that subtracts.\n"
     ],
     ids=["both-tags", "closing-tag-alone", "long", "cut-off"],
 )
-def test_thoughts_are_never_the_solution(questions, answer, solution):
-    asked = generate(Scripted(answer), problems("a"), questions, Decoding(64))
+def test_thoughts_are_never_the_solution(style, answer, solution):
+    asked = generate(Scripted(answer), problems("a"), style, Decoding(64))
     (row,) = asyncio.run(asked)
     assert row["solution"] == solution
     assert row["answer"] == answer
 
 
-@pytest.mark.parametrize("questions", [QUESTIONS, DUEL], ids=["benchmark", "duel"])
+@pytest.mark.parametrize("style", [STYLE, DUEL], ids=["benchmark", "duel"])
 def test_an_answer_that_is_cut_off_twice_fails_and_is_counted(
-    questions, scripted, endpoint_of, tmp_path
+    style, scripted, endpoint_of, tmp_path
 ):
     """Whole as it may look: the model has not come to an end."""
     whole = f"```python\n{CODE}\n```"
@@ -130,7 +132,7 @@ def test_an_answer_that_is_cut_off_twice_fails_and_is_counted(
 
     async def run():
         async with ChatClient(endpoint_of(scripted), Ledger(tmp_path)) as chat:
-            return await generate(chat, tasks, questions, Decoding(64))
+            return await generate(chat, tasks, style, Decoding(64))
 
     rows = asyncio.run(run())
     assert [row["solution"] for row in rows] == [CODE, "", "", CODE]

@@ -13,7 +13,7 @@ from aiev.evaluation.benchmarks.base import (
     ScoringLimits,
     open_benchmark,
 )
-from aiev.evaluation.generate import Decoding, Questions, generate
+from aiev.evaluation.generate import Decoding, generate
 from aiev.evaluation.samples import read_samples, solutions_of
 from aiev.evaluation.scoring import (
     check_validation,
@@ -116,8 +116,7 @@ def sums(tmp_path):
 
 
 def answered(benchmark, tasks, path):
-    questions = Questions(benchmark.prompt, benchmark.extract)
-    rows = asyncio.run(generate(Scripted(), tasks, questions, Decoding(64)))
+    rows = asyncio.run(generate(Scripted(), tasks, benchmark.style("chat"), Decoding(64)))
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return path
 

@@ -11,7 +11,8 @@ from transformers import PreTrainedTokenizerFast
 
 from aiev.dataset.tags import tag_dialogue
 from aiev.dataset.tokens import TOKENS
-from aiev.evaluation.generate import Decoding, Questions, generate
+from aiev.evaluation.generate import Decoding, generate
+from aiev.evaluation.styles import Style
 from aiev.interpreter.session import Session
 from aiev.interpreter.triggers import Tokens
 from aiev.interpreter.workspace import Done, State
@@ -181,8 +182,8 @@ def test_an_evaluation_asks_what_an_untagged_dialogue_is_trained_on(name):
     tokenizer, client = tokenizer_of(TEMPLATES[name]), Asked()
     messages = tag_dialogue(dialogue(), 1, 1000)["messages"]
     task = {"task_id": "1", "prompt": messages[0]["content"]}
-    questions = Questions(lambda task: task["prompt"], lambda answer, task: answer)
-    asyncio.run(generate(client, [task], questions, Decoding(9)))
+    style = Style(lambda task: task["prompt"], lambda answer, task: answer)
+    asyncio.run(generate(client, [task], style, Decoding(9)))
     session = Session(Spoken([messages[1]["content"]]), workspace(), Tokens())
     assert [type(event).__name__ for event in session.ask(messages[0]["content"])][-1] == "Finished"
     for asked in (client.messages, session.model.asked[0]):

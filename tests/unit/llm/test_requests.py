@@ -33,6 +33,24 @@ def test_a_server_that_knows_no_grammar_gets_none():
     assert request_of(endpoint, question(GRAMMAR)) == request_of(endpoint, question())
 
 
+@dataclass
+class GoesOn(Endpoint):
+    goes_on: ClassVar[dict[str, bool]] = {"continue_final_message": True}
+
+
+def test_a_stop_string_and_the_beginning_of_an_answer_are_sent_and_in_the_key():
+    """And nothing of them where there is none: the keys of all other questions stay."""
+    begun = [*ASKED, {"role": "assistant", "content": "I say:"}]
+    able = GoesOn("vllm", "m", "v", None, slots=1)
+    plain = Endpoint("vllm", "m", "v", None, slots=1)
+    request = request_of(able, Question(begun, 0.5, 0.95, 8, 1, stop=("\n",)))
+    body = body_of(able, request)
+    assert body["continue_final_message"] is True and body["stop"] == ["\n"]
+    assert key_of(request) != key_of(request_of(able, Question(begun, 0.5, 0.95, 8, 1)))
+    assert request_of(able, question()) == request_of(plain, question())
+    assert {"stop", "continue_final_message"}.isdisjoint(request_of(able, question()))
+
+
 def test_a_default_of_the_api_is_sent_where_it_is_asked_for():
     """llama.cpp's own default of top_p is 0.95, vLLM's that of the model's generation_config."""
     asked = Question(ASKED, 0.5, 1.0, 8, 1)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from aiev.core.errors import UserError
 from aiev.evaluation.stats import share
+from aiev.reporting import styles
 from aiev.reporting.funnel import funnel
 from aiev.reporting.scores import table
 from aiev.reporting.scores_page import page
@@ -57,6 +58,7 @@ def score(model, correct=5, tasks=20, benchmark="humaneval", plus=None, **own):
         "plus": None if plus is None else share(plus, tasks),
         "solved": {"base": ids[:correct], "plus": None if plus is None else ids[:plus]},
         "answers": {"asked": tasks},
+        "style": {"name": "chat", "prefilled": False},
         **own,
     }
 
@@ -107,6 +109,60 @@ def test_scores_with_the_interpreter_stand_apart():
     assert rows[3][3].startswith("+20.0 [") and rows[4][3].startswith("+0.0 [")
     without = page(table(SCORES, TITLES), DUELS).splitlines()
     assert lines[:start] + lines[end:] == without
+
+
+def in_style(name, correct, **own):
+    return score("base", correct, style={"name": name, "prefilled": name == "evalplus"}, **own)
+
+
+def test_the_base_in_other_styles_stands_beside_the_student():
+    """So that a format that the student has learnt is not taken for more: the base, in a style that
+    it knows, is as good."""
+    found = table(SCORES, TITLES, styled=[in_style("evalplus", 3), in_style("authors", 2)])
+    place = found["base_styles"]["humaneval"]
+    assert (place["own"], place["better"]) == ("chat", "evalplus")
+    assert place["others"]["evalplus"]["compared"]["base"]["only_student"] == 0
+    lines = page(found, DUELS).splitlines()
+    start, end = lines.index("## The base in other prompt styles"), lines.index("## Rounds")
+    rows = [line.split(" | ") for line in lines[start:end] if line.startswith("|")][2:]
+    assert [row[1] for row in rows] == [
+        "chat, the run's own",
+        "evalplus, its better one",
+        "authors",
+    ]
+    assert [row[3].partition(" ")[0] for row in rows] == ["+10.0", "+0.0", "+5.0"]
+    without = page(table(SCORES, TITLES), DUELS).splitlines()
+    assert lines[:start] + lines[end:] == without
+
+
+def test_of_equal_styles_the_run_s_own_is_the_better_one():
+    found = table(SCORES, TITLES, styled=[in_style("authors", 1)])
+    assert found["base_styles"]["humaneval"]["better"] == "chat"
+    plus = [score(model, 5, plus=n) for n, model in enumerate(TITLES)]
+    found = table(plus, TITLES, styled=[in_style("authors", 4, plus=1)])
+    assert found["base_styles"]["humaneval"]["better"] == "authors", "further tests count first"
+
+
+def test_the_page_says_how_the_models_were_asked():
+    assert "asked in the prompt style chat, nothing prefilled." in page(
+        table(SCORES, TITLES), DUELS
+    )
+    begun = {"name": "evalplus", "prefilled": True}
+    scores = [score(m, style={**begun, "prefilled": m != "teacher"}) for m in TITLES]
+    said = page(table(scores, TITLES), DUELS)
+    assert "the answer's beginning prefilled but for teacher, T, whose endpoint" in said
+
+
+def test_a_model_s_styles_beside_each_other():
+    own = [score("teacher", 12), {**in_style("evalplus", 14), "model": "teacher"}]
+    header, rows = styles.cells(styles.table(own))
+    assert [row[:3] for row in rows] == [
+        ["HumanEval", "chat", "no"],
+        ["HumanEval", "evalplus", "yes"],
+    ]
+    assert rows[1][3].startswith("70.0 [") and len(header) == len(rows[0])
+    with pytest.raises(UserError, match="these are of 2"):
+        styles.table([*own, score("base")])
 
 
 def test_rows_are_base_student_teacher_and_then_the_paper():

@@ -17,6 +17,7 @@ from aiev.core.errors import UserError
 from aiev.core.settings import Section, checked
 from aiev.evaluation.benchmarks import BENCHMARKS
 from aiev.evaluation.settings import ScoringSettings
+from aiev.evaluation.styles import CHAT, Style, style_of
 from aiev.sandbox.request import Limits, Sandbox
 
 Task = dict[str, Any]
@@ -132,11 +133,20 @@ class Benchmark(ABC):
 
     @abstractmethod
     def prompt(self, task: Task) -> str:
-        """The question that a model is asked."""
+        """The question that a model is asked, in the style `chat`."""
 
     @abstractmethod
     def extract(self, answer: str, task: Task) -> str:
-        """The solution in a model's answer, "" when there is none. Runs nothing, never raises."""
+        """The solution in a model's answer to it, "" when there is none. Runs nothing, never
+        raises."""
+
+    def styles(self) -> Mapping[str, Style]:
+        """The prompt styles of this benchmark by name; `chat`, at least."""
+        return {CHAT: Style(self.prompt, self.extract)}
+
+    def style(self, name: str) -> Style:
+        """The prompt style of that name. Raises UserError where there is none."""
+        return style_of(self.styles(), name, self.name)
 
     @abstractmethod
     def canonical(self, task: Task) -> str:

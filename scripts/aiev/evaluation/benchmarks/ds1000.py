@@ -19,7 +19,6 @@ from pydantic import Field
 from aiev.core.errors import UserError
 from aiev.core.files import module_path
 from aiev.core.settings import Section
-from aiev.core.templates import render
 from aiev.evaluation.benchmarks import base
 from aiev.evaluation.benchmarks.base import (
     Description,
@@ -29,14 +28,13 @@ from aiev.evaluation.benchmarks.base import (
     Task,
     Verdict,
 )
-from aiev.evaluation.ds1000 import answers, left_out, packages
+from aiev.evaluation.ds1000 import answers, left_out, packages, styles
 from aiev.evaluation.rows import read_rows
+from aiev.evaluation.styles import CHAT, Style
 from aiev.sandbox.request import Limits, Request, Sandbox
 
 HINT = "give ds1000.jsonl of xlang-ai/DS-1000, the simplified version of 2024"
 KEYS = ("prompt", "reference_code", "metadata", "code_context")
-FUNCTION = "### BEGIN SOLUTION"
-"""What a prompt says whose code belongs in a function's body."""
 PROGRAMS = {
     "run.py": module_path("aiev.evaluation.ds1000.inside.run"),
     "handover.py": module_path("aiev.evaluation.ds1000.inside.handover"),
@@ -125,11 +123,13 @@ class Benchmark(base.Benchmark):
         return Description("DS-1000", size, {"AutoCoder 33B (paper)": [47.2]})
 
     def prompt(self, task: Task) -> str:
-        return render(answers.__file__, "complete", prompt=task["prompt"].rstrip())
+        return self.style(CHAT).prompt(task)
 
     def extract(self, answer: str, task: Task) -> str:
-        # In a function's body, the place is indented.
-        return answers.code_of(answer, 4 if FUNCTION in task["prompt"] else 0)
+        return self.style(CHAT).extract(answer, task)
+
+    def styles(self) -> Mapping[str, Style]:
+        return styles.styles()
 
     def sample(self, row: Any) -> Any:
         """Completions, and the rows of DS-1000's own answer files: {id, code}."""

@@ -21,7 +21,7 @@ from aiev.evaluation.benchmarks.base import (
     Task,
     Verdict,
 )
-from aiev.evaluation.evalplus import chat
+from aiev.evaluation.evalplus import styles
 from aiev.evaluation.evalplus.problems import (
     UNPASSABLE,
     canonical_of,
@@ -29,6 +29,7 @@ from aiev.evaluation.evalplus.problems import (
     has_plus,
     read_problems,
 )
+from aiev.evaluation.styles import CHAT, Style
 from aiev.languages.python.functions import BROKEN, parse
 from aiev.sandbox.request import Limits, Sandbox
 
@@ -72,10 +73,13 @@ class Benchmark(base.Benchmark):
         return Description(dataset.title, dataset.size, dataset.paper)
 
     def prompt(self, task: Task) -> str:
-        return chat.prompt_of(task)
+        return self.style(CHAT).prompt(task)
 
     def extract(self, answer: str, task: Task) -> str:
-        return chat.sanitized(answer, task["entry_point"])
+        return self.style(CHAT).extract(answer, task)
+
+    def styles(self) -> Mapping[str, Style]:
+        return styles.styles()
 
     def canonical(self, task: Task) -> str:
         return canonical_of(task)

@@ -17,7 +17,6 @@ from pydantic import Field
 from aiev.core.chosen import known_in
 from aiev.core.errors import UserError
 from aiev.core.settings import Section
-from aiev.core.templates import render
 from aiev.evaluation.benchmarks import base
 from aiev.evaluation.benchmarks.base import (
     Description,
@@ -27,8 +26,9 @@ from aiev.evaluation.benchmarks.base import (
     Task,
     Verdict,
 )
-from aiev.evaluation.multipl_e import programs
+from aiev.evaluation.multipl_e import programs, styles
 from aiev.evaluation.rows import read_rows
+from aiev.evaluation.styles import CHAT, Style
 from aiev.languages.toolchains import TOOLCHAINS
 from aiev.languages.toolchains.base import Ran, Steps, Toolchain
 from aiev.sandbox.request import Limits, Sandbox
@@ -109,16 +109,13 @@ class Benchmark(base.Benchmark):
         return Description(title, SIZES.get(language), figures)
 
     def prompt(self, task: Task) -> str:
-        return render(
-            programs.__file__,
-            "complete",
-            language=self._toolchain.title,
-            fence=self._toolchain.fences[0],
-            prompt=task["prompt"].rstrip(),
-        )
+        return self.style(CHAT).prompt(task)
 
     def extract(self, answer: str, task: Task) -> str:
-        return programs.solution_of(answer, task, self._toolchain.fences)
+        return self.style(CHAT).extract(answer, task)
+
+    def styles(self) -> Mapping[str, Style]:
+        return styles.styles(self._toolchain)
 
     def canonical(self, task: Task) -> str:
         """MultiPL-E has none."""

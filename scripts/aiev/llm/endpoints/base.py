@@ -46,6 +46,8 @@ class Endpoint:
     headers:       HTTP headers sent with each request; their values are secrets.
     served_here:   whether the server is a child of this process.
     grammars:      whether it samples under a grammar (the parameter `grammar`, in GBNF).
+    goes_on:       what makes it go on with an answer whose beginning is the last message, as
+                   parameters of the request; None where it cannot.
     """
 
     kind: str
@@ -60,6 +62,7 @@ class Endpoint:
     headers: dict[str, str] = field(default_factory=dict, repr=False)
     served_here: ClassVar[bool] = False
     grammars: ClassVar[bool] = False
+    goes_on: ClassVar[Mapping[str, Any] | None] = None
     api_defaults: ClassVar[Mapping[str, Any]] = {"top_p": 1.0}
     """Values that mean the same when they are not sent."""
 

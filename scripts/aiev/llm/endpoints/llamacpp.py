@@ -27,6 +27,8 @@ class LlamaCpp(LocalEndpoint):
 
     reads_stdout: ClassVar[bool] = True
     grammars: ClassVar[bool] = True
+    goes_on: ClassVar[Mapping[str, Any] | None] = {}
+    """It does so by itself."""
 
     printed: list[str] = field(default_factory=list)
 

@@ -21,6 +21,10 @@ from aiev.llm.endpoints.base import Endpoint, NoOptions
 class VLLM(LocalEndpoint):
     """`vllm serve`, asked under the model's name."""
 
+    goes_on: ClassVar[Mapping[str, Any] | None] = {
+        "continue_final_message": True,
+        "add_generation_prompt": False,
+    }
     start_seconds: ClassVar[float] = 1800
     """33B weights are read and CUDA graphs captured first: minutes."""
     stop_seconds: ClassVar[float] = 30
