@@ -133,6 +133,7 @@ def test_the_job_solves_a_benchmark_with_the_models_that_run_code(scripted, tmp_
         "sandbox": config["sandbox"],
         "benchmark": {"name": "humaneval", "kind": "evalplus", "config": {}},
         "model": model,
+        "style": "evalplus",
     }
     command = [sys.executable, ROOT / "scripts/generate_with_interpreter.py", "--weights"]
     command += ["--problems", "problems.jsonl.gz", "--samples", "samples.jsonl"]
