@@ -5,6 +5,7 @@ from aiev.core.hashing import of_file
 from aiev.engine.job import Job, run_job
 from aiev.evaluation.answers import counts
 from aiev.evaluation.benchmarks.base import ScoringLimits, benchmark_of
+from aiev.evaluation.reach import reached
 from aiev.evaluation.samples import read_samples, solutions_of
 from aiev.evaluation.scoring import check_validation, host_facts, results, score, validate_here
 from aiev.evaluation.styles import record
@@ -35,6 +36,7 @@ def main(job: Job) -> None:
     name, prefilled = job.params["style"], any(row.get("prefill") for row in rows)
     style = record(name, benchmark.style(name), tasks, prefilled)
     own = {"model": job.params["model"], "answers": counts(rows), "style": style}
+    own["reached"] = reached(benchmark, tasks, solutions, verdicts)
     write_json(job.output("score"), {**own, **found})
 
 

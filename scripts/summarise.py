@@ -19,7 +19,9 @@ def main(job: Job) -> None:
     run_rates = {path.parent.name: read_json(path) for path in job.inputs["run_rates"]}
     interpreted = map(read_json, job.inputs["interpreted"])
     styled = map(read_json, job.inputs["styled"])
-    scores = table(map(read_json, job.inputs["scores"]), titles, run_rates, interpreted, styled)
+    training = read_json(job.input("training"))
+    measured = map(read_json, job.inputs["scores"])
+    scores = table(measured, titles, run_rates, interpreted, styled, training)
     write_json(job.output("table"), scores)
     write_text(job.output("page"), page(scores, read_json(job.input("duels"))))
     reports = {name: read_json(job.input(name)) for name in SINGLE}

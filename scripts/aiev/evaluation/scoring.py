@@ -14,6 +14,7 @@ from aiev.core.files import mark_used, write_text
 from aiev.core.hashing import of_text
 from aiev.core.log import log
 from aiev.evaluation.benchmarks.base import Benchmark, ScoringLimits, Task, Verdict
+from aiev.evaluation.reach import reached
 from aiev.evaluation.stats import pass_at_k, share
 from aiev.sandbox.request import Sandbox
 
@@ -189,6 +190,8 @@ def score_samples(
         solutions = {task: each[place] for task, each in samples.items()}
         rounds.append(benchmark.judge(tasks, solutions, sandbox, limits))
     found = score(benchmark, tasks, rounds[0], validation, samples_sha256)
+    first = {task: each[0] for task, each in samples.items()}
+    found["reached"] = reached(benchmark, tasks, first, rounds[0])
     if number > 1:
         found["pass_at_k"] = _pass_at_k(benchmark, tasks, rounds, validation["exceptions"])
     return found, rounds

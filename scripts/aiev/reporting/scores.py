@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from aiev.core.errors import UserError
-from aiev.reporting.paired import compared
+from aiev.reporting.paired import compared, pooled
 from aiev.reporting.styles import base_in_styles
 
 RUN_RATES = {"asked": "run rate when asked", "not_asked": "run rate when not asked"}
@@ -19,16 +19,19 @@ def table(
     run_rates: Mapping[str, Mapping[str, Any]] | None = None,
     interpreted: Iterable[Mapping[str, Any]] = (),
     styled: Iterable[Mapping[str, Any]] = (),
+    training: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """scores.json: {"models": [{model, title, scores: {benchmark: score}}], "paper": [{title,
-    benchmark: [base, plus]}], "student_vs_base": see `compare`, "run_rates": {model: {"asked",
-    "not_asked"}}, "interpreter": {model: {benchmark: {"score", "compared"}}}, "base_styles": see
-    `styles.base_in_styles`}.
+    benchmark: [base, plus]}], "student_vs_base": see `compare`, "pooled": see `paired.pooled`,
+    "run_rates": {model: {"asked", "not_asked"}}, "interpreter": {model: {benchmark: {"score",
+    "compared"}}}, "base_styles": see `styles.base_in_styles`, "held_out_loss": {"dialogues",
+    "base", "student"} or None}.
 
     titles: model -> its title, in the order of the rows. run_rates: by model, as measured
     (aiev.evaluation.run_rate); none where the run does not measure them. interpreted: scores with
     the interpreter on, which are compared with those without, task by task. styled: the base's in
-    further prompt styles.
+    further prompt styles. training: the report of the final training, which may have measured the
+    loss on the last round's test split.
     Raises UserError for a score that occurs twice, is missing, or is of a model without a title.
     """
     found: dict[tuple[str, str], Mapping[str, Any]] = {}
@@ -53,13 +56,24 @@ def table(
         "models": models,
         "paper": _paper(models[0]["scores"]),
         "student_vs_base": compare(by_model["student"], by_model["base"]),
+        "pooled": pooled(by_model["student"], by_model["base"]),
         "run_rates": {
             model: {kind: measured[kind] for kind in RUN_RATES}
             for model, measured in (run_rates or {}).items()
         },
         "interpreter": _interpreted(interpreted, found),
         "base_styles": base_in_styles(styled, by_model["base"], by_model["student"]),
+        "held_out_loss": _held_out_loss(training or {}),
     }
+
+
+def _held_out_loss(training: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Before the first step and after the last one; None where it was not measured."""
+    test = training.get("test") or {}
+    losses = [round(each["loss"], 6) for each in test.get("losses") or []]
+    if not losses:
+        return None
+    return {"dialogues": test["examples"], "base": losses[0], "student": losses[-1]}
 
 
 def _interpreted(

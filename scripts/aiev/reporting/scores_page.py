@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from aiev.reporting import figure as rounds
-from aiev.reporting.paired import FIELDS
+from aiev.reporting.paired import FIELDS, POOLED
 from aiev.reporting.scores import RUN_RATES
 from aiev.reporting.styles import base_cells
 
@@ -24,15 +24,18 @@ def page(scores: Mapping[str, Any], duels: Mapping[str, Any]) -> str:
             "",
             *(f"- {note}" for note in notes(scores)),
             "",
+            *_reached(scores),
             "## Student and base",
             "",
             "The tuned student against the base model on the same tasks, in percentage points.",
-            "In brackets: Newcombe's 95% interval for paired proportions (1998, method 10).",
+            "In brackets: Newcombe's 95% interval for paired proportions (1998, method 10); of two",
+            "benchmarks together, stratified.",
             "",
             *markdown(*comparison_cells(scores)),
             "",
             *_base_styles(scores),
             *_with_interpreter(scores),
+            *_held_out_loss(scores),
             *_run_rates(scores),
             "## Rounds",
             "",
@@ -47,6 +50,20 @@ def page(scores: Mapping[str, Any], duels: Mapping[str, Any]) -> str:
             "",
         ]
     )
+
+
+def _reached(scores: Mapping[str, Any]) -> list[str]:
+    """The section on what answers came to, short of a pass."""
+    return [
+        "## How far the answers get",
+        "",
+        "Of all answers, in percent: those that hold code; that parse, or compile where the",
+        "language is compiled; that run, which is that every call of the benchmark's own tests",
+        "returned, right or wrong.",
+        "",
+        *markdown(*reached_cells(scores)),
+        "",
+    ]
 
 
 def _base_styles(scores: Mapping[str, Any]) -> list[str]:
@@ -95,6 +112,22 @@ def interpreter_cells(scores: Mapping[str, Any]) -> tuple[list[str], list[list[s
                     title = own["score"]["title"] + suffix
                     rows.append([each["title"], title, *figures, f"{one['mcnemar_p']:.3f}"])
     return header, rows
+
+
+def _held_out_loss(scores: Mapping[str, Any]) -> list[str]:
+    """The section on the held-out loss; nothing where it was not measured."""
+    found = scores["held_out_loss"]
+    if not found:
+        return []
+    return [
+        "## Loss on held-out dialogues",
+        "",
+        f"Mean loss of a token on {found['dialogues']} tagged dialogues: the last round's test",
+        "split, which no training saw.",
+        "",
+        *markdown(["model", "loss"], [[m, f"{found[m]:.4f}"] for m in ("base", "student")]),
+        "",
+    ]
 
 
 def _run_rates(scores: Mapping[str, Any]) -> list[str]:
@@ -151,6 +184,18 @@ def cells(scores: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
     return header, rows
 
 
+def reached_cells(scores: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of how far the answers get as text."""
+    header = ["model", "benchmark", "code [95%]", "parses [95%]", "runs [95%]", "pass@1 [95%]"]
+    rows = []
+    for each in scores["models"]:
+        for score in each["scores"].values():
+            shares = [score["reached"][name] for name in ("code", "parses", "runs")]
+            figures = map(rounds.percent, [*shares, score["base"]])
+            rows.append([each["title"], score["title"], *figures])
+    return header, rows
+
+
 def _has_plus(score: Mapping[str, Any]) -> bool:
     """Whether the benchmark has further tests, here or in the paper."""
     return score["plus"] is not None or any(len(f) > 1 for f in score["paper"].values())
@@ -180,6 +225,14 @@ def comparison_cells(scores: Mapping[str, Any]) -> tuple[list[str], list[list[st
                 counts = [str(one["only_student"]), str(one["only_base"])]
                 difference = rounds.points(one["difference"], one["interval"])
                 rows.append([title + suffix, *counts, difference, f"{one['mcnemar_p']:.3f}"])
+    if together := scores["pooled"]:
+        for suffix, field in zip(("", "+"), FIELDS, strict=True):
+            if one := together[field]:
+                title = " and ".join(f"{title}{suffix}" for title in POOLED)
+                counts = [str(one["only_student"]), str(one["only_base"])]
+                difference = rounds.points(one["difference"], one["interval"])
+                title += f", {together['tasks']} tasks"
+                rows.append([title, *counts, difference, f"{one['mcnemar_p']:.3f}"])
     return header, rows
 
 

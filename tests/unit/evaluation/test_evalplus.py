@@ -213,6 +213,9 @@ def test_right_passes_and_wrong_does_not(sandbox):
     assert base_passed(verdicts) == ["HumanEval/0", f"HumanEval/{last}"]
     assert list(verdicts) == [f"HumanEval/{n}" for n in range(last + 1)]
     assert {verdict.plus for verdict in verdicts.values()} == {None}
+    named = dict(zip(["right", *WRONG, "again"], verdicts.values(), strict=True))
+    ran = [name for name, verdict in named.items() if verdict.ran]
+    assert ran == ["right", "wrong", "again"], "all calls returned"
 
 
 def test_hostile_solutions_fail_alone(sandbox):

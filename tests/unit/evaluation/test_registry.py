@@ -14,6 +14,7 @@ from aiev.evaluation.benchmarks.base import (
     open_benchmark,
 )
 from aiev.evaluation.generate import Decoding, generate
+from aiev.evaluation.reach import reached
 from aiev.evaluation.samples import read_samples, solutions_of
 from aiev.evaluation.scoring import (
     check_validation,
@@ -143,6 +144,9 @@ def test_a_benchmark_from_a_file_outside_is_generated_validated_and_scored(sums,
     assert (found["base"]["correct"], found["tasks"], found["plus"]) == (1, 4, None)
     assert (found["title"], found["size"], found["evaluator"]) == ("Sums", 4, "sums 1")
     assert found["paper"] == {"Some paper": [50.0]}
+    shares = reached(sums, tasks, solutions, verdicts)
+    assert [shares[name]["correct"] for name in ("code", "parses")] == [3, 3]
+    assert shares["runs"] is None, "it does not say what ran"
     rows = results(sums, tasks, verdicts)["eval"]
     assert rows["Sum/0"][0]["base_status"] == "pass"
     assert dict(sums.texts(tasks[0])) == {"prompt": "What is 0 + 1?", "canonical_solution": "1"}

@@ -59,6 +59,7 @@ def score(model, correct=5, tasks=20, benchmark="humaneval", plus=None, **own):
         "solved": {"base": ids[:correct], "plus": None if plus is None else ids[:plus]},
         "answers": {"asked": tasks},
         "style": {"name": "chat", "prefilled": False},
+        "reached": {"code": share(tasks, tasks), "parses": share(tasks - 1, tasks), "runs": None},
         **own,
     }
 
@@ -109,6 +110,50 @@ def test_scores_with_the_interpreter_stand_apart():
     assert rows[3][3].startswith("+20.0 [") and rows[4][3].startswith("+0.0 [")
     without = page(table(SCORES, TITLES), DUELS).splitlines()
     assert lines[:start] + lines[end:] == without
+
+
+def test_how_far_the_answers_get_stands_beside_pass_at_1():
+    runs = {"code": share(20, 20), "parses": share(15, 20), "runs": share(10, 20)}
+    lines = page(table([score(m, reached=runs) for m in TITLES], TITLES), DUELS).splitlines()
+    start, end = lines.index("## How far the answers get"), lines.index("## Student and base")
+    rows = [line.split(" | ") for line in lines[start:end] if line.startswith("|")][2:]
+    assert [cell.partition(" ")[0] for cell in rows[1][2:]] == ["100.0", "75.0", "50.0", "25.0"]
+    assert " | - | " in page(table(SCORES, TITLES), DUELS), "where it is not known what ran"
+
+
+def both(model, humaneval, mbpp, plus=None):
+    """Scores of a model on HumanEval and MBPP, of 164 and 378 tasks."""
+    sizes = (("humaneval", "HumanEval", 164, humaneval), ("mbpp", "MBPP", 378, mbpp))
+    return [
+        score(model, correct, tasks, name, plus=None if plus is None else min(plus, correct))
+        | {"title": title}
+        for name, title, tasks, correct in sizes
+    ]
+
+
+def test_humaneval_and_mbpp_are_compared_together_by_strata():
+    scores = [*both("base", 20, 100, 10), *both("student", 30, 120, 15), *both("teacher", 1, 1, 1)]
+    found = table(scores, TITLES)
+    together = found["pooled"]
+    assert together["benchmarks"] == ["humaneval", "mbpp"] and together["tasks"] == 542
+    assert together["base"]["difference"] == round(30 / 542, 6)
+    assert (together["base"]["only_student"], together["base"]["only_base"]) == (30, 0)
+    assert together["plus"]["only_student"] == 10
+    text = page(found, DUELS)
+    assert "| HumanEval and MBPP, 542 tasks | 30 | 0 | +5.5 [" in text
+    assert "| HumanEval+ and MBPP+, 542 tasks | 10 | 0 | +1.8 [" in text
+    assert table(SCORES, TITLES)["pooled"] is None
+    assert "542" not in page(table(SCORES, TITLES), DUELS)
+
+
+def test_the_held_out_loss_is_shown_where_it_was_measured():
+    losses = [{"step": 0, "loss": 1.5}, {"step": 3, "loss": 1.25}, {"step": 6, "loss": 1.125}]
+    found = table(SCORES, TITLES, training={"test": {"examples": 7, "losses": losses}})
+    assert found["held_out_loss"] == {"dialogues": 7, "base": 1.5, "student": 1.125}
+    text = page(found, DUELS)
+    assert "on 7 tagged dialogues" in text and "| base | 1.5000 |\n| student | 1.1250 |" in text
+    for report in (None, {}, {"test": {"examples": 0, "losses": []}}):
+        assert "held-out" not in page(table(SCORES, TITLES, training=report), DUELS)
 
 
 def in_style(name, correct, **own):
@@ -167,7 +212,8 @@ def test_a_model_s_styles_beside_each_other():
 
 def test_rows_are_base_student_teacher_and_then_the_paper():
     lines = page(table(SCORES, TITLES), DUELS).splitlines()
-    rows = [line for line in lines[: lines.index("## Student and base")] if line.startswith("|")]
+    own = lines[: lines.index("## How far the answers get")]
+    rows = [line for line in own if line.startswith("|")]
     assert [row.split(" | ")[0] for row in rows[2:]] == [
         "| base student, S",
         "| tuned student",

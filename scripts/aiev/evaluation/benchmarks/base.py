@@ -7,6 +7,7 @@ of the canonical solutions, scores, reports, decontamination) is the same for al
 """
 
 import json
+import textwrap
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from aiev.core.settings import Section, checked
 from aiev.evaluation.benchmarks import BENCHMARKS
 from aiev.evaluation.settings import ScoringSettings
 from aiev.evaluation.styles import CHAT, Style, style_of
+from aiev.languages.python.functions import BROKEN, parse
 from aiev.sandbox.request import Limits, Sandbox
 
 Task = dict[str, Any]
@@ -51,7 +53,8 @@ class Verdict:
 
     base: it passed the benchmark's own tests. plus: the further ones too; None without any.
     outcome: passed, failed, or a more telling word, such as timed-out or compile-error.
-    row: further keys of its row in eval_results.json. seconds: CPU time that it took.
+    row: further keys of its row in eval_results.json. seconds: CPU time that it took. ran: whether
+    every call of the benchmark's own tests returned, right or wrong; None where that is not known.
     """
 
     base: bool
@@ -59,6 +62,7 @@ class Verdict:
     outcome: str = "failed"
     row: Mapping[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
+    ran: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -164,6 +168,14 @@ class Benchmark(ABC):
 
         Raises EvaluatorCrashed when the evaluator itself does not work: that is no verdict.
         """
+
+    def parses(self, solution: str, verdict: Verdict) -> bool:
+        """Whether a solution is a program at all. Here: Python, perhaps indented as a whole."""
+        try:
+            parse(textwrap.dedent(solution))
+        except BROKEN:
+            return False
+        return True
 
     @property
     def left_out(self) -> Mapping[str, str]:

@@ -117,6 +117,10 @@ class Benchmark(base.Benchmark):
     def styles(self) -> Mapping[str, Style]:
         return styles.styles(self._toolchain)
 
+    def parses(self, solution: str, verdict: Verdict) -> bool:
+        """Whether it compiles; what is not compiled first is a program as far as is known."""
+        return verdict.outcome != "compile-error"
+
     def canonical(self, task: Task) -> str:
         """MultiPL-E has none."""
         return ""

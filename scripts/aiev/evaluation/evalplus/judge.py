@@ -94,7 +94,9 @@ def _judge(
         name: _outcome(problem, name, oracle, each, partial(whole, name))
         for name, each in seen.items()
     }
-    return _verdict(problem, solution, outcomes, sum(each.seconds for each in seen.values()))
+    ran = "base" not in seen or len(seen["base"].lines) == len(oracle.expected["base"])
+    verdict = _verdict(problem, solution, outcomes, sum(each.seconds for each in seen.values()))
+    return replace(verdict, ran=ran)
 
 
 def _phase(name: str, oracle: Oracle, limits: ScoringLimits) -> execution.Phase:
