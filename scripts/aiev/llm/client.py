@@ -114,10 +114,8 @@ class ChatClient:
     ) -> Answer:
         """The model's answer to `messages` without its thoughts, from the ledger if it is there.
 
-        messages: the last may be the beginning of the answer, of the assistant's, for an endpoint
-        that goes on with one; the answer is then what follows.
-        grammar: of the answer, in GBNF, for servers that sample under one.
-        stop: strings each of which ends the answer before it.
+        messages: one of the assistant's at the end begins the answer, which is then what follows.
+        grammar: of the answer, in GBNF, for servers that sample under one. stop: strings that end it.
         more_room: ask for an answer that was cut off at `max_tokens` again with twice as many,
         once; `Answer.cut_off` says whether that one was cut off too. A model that cannot write so
         many leaves the first one.
@@ -136,7 +134,6 @@ class ChatClient:
             with suppress(ContextFull):
                 answer = await self._ask(question, conversation)
             answer = replace(answer, asked_again=True)
-        # Thoughts are told from code by the fences, one of which the beginning may have opened.
         whole = question.begun + answer.text.removeprefix(question.begun)
         return replace(answer, text=final_text(whole).removeprefix(question.begun))
 

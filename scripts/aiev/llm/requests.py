@@ -51,7 +51,8 @@ class Question:
 
     @property
     def begun(self) -> str:
-        """The beginning of the answer that the question gives; "" for none."""
+        """The beginning of the answer that the question gives; "" for none. Thoughts are told from
+        code by the fences, one of which it may have opened: an answer is read behind it."""
         last = self.messages[-1]
         return last["content"] if last["role"] == "assistant" else ""
 
