@@ -115,7 +115,7 @@ class ChatClient:
         """The model's answer to `messages` without its thoughts, from the ledger if it is there.
 
         messages: one of the assistant's at the end begins the answer, which is then what follows.
-        grammar: of the answer, in GBNF, for servers that sample under one. stop: strings that end it.
+        grammar: of the answer, in GBNF, for servers that sample under one. stop: what ends it.
         more_room: ask for an answer that was cut off at `max_tokens` again with twice as many,
         once; `Answer.cut_off` says whether that one was cut off too. A model that cannot write so
         many leaves the first one.
