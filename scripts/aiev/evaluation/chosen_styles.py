@@ -7,6 +7,7 @@ from aiev.core.errors import UserError
 from aiev.core.settings import did_you_mean
 from aiev.evaluation.benchmarks.base import Benchmark, open_benchmark
 from aiev.evaluation.settings import BenchmarkSettings
+from aiev.evaluation.styles import style_of
 
 Evaluation = Mapping[str, Any]
 """The config's section, with all defaults."""
@@ -42,7 +43,9 @@ def check_styles(evaluation: Evaluation) -> None:
     that none has."""
     opened = _opened(evaluation)
     for name, benchmark in opened.items():
-        benchmark.style(own_style(evaluation, name))
+        own = evaluation["benchmarks"][name]["style"]
+        key = f"evaluation.benchmarks.{name}.style" if own else "evaluation.style"
+        style_of(benchmark.styles(), own_style(evaluation, name), name, key)
     known = sorted({style for each in opened.values() for style in each.styles()})
     for style in evaluation["base_styles"]:
         if style not in known:

@@ -58,14 +58,17 @@ class Style:
         return self if goes_on or self.alone is None else self.alone
 
 
-def style_of(styles: Mapping[str, Style], name: str, benchmark: str) -> Style:
-    """The style of that name. Raises UserError for one that the benchmark does not have."""
+def style_of(
+    styles: Mapping[str, Style], name: str, benchmark: str, key: str = "evaluation.style"
+) -> Style:
+    """The style of that name. Raises UserError, with the key of the config that names it, for one
+    that the benchmark does not have."""
     if name not in styles:
         known = ", ".join(sorted(styles))
         hint = f"it has {known}; set evaluation.benchmarks.{benchmark}.style to one of them"
         raise UserError(
             f"the benchmark {benchmark} has no prompt style {name!r}",
-            where="config: evaluation.style",
+            where=f"config: {key}",
             hint=did_you_mean(name, list(styles), hint),
         )
     return styles[name]

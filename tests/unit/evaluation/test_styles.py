@@ -38,7 +38,7 @@ MBPP = {
     "task_id": "Mbpp/2",
     "prompt": '"""\nWrite a function to add.\nassert add(1, 2) == 3\n"""\n',
     "entry_point": "add",
-    "assertion": "\nassert add(1, 2) == 3\nassert add(0, 0) == 0\n",
+    "assertion": "import math\n\nassert add(1, 2) == 3\nassert add(0, 0) == 0\n",
 }
 CPP = {
     "task_id": "HumanEval_0",
@@ -293,3 +293,10 @@ def test_a_style_that_a_benchmark_does_not_have_is_named(changes, told, hint):
     with pytest.raises(UserError, match=told) as raised:
         check_styles({**EVALUATION, **changes})
     assert hint in raised.value.hint and raised.value.where.startswith("config: evaluation.")
+
+
+def test_the_key_of_a_benchmark_that_names_a_style_it_lacks():
+    benchmarks = {"cpp": {**EVALUATION["benchmarks"]["cpp"], "style": "authors"}}
+    with pytest.raises(UserError, match="no prompt style 'authors'") as raised:
+        check_styles({**EVALUATION, "base_styles": [], "benchmarks": benchmarks})
+    assert raised.value.where == "config: evaluation.benchmarks.cpp.style"

@@ -54,10 +54,11 @@ def _authors(task: Task) -> str:
     prompt = task["prompt"].strip()
     if not _is_mbpp(task):
         return render(__file__, "authors_humaneval", prompt=prompt)
-    # Their data set, evalplus/mbppplus, has the text and a list of asserts apart.
+    # Their data set, evalplus/mbppplus, has the text, a list of asserts, and the imports apart.
     text = prompt.removeprefix('"""').partition("\nassert ")[0].strip()
-    lines = task.get("assertion", "").strip().split("\n")
-    return render(__file__, "authors_mbpp", text=text, assertions=str(lines))
+    lines = task.get("assertion", "").split("\n")
+    asserts = [line for line in lines if line.startswith("assert ")]
+    return render(__file__, "authors_mbpp", text=text, assertions=str(asserts))
 
 
 def _sanitized(answer: str, task: Task) -> str:
