@@ -34,7 +34,7 @@ rule check_models:
     params:
         settings=hashed_config(
             *("dialogues", "rounds.self_learning", "rounds.count"),
-            *("duel.max_tokens", "evaluation.max_tokens"),
+            *("duel.max_tokens", "evaluation.max_tokens", "training.lora"),
             models={model: model_params(model) for model in ("teacher", "base")},
         ),
     shell:

@@ -2,7 +2,8 @@
 
 Each model that is served elsewhere is asked one short question; one that is served here is known by
 its digest, and its first question costs nothing. The student's tokenizer and chat template must be
-fit for training. The output says what was checked, and nothing reads it.
+fit for training, and it must have the layers that LoRA is to train. The output says what was
+checked, and nothing reads it.
 """
 
 import asyncio
@@ -16,7 +17,7 @@ from aiev.llm.endpoints import needs_weights, serve, with_server
 from aiev.llm.failures import Unreachable
 from aiev.llm.preflight import Check, check_model
 from aiev.recipes import RECIPES
-from aiev.training.student import check_student
+from aiev.training.student import check_lora, check_student
 
 
 def main(job: Job) -> None:
@@ -26,6 +27,7 @@ def main(job: Job) -> None:
     rounds = job.params["rounds"]
     learns = rounds["self_learning"] and rounds["count"] > 1
     check_student(job.input("student"), system=learns)
+    check_lora(job.input("student"), job.params["training"]["lora"])
     checks = _checks(job.params, learns)
     found = {name: _check(job, name, check) for name, check in checks.items()}
     write_json(job.output("checked"), {**found, "student": "template and tokens are fit"})

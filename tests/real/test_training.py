@@ -40,6 +40,7 @@ PARAMS = {
     "max_tokens": 200,
     "too_long": "drop",
     "learn": "all",
+    "lora": None,
     "precision": "float32",
     "accelerator": "cpu",
     "accelerators": 1,
@@ -281,6 +282,60 @@ def test_two_processes_train_on_what_one_does(student, data, tmp_path):
         assert together["loss"] == pytest.approx(alone["loss"], abs=1e-5)
 
 
+LORA = {"rank": 8, "alpha": 16, "dropout": 0.0, "target_modules": "all-linear"}
+
+
+@pytest.fixture(scope="module")
+def lora_trained(student, data, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("lora")
+    return folder, run(student, data, folder, lora=LORA)
+
+
+def weights_of(folder):
+    from safetensors.torch import load_file
+
+    return load_file(folder / "model.safetensors")
+
+
+def test_lora_saves_a_whole_model_that_differs_where_it_was_trained(lora_trained, student, trained):
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    folder, report = lora_trained
+    losses = [step["loss"] for step in report["steps"]]
+    assert losses[-1] < losses[0] - 0.5
+    names = [{path.name for path in (where / "model").iterdir()} for where in (folder, trained[0])]
+    assert names[0] == names[1]
+    config = [read_json(where / "model" / "config.json") for where in (folder, trained[0])]
+    assert config[0] == config[1]
+    before, after = weights_of(student), weights_of(folder / "model")
+    assert after.keys() == weights_of(trained[0] / "model").keys()
+    changed = {
+        name for name in before if not torch.equal(before[name], after[name][: len(before[name])])
+    }
+    tokenizer = AutoTokenizer.from_pretrained(folder / "model")
+    embedding = "model.embed_tokens.weight"
+    assert changed == {embedding} | {name for name in before if "_proj" in name}
+    rows = (before[embedding] != after[embedding][:-4]).any(dim=1).nonzero().flatten().tolist()
+    assert rows == [tokenizer.convert_tokens_to_ids("<|im_end|>")]
+    model = AutoModelForCausalLM.from_pretrained(folder / "model")
+    assert_distinct(model.get_input_embeddings().weight[-4:])
+
+
+@pytest.mark.nightly
+def test_lora_with_zero_3_two_processes_and_packing_follows_the_same_losses(
+    lora_trained, student, data, tmp_path
+):
+    folder, report = lora_trained
+    other = run(student, data, tmp_path, "zero3", accelerators=2, packing=True, lora=LORA)
+    for one, two in zip(report["steps"], other["steps"], strict=True):
+        assert two["loss"] == pytest.approx(one["loss"], abs=1e-3)
+    one, two = (weights_of(each / "model") for each in (folder, tmp_path))
+    assert {name: each.shape for name, each in one.items()} == {
+        name: each.shape for name, each in two.items()
+    }
+
+
 def test_the_loss_on_the_test_split_is_measured_and_changes_nothing(
     trained, student, data, tmp_path
 ):
@@ -308,14 +363,17 @@ def test_two_processes_with_zero_3_measure_what_one_does(student, data, tmp_path
 def killed(student, data, tmp_path_factory):
     """The place of a run by its main that was killed after its first checkpoint."""
     folder = tmp_path_factory.mktemp("killed")
-    arguments = command(student, data, folder, checkpoint_steps=5)
+    kill_after_a_checkpoint(command(student, data, folder, checkpoint_steps=5), folder)
+    return folder
+
+
+def kill_after_a_checkpoint(arguments, folder):
     process = subprocess.Popen(arguments, cwd=folder, stderr=subprocess.DEVNULL)
     scratch = wait_for(lambda: next(folder.glob(".aiev/scratch/*"), None))
     wait_for(lambda: next(scratch.glob(f"checkpoints/*/{worker.COMPLETE}"), None))
     process.send_signal(signal.SIGKILL)
     process.wait()
     wait_for(lambda: not processes_with(str(scratch / "spec.json")), seconds=20)
-    return folder
 
 
 def test_a_resume_that_fails_is_an_error_and_no_new_start(killed, student, data, tmp_path):
@@ -345,7 +403,26 @@ def test_a_killed_run_goes_on_and_ends_with_the_bytes_of_one_that_was_not(
     assert (killed / "model.sha256").read_text() == of_directory(folder / "model") + "\n"
 
 
-def wait_for(what, seconds=90):
+@pytest.mark.nightly
+def test_a_killed_run_with_lora_ends_with_the_bytes_of_one_that_was_not(student, data, tmp_path):
+    """Dropout too draws the same numbers."""
+    lora = LORA | {"dropout": 0.1}
+    report = run(student, data, tmp_path / "whole", lora=lora)
+    arguments = command(student, data, tmp_path, checkpoint_steps=5, lora=lora)
+    kill_after_a_checkpoint(arguments, tmp_path)
+    # What is not trained is in no checkpoint.
+    (checkpoint,) = tmp_path.glob(".aiev/scratch/*/checkpoints/checkpoint-5/global_step5")
+    states = sum(path.stat().st_size for path in checkpoint.iterdir())
+    assert states < 16 * 10**6 / 4
+    done = subprocess.run(arguments, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "resuming from the checkpoint of step" in (tmp_path / "log").read_text()
+    assert read_json(tmp_path / "training.json") == report
+    digest = of_directory(tmp_path / "whole" / "model")
+    assert (tmp_path / "model.sha256").read_text() == digest + "\n"
+
+
+def wait_for(what, seconds=300):
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         found = what()

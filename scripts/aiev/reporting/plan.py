@@ -173,9 +173,10 @@ def _trained(plan: Plan) -> Iterator[str]:
     params, reckoned = plan.config["training"], plan.config["execution"]["plan"]
     name = plan.config["models"]["student"]["name"]
     number, ranks = len(found.each), params["accelerators"]
+    lora = f", {found.trained:,} of LoRA" if params["lora"] else ""
     yield (
-        f"{number} training{'s' * (number > 1)} of {name} ({found.parameters:,} parameters) in "
-        f"{params['precision']} on {ranks} accelerator{'s' * (ranks > 1)}"
+        f"{number} training{'s' * (number > 1)} of {name} ({found.parameters:,} parameters{lora}) "
+        f"in {params['precision']} on {ranks} accelerator{'s' * (ranks > 1)}"
     )
     yield from _memory(found, reckoned["accelerator_gib"])
     peak = f" ({reckoned['mfu']:.0%} of {reckoned['accelerator_tflops'] or 0:g} TFLOPS)"

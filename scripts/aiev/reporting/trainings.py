@@ -10,7 +10,7 @@ from aiev.core.errors import UserError
 from aiev.core.files import read_json
 from aiev.reporting.rates import Rates
 from aiev.resources.declare import SHAPE
-from aiev.training.memory import SHARD, Memory, bytes_of, memory_of
+from aiev.training.memory import SHARD, Memory, bytes_of, memory_of, trained_parameters
 from aiev.training.shape import Shape
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ class Training:
 class Trainings:
     """All planned trainings of a run, which differ only in their data.
 
+    trained: how many of the parameters; with LoRA those that are added.
     memory: on each accelerator. model_bytes: of one saved model; largest_file: its largest one.
     work_bytes: of the checkpoints that a training may go on from, at most.
     disk_bytes: all models, in results/ and in the action store, and one training's checkpoints.
@@ -44,6 +45,7 @@ class Trainings:
     """
 
     parameters: int
+    trained: int
     memory: Memory
     each: tuple[Training, ...]
     model_bytes: int
@@ -88,13 +90,15 @@ def trainings(config: Mapping[str, Any], jobs: Sequence["Job"], rates: Rates) ->
     memory = memory_of(shape, params, _deepspeed(Path(params["deepspeed"])))
     saved = shape.parameters * bytes_of(config["models"]["student"]["dtype"])
     # Two are kept, and a third one is there while it is written: float32 weights and moments too.
-    work = 3 * shape.parameters * (12 + bytes_of(params["precision"]))
+    trained = trained_parameters(shape, params["lora"])
+    work = 3 * trained * (12 + bytes_of(params["precision"]))
     work = work if params["checkpoint_steps"] else 0
     room = config["execution"]["plan"]["accelerator_gib"]
     # The final model too, which is a copy of the last round's.
     models = len(rounds) + 1
     return Trainings(
         parameters=shape.parameters,
+        trained=trained,
         memory=memory,
         each=tuple(_training(config, number, shape, rates) for number in rounds),
         model_bytes=saved,
@@ -124,8 +128,9 @@ def _training(config: Mapping[str, Any], number: int, shape: Shape, rates: Rates
     tokens = expected, most
     # Attention over dialogues of their mean length, and of the longest.
     lengths = rates.tokens or 0, params["max_tokens"]
+    adapter = trained_parameters(shape, params["lora"]) if params["lora"] else None
     operations = tuple(
-        None if count is None else count * shape.operations(int(length))
+        None if count is None else count * shape.operations(int(length), adapter)
         for count, length in zip(tokens, lengths, strict=True)
     )
     plan = config["execution"]["plan"]

@@ -2,8 +2,9 @@
 
 Counted as DeepSpeed 0.19 with ZeRO (Rajbhandari et al., arXiv 1910.02054) keeps it: weights and
 gradients in the precision of the computation; float32 weights and two moments of Adam for the
-optimiser, also where the computation is float32; what the backward pass needs. Not counted: the
-CUDA context, NCCL, the allocator's fragments, and Python itself (some GiB together).
+optimiser, also where the computation is float32; what the backward pass needs. With LoRA only what
+is trained has gradients and optimiser state. Not counted: the CUDA context, NCCL, the allocator's
+fragments, and Python itself (some GiB together).
 """
 
 import math
@@ -20,6 +21,9 @@ OPTIMISER = 12
 LOGITS = 8
 """Bytes for each logit beyond the logit itself: its logarithmic softmax and its gradient, in
 float32. A half-precision logit is also copied to float32."""
+
+TRAINED_ROWS = 5
+"""Of the four special tokens and of the one that ends a turn."""
 
 SHARD = 50 * 10**9
 """Largest file that transformers 5 writes of a model, in bytes."""
@@ -64,23 +68,24 @@ def memory_of(shape: Shape, params: Mapping[str, Any], deepspeed: Mapping[str, A
             where=params["deepspeed"],
             hint="use 0, 1, 2 or 3",
         )
-    each = bytes_of(params["precision"])
-    whole = shape.parameters
-    part = math.ceil(whole / ranks)
+    each, lora = bytes_of(params["precision"]), params["lora"]
+    trained = trained_parameters(shape, lora)
+    whole = shape.parameters + (trained if lora else 0)
+    part = math.ceil(trained / ranks)
     offload = bool(zero.get("offload_optimizer", {}).get("device", "none") != "none")
-    optimiser = OPTIMISER * (part if stage else whole)
+    optimiser = OPTIMISER * (part if stage else trained)
     tokens = params["micro_batch"] * params["max_tokens"]
-    updated = part if stage else whole
+    updated = part if stage else trained
     if stage == 3:  # sub-groups of parameters are updated one after another
         updated = min(updated, int(zero.get("sub_group_size", 10**9)))
     # A half-precision logit is copied to float32.
     logit = each + LOGITS + (4 if each < 4 else 0)
     return Memory(
-        weights=each * (part if stage == 3 else whole),
-        gradients=each * (part if stage >= 2 else whole),
+        weights=each * (math.ceil(whole / ranks) if stage == 3 else whole),
+        gradients=each * (part if stage >= 2 else trained),
         optimiser=0 if offload else optimiser,
-        gathered=_gathered(shape, stage, ranks, each, zero),
-        activations=tokens * _activations(shape, each, params["activation_checkpointing"]),
+        gathered=each * _gathered(shape, stage, ranks, trained, zero),
+        activations=tokens * _activations(shape, each, params["activation_checkpointing"], lora),
         logits=tokens * shape.vocabulary * logit,
         step=0 if offload else 4 * updated,
         offloaded=optimiser if offload else 0,
@@ -91,16 +96,49 @@ def bytes_of(precision: str) -> int:
     return {"float32": 4, "bfloat16": 2}[precision]
 
 
-def _activations(shape: Shape, each: int, checkpointed: bool) -> int:
+def trained_parameters(shape: Shape, lora: Mapping[str, Any] | None) -> int:
+    """All parameters, or those that LoRA trains: two matrices for each target, and some rows.
+
+    lora: the config's `training.lora`. Raises UserError for a target that the student has not.
+    """
+    if not lora:
+        return shape.parameters
+    layer = sum(lora["rank"] * sum(shape.linear[name]) for name in _targets(shape, lora))
+    rows = TRAINED_ROWS * shape.hidden * (1 if shape.tied else 2)
+    return shape.layers * layer + rows
+
+
+def _targets(shape: Shape, lora: Mapping[str, Any]) -> list[str]:
+    """Names of the linear layers that LoRA trains."""
+    known, wanted = list(shape.linear), lora["target_modules"]
+    names = known if isinstance(wanted, str) else wanted
+    for name in names:
+        if name not in known:
+            raise UserError(
+                f"a student of type {shape.kind} has no linear layer {name!r} in its layers",
+                where="config: training.lora.target_modules",
+                hint=f"use some of {', '.join(known)}, or all-linear",
+            )
+    return names
+
+
+def _activations(
+    shape: Shape, each: int, checkpointed: bool, lora: Mapping[str, Any] | None
+) -> int:
     """Bytes for each token: of all layers, or of their inputs and the one that is recomputed."""
-    layer = shape.layer_activations(each)
+    layer = shape.layer_activations(each, frozen=bool(lora))
+    if lora:
+        targets = _targets(shape, lora)
+        layer += len(targets) * lora["rank"] * each
+        if lora["dropout"]:  # its mask, and what it leaves
+            layer += sum(shape.linear[name][0] for name in targets) * (1 + each)
     if checkpointed:
         return shape.layers * shape.hidden * each + layer
     return shape.layers * layer
 
 
-def _gathered(shape: Shape, stage: int, ranks: int, each: int, zero: Mapping[str, Any]) -> int:
-    """What an accelerator holds of the others' parts, and the bucket of gradients on its way."""
+def _gathered(shape: Shape, stage: int, ranks: int, trained: int, zero: Mapping[str, Any]) -> int:
+    """Numbers of the others' parts on an accelerator, and the bucket of gradients on its way."""
     if not stage:
         return 0
     # transformers sets a bucket that is "auto" to the square of the hidden size.
@@ -109,4 +147,4 @@ def _gathered(shape: Shape, stage: int, ranks: int, each: int, zero: Mapping[str
     live = 0
     if stage == 3 and ranks > 1:
         live = min(shape.parameters, int(zero.get("stage3_max_live_parameters", 10**9)))
-    return each * (min(bucket, shape.parameters) + live)
+    return min(bucket, trained) + live

@@ -1,6 +1,6 @@
 """Config keys of training."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -17,6 +17,23 @@ Scheduler = Literal[
     "constant_with_warmup",
     "inverse_sqrt",
 ]
+
+
+class LoraSettings(Section):
+    """`training.lora`."""
+
+    rank: int = Field(
+        16, ge=1, description="Rank of the two matrices that are trained beside each layer."
+    )
+    alpha: int = Field(32, ge=1, description="Their product is multiplied by alpha / rank.")
+    dropout: float = Field(
+        0.0, ge=0, lt=1, description="Dropout on what they read; takes memory at each layer."
+    )
+    target_modules: Literal["all-linear"] | Annotated[list[str], Field(min_length=1)] = Field(
+        "all-linear",
+        description="Layers that get them: all-linear, all but the output layer; or a list of "
+        "names such as q_proj.",
+    )
 
 
 class TrainingSettings(Section):
@@ -65,6 +82,12 @@ class TrainingSettings(Section):
         description="What becomes of a longer dialogue, which is counted in any case and never "
         "cut within a message: drop; drop-middle-rounds, where it is trained on without as many "
         "of its failed attempts as it must lose, all but the first one.",
+    )
+    lora: LoraSettings | None = Field(
+        None,
+        description="Train small matrices beside the layers (LoRA) and the rows of the tokens that "
+        "are new, instead of all weights; null trains all. The saved model is whole. It needs a "
+        "higher learning_rate, such as 2e-4.",
     )
     learn: Learn = Field(
         "all",

@@ -109,20 +109,36 @@ class Shape:
         return embeddings + self.layers * self.layer_parameters + self._norm
 
     @property
+    def linear(self) -> dict[str, tuple[int, int]]:
+        """Inputs and outputs of each linear layer in a layer, by transformers' names."""
+        wide, narrow = (self.hidden, self.intermediate), (self.intermediate, self.hidden)
+        mlp = {"c_fc": wide, "c_proj": narrow}
+        if self.kind in GATED:
+            mlp = {"gate_proj": wide, "up_proj": wide, "down_proj": narrow}
+        return {
+            "q_proj": (self.hidden, self.attention),
+            "k_proj": (self.hidden, self.keys),
+            "v_proj": (self.hidden, self.keys),
+            "o_proj": (self.attention, self.hidden),
+            **mlp,
+        }
+
+    @property
     def _norm(self) -> int:
         return self.hidden * (1 if self.kind in GATED else 2)
 
-    def layer_activations(self, bytes_each: int) -> int:
+    def layer_activations(self, bytes_each: int, frozen: bool = False) -> int:
         """Bytes that one layer keeps for the backward pass, for each token.
 
         After Korthikanti et al. (arXiv 2205.05198, 4.1), for attention that keeps no matrix of
         tokens by tokens (SDPA, FlashAttention), without dropout, and with the norms of
         transformers, which compute in float32. bytes_each: of one number in the computation.
+        frozen: the norms' weights are not trained.
         """
         gated = self.kind in GATED
         norm = self.hidden * bytes_each  # its output, which the next matrices read
-        if gated:  # float32 input and, before the weight, its normalised form
-            norm += self.hidden * ((4 + bytes_each) if bytes_each < 4 else 2 * bytes_each) + 4
+        if gated:  # float32 input and, for the weight's gradient, its normalised form
+            norm += self.hidden * (4 if frozen else 4 + bytes_each) + 4
         else:
             norm += self.hidden * bytes_each + 2 * 4
         # Queries, keys and values after the rotation; what they give, as the kernel and as the
@@ -131,10 +147,13 @@ class Shape:
         mlp = self.intermediate * bytes_each * (4 if gated else 2)
         return 2 * norm + attention + mlp
 
-    def operations(self, tokens: int) -> float:
+    def operations(self, tokens: int, adapter: int | None = None) -> float:
         """Floating-point operations of training on one token of a sequence of `tokens`, forward
         and backward: 6 for each parameter of a matrix, and the attention over the tokens before
         it, half of them on average (Chowdhery et al., arXiv 2204.02311, appendix B, counts all).
+        adapter: how many parameters are trained beside the matrices, which then need no gradients
+        of their own: 4 for each of theirs.
         """
         matrices = self.layers * self.layer_parameters + self.vocabulary * self.hidden
-        return 6 * matrices + 12 * self.layers * self.attention * tokens / 2
+        each = 6 * matrices if adapter is None else 4 * matrices + 6 * adapter
+        return each + 12 * self.layers * self.attention * tokens / 2

@@ -1,10 +1,13 @@
 """What a student must have to be trained, checked before dialogues are written for it."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from aiev.core.errors import UserError
 from aiev.dataset.tokens import RES_START, RES_STOP, RUN_START, RUN_STOP
 from aiev.training.encoding import Dropped, add_tokens, encode
+from aiev.training.lora import check_layers
 
 _RUN = f"{RUN_START}```python\nprint(6 * 7)\n```{RUN_STOP}"
 _RESULT = f"{RES_START}42\n{RES_STOP}"
@@ -45,6 +48,22 @@ def check_student(checkpoint: Path, system: bool = False) -> None:
     except Exception as error:  # a template is a program, and may fail in any way
         what = f"its chat template fails: {type(error).__name__}: {error}"
         raise _unfit(checkpoint, what) from error
+
+
+def check_lora(checkpoint: Path, lora: Mapping[str, Any] | None) -> None:
+    """Raise UserError for a student that LoRA cannot train, or not those of its layers.
+
+    lora: the config's section `training.lora`. No weight is read.
+    """
+    if lora is None:
+        return
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    with torch.device("meta"):
+        config = AutoConfig.from_pretrained(checkpoint, local_files_only=True)
+        model = AutoModelForCausalLM.from_config(config)
+    check_layers(model, lora["target_modules"])
 
 
 def _unfit(checkpoint: Path, problem: str) -> UserError:

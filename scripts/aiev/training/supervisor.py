@@ -68,6 +68,8 @@ def train(
     counts = encode_file(tokenizer, data, params, Path(spec["examples"]))
     check_counts(counts, data, params)
     end = {"eos_token_id": end_of_turn(tokenizer, counts.pop("ends"))}
+    # With LoRA: those that a student may not know yet.
+    spec["trained_rows"] = sorted({*spec["special_tokens"].values(), *end.values()})
     held_out = {"test": _held_out(tokenizer, test, spec)} if test else {}
     _launch(spec, scratch, log_path)
     tokenizer.save_pretrained(model)

@@ -48,7 +48,7 @@ def set_rows(model, words: Mapping[int, Sequence[int]], seed: int) -> None:
     import torch
 
     for number, matrix in enumerate(_matrices(model)):
-        with _whole(matrix), torch.no_grad():
+        with whole(matrix), torch.no_grad():
             for token, described_by in sorted(words.items()):
                 rows = matrix[list(described_by)].float()
                 mean, spread = rows.mean(dim=0), rows.std(dim=0, correction=0)
@@ -62,7 +62,7 @@ def check_rows(model, tokens: Mapping[str, int]) -> None:
     import torch
 
     for matrix in _matrices(model):
-        with _whole(matrix), torch.no_grad():
+        with whole(matrix), torch.no_grad():
             rows = matrix[list(tokens.values())].float().cpu()
         unit = torch.nn.functional.normalize(rows, dim=1)
         for one, two in itertools.combinations(range(len(tokens)), 2):
@@ -87,7 +87,7 @@ def _matrices(model) -> list[Any]:
     return matrices
 
 
-def _whole(matrix):
+def whole(matrix):
     """Context in which a parameter is there as a whole, also when ZeRO-3 has split it."""
     if not hasattr(matrix, "ds_id"):
         return nullcontext()

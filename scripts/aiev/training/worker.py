@@ -21,6 +21,7 @@ from aiev.core.files import read_json, write_json, write_text
 from aiev.training import held_out
 from aiev.training.encoding import IGNORED
 from aiev.training.examples import Examples
+from aiev.training.lora import add_adapter, merged
 from aiev.training.order import loader
 from aiev.training.packing import pack, register_attention
 from aiev.training.token_rows import check_rows, set_rows
@@ -103,7 +104,7 @@ def _train(spec: dict[str, Any]) -> None:
         test = Examples(Path(spec["test"]))
         trainer.add_callback(held_out.callback(trainer, test, params["test_steps"], _emit))
     trainer.train(resume_from_checkpoint=spec["resume"])
-    _save(trainer, Path(spec["model"]), getattr(torch, spec["dtype"]))
+    _save(trainer, spec, getattr(torch, spec["dtype"]))
     if trainer.is_world_process_zero():
         write_json(Path(spec["result"]), _result(trainer))
 
@@ -126,6 +127,8 @@ def _student(spec: dict[str, Any]):
     words = {int(token): ids for token, ids in spec["new_rows"].items()}
     set_rows(model, words, params["seed"])
     check_rows(model, spec["special_tokens"])
+    if params["lora"]:
+        return add_adapter(model, params["lora"], spec["trained_rows"], params["seed"])
     return model
 
 
@@ -250,15 +253,18 @@ def _print_event(**event: Any) -> None:
     sys.stdout.flush()
 
 
-def _save(trainer, target: Path, dtype) -> None:
+def _save(trainer, spec: dict[str, Any], dtype) -> None:
     """Write the whole model as safetensors of the type `dtype`; every process takes part."""
     state = trainer.accelerator.get_state_dict(trainer.deepspeed)
     if not trainer.is_world_process_zero():
         return
     model = trainer.accelerator.unwrap_model(trainer.deepspeed)
+    weights, lora = state.items(), spec["params"]["lora"]
+    if lora:
+        model, weights = model.get_base_model(), merged(state, lora, spec["trained_rows"])
     tied = getattr(model, "all_tied_weights_keys", {}) or {}
-    kept = {name: tensor.to(dtype) for name, tensor in state.items() if name not in tied}
-    model.save_pretrained(target, state_dict=kept)
+    kept = {name: tensor.to(dtype) for name, tensor in weights if name not in tied}
+    model.save_pretrained(Path(spec["model"]), state_dict=kept)
 
 
 def _result(trainer) -> dict[str, Any]:

@@ -48,6 +48,7 @@ def config(**plan):
             "epochs": 2.0,
             "accelerators": 8,
             "activation_checkpointing": False,
+            "lora": None,
             "checkpoint_steps": 0,
         },
         "execution": {"plan": {**reckoned, **plan}},

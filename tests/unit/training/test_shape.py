@@ -3,7 +3,7 @@
 import pytest
 
 from aiev.core.errors import UserError
-from aiev.training.memory import memory_of
+from aiev.training.memory import memory_of, trained_parameters
 from aiev.training.shape import Shape
 
 DEEPSEEK_6_7B = {
@@ -63,6 +63,7 @@ TRAINING = {
     "max_tokens": 1000,
     "accelerators": 8,
     "activation_checkpointing": False,
+    "lora": None,
 }
 
 
@@ -104,12 +105,77 @@ def test_activations_are_those_that_a_real_forward_pass_keeps(kind, precision):
     assert shape.layer_activations(dtype.itemsize) == pytest.approx(measured, abs=8)
 
 
-def bytes_kept(config, dtype, tokens: int) -> int:
+LORA = {"rank": 8, "alpha": 16, "dropout": 0.0, "target_modules": "all-linear"}
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("kind", ["llama", "mistral", "qwen2", "starcoder2"])
+def test_activations_with_lora_are_those_that_a_real_forward_pass_keeps(kind, precision):
+    import torch
+    from transformers import AutoConfig
+
+    dtype, tokens, params = getattr(torch, precision), 40, TRAINING | {"precision": precision}
+    kept, said = [], []
+    for layers in (1, 3):
+        config = AutoConfig.for_model(kind, **SMALL, num_hidden_layers=layers)
+        kept.append(bytes_kept(config, dtype, tokens, LORA))
+        shape = Shape.of(config.to_dict())
+        said.append(memory_of(shape, params | {"lora": LORA}, zero(2)).activations / 2000)
+    assert (said[1] - said[0]) / 2 == pytest.approx((kept[1] - kept[0]) / 2 / tokens, abs=8)
+
+
+@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize(("kind", "more"), VARIANTS)
+@pytest.mark.parametrize("targets", ["all-linear", ["q_proj", "o_proj"]])
+def test_what_lora_trains_is_counted_as_peft_adds_it(kind, more, tied, targets):
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    from aiev.training.lora import add_adapter
+
+    keys = {**SMALL, **more, "num_hidden_layers": 3, "tie_word_embeddings": tied}
+    config, lora = AutoConfig.for_model(kind, **keys), LORA | {"target_modules": targets}
+    with torch.device("meta"):
+        model = add_adapter(AutoModelForCausalLM.from_config(config), lora, range(5), seed=1)
+    trained = sum(each.numel() for each in model.parameters() if each.requires_grad)
+    assert trained_parameters(Shape.of(config.to_dict()), lora) == trained
+
+
+def test_with_lora_only_what_is_trained_has_gradients_and_optimiser_state():
+    shape, params = Shape.of(DEEPSEEK_6_7B), TRAINING | {"lora": LORA, "accelerators": 1}
+    trained = trained_parameters(shape, LORA)
+    # 8 x (in + out) of each matrix, and five rows of both embeddings.
+    layer = 4 * (4096 + 4096) + 3 * (4096 + 11008)
+    assert trained == 8 * 32 * layer + 5 * 2 * 4096
+    found = memory_of(shape, params, zero(2))
+    assert (found.gradients, found.optimiser) == (2 * trained, 12 * trained)
+    assert found.weights == 2 * (shape.parameters + trained)
+    assert found.total < memory_of(shape, TRAINING | {"accelerators": 1}, zero(2)).total / 4
+    dropped = memory_of(shape, params | {"lora": LORA | {"dropout": 0.1}}, zero(2))
+    assert dropped.activations - found.activations == 2000 * 32 * 3 * (6 * 4096 + 11008)
+    # Frozen matrices need no gradients of their own.
+    whole, frozen = shape.operations(1), shape.operations(1, trained)
+    assert frozen == pytest.approx(whole * 4 / 6 + 6 * trained, rel=1e-4)
+
+
+def test_a_layer_that_the_student_has_not_is_named_by_the_plan():
+    lora = LORA | {"target_modules": ["q_proj", "c_fc"]}
+    with pytest.raises(UserError, match="no linear layer 'c_fc'") as caught:
+        memory_of(Shape.of(DEEPSEEK_6_7B), TRAINING | {"lora": lora}, zero(2))
+    assert "gate_proj" in caught.value.hint
+
+
+def bytes_kept(config, dtype, tokens: int, lora=None) -> int:
     """Bytes that autograd keeps of a forward pass, each storage once, without the weights."""
     import torch
     from transformers import AutoModelForCausalLM
 
-    model = AutoModelForCausalLM.from_config(config, dtype=dtype).model.train()
+    from aiev.training.lora import add_adapter
+
+    model = AutoModelForCausalLM.from_config(config, dtype=dtype)
+    if lora:
+        model = add_adapter(model, lora, range(5), seed=1).get_base_model()
+    model = model.model.train()
     weights = {each.untyped_storage().data_ptr() for each in model.parameters()}
     alive, sizes = [], {}
 

@@ -1,10 +1,11 @@
 """A student that cannot be trained is found before dialogues are written for it."""
 
 import pytest
+from small_models import write_model
 from test_encoding import CHATML, make_tokenizer
 
 from aiev.core.errors import UserError
-from aiev.training.student import check_student
+from aiev.training.student import check_lora, check_student
 
 NO_SYSTEM = "{% if messages[0]['role'] == 'system' %}{{ raise_exception('no system') }}{% endif %}"
 
@@ -46,3 +47,15 @@ def test_a_directory_without_a_tokenizer(tmp_path):
     (tmp_path / "config.json").write_text('{"model_type": "llama"}')
     with pytest.raises(UserError, match="tokenizer"):
         check_student(tmp_path)
+
+
+def test_a_layer_for_lora_that_the_student_has_not(tmp_path):
+    student = write_model(tmp_path, "starcoder2", tied=True)
+    for weights in student.glob("*.safetensors"):
+        weights.unlink()  # none is read
+    check_lora(student, None)
+    check_lora(student, {"target_modules": "all-linear"})
+    check_lora(student, {"target_modules": ["q_proj", "c_fc"]})
+    with pytest.raises(UserError, match="no linear layer 'gate_proj'") as caught:
+        check_lora(student, {"target_modules": ["q_proj", "gate_proj"]})
+    assert "target_modules" in caught.value.where and "c_fc" in caught.value.hint
