@@ -1,9 +1,11 @@
-"""How busy the dialogue stage keeps the model server."""
+"""How busy the dialogue stage keeps the model server, and what that gains over a plain loop."""
 
 import asyncio
 import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -20,35 +22,58 @@ from aiev.sandbox.api import with_containers
 from benches import report
 
 SEEDS = 12
-"""Dialogues of the saturation benchmark: enough for several full loads of four slots."""
+"""Dialogues of each benchmark: enough for several full loads of four slots."""
 
 
 def dialogue_saturation() -> None:
     """The dialogue stage's completion tokens per second, against four clients that put the same
     questions to the same server without ever pausing."""
     config = _config()
-    shard = Path("results") / config["name"] / "seeds" / "000.jsonl"
-    if not shard.exists():
-        raise UserError("no seeds of the laptop run here", where=str(shard), hint="make run")
-    seeds = read_jsonl(shard)[:SEEDS]
-    teacher = with_server({**config["models"]["teacher"], "role": "teacher"}, config["execution"])
-    resource = config["resources"][teacher["resource"]]
-    weights = Path("resources") / teacher["resource"] / resource["file"]
-    places = 2 * config["execution"]["in_flight"]
+    seeds = _seeds(config)
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        with serve(teacher, weights, work, work / "stage.log", places) as endpoint:
-            chat = ChatClient(endpoint, Ledger(work / "ledger"), teacher["timeout_seconds"])
-            stage = asyncio.run(_stage(chat, seeds, config))
-        talks = _conversations(work / "ledger")
-        with serve(teacher, weights, work, work / "endless.log", places) as endpoint:
-            chat = ChatClient(endpoint, Ledger(work / "other"), teacher["timeout_seconds"])
-            endless = asyncio.run(_endless(chat, talks, clients=endpoint.slots))
+        with _teacher(config, work, "stage") as chat:
+            stage = asyncio.run(_stage(chat, seeds, config, config["execution"]["in_flight"]))
+        talks = _conversations(work / "stage")
+        with _teacher(config, work, "endless") as chat:
+            endless = asyncio.run(_endless(chat, talks, clients=chat.endpoint.slots))
     unit = "completion tokens/s"
     report("dialogue_saturation", stage, unit, "four endless clients", endless, stage / endless)
 
 
-async def _stage(chat: ChatClient, seeds, config) -> float:
+def dialogues() -> None:
+    """The dialogue stage's completion tokens per second, against a plain loop that writes one
+    dialogue after another, with as many slots of the same server."""
+    config = _config()
+    seeds = _seeds(config)
+    rates = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for name, in_flight in (("stage", config["execution"]["in_flight"]), ("loop", 1)):
+            with _teacher(config, Path(folder), name) as chat:
+                rates[name] = asyncio.run(_stage(chat, seeds, config, in_flight))
+    stage, loop = rates["stage"], rates["loop"]
+    report("dialogues", stage, "completion tokens/s", "one after another", loop, stage / loop)
+
+
+def _seeds(config) -> list[dict]:
+    shard = Path("results") / config["name"] / "seeds" / "000.jsonl"
+    if not shard.exists():
+        raise UserError("no seeds of the laptop run here", where=str(shard), hint="make run")
+    return read_jsonl(shard)[:SEEDS]
+
+
+@contextmanager
+def _teacher(config, work: Path, name: str) -> Iterator[ChatClient]:
+    """A fresh server of the teacher, and a client with the ledger `work`/`name`."""
+    teacher = with_server({**config["models"]["teacher"], "role": "teacher"}, config["execution"])
+    resource = config["resources"][teacher["resource"]]
+    weights = Path("resources") / teacher["resource"] / resource["file"]
+    places = 2 * config["execution"]["in_flight"]
+    with serve(teacher, weights, work, work / f"{name}.log", places) as endpoint:
+        yield ChatClient(endpoint, Ledger(work / name), teacher["timeout_seconds"])
+
+
+async def _stage(chat: ChatClient, seeds, config, in_flight: int) -> float:
     """Tokens per second while at least as many dialogues are left as the server has slots: the
     last ones of a shard leave slots idle whatever the stage does; a longer shard has no more."""
     recipe = Recipe(config)
@@ -69,7 +94,7 @@ async def _stage(chat: ChatClient, seeds, config) -> float:
                 partial(recipe.write, chat, interpreter),
                 0,
                 "teaching",
-                config["execution"]["in_flight"],
+                in_flight,
                 done,
             )
     return rate

@@ -49,6 +49,7 @@ PARAMS = {
     "max_tokens": 2048,
     "too_long": "drop",
     "learn": "all",
+    "lora": None,
     "precision": "bfloat16",
     "accelerator": "cuda",
     "accelerators": 1,

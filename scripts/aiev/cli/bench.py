@@ -19,9 +19,9 @@ def bench(names: NamesArgument = None) -> None:
     """Run benchmarks; print one JSON object a line.
 
     Each has a name, a value with its unit, the peer that it was measured against in the same run
-    with the peer's value, and their ratio, above 1 where it is better than the peer. Six need a
-    Slurm cluster, gigabytes of disk, EvalPlus's files or minutes, and run only by name: slurm_job,
-    dag_186000, ledger_million, store_million, evalplus, sandbox.
+    with the peer's value, and their ratio, above 1 where it is better than the peer. Seven need a
+    Slurm cluster, gigabytes of disk, EvalPlus's files, TRL or minutes, and run only by name:
+    slurm_job, dag_186000, ledger_million, store_million, evalplus, sandbox, training.
 
     \b
       aiev bench
@@ -42,15 +42,17 @@ def _benches() -> tuple[tuple, tuple]:
     """Benchmarks that always run, and those that run only by name."""
     sys.path.insert(0, str(Path(__file__).parents[2]))  # scripts/, where they lie
     from benches.cluster import slurm_job
-    from benches.dialogues import dialogue_saturation
+    from benches.dialogues import dialogue_saturation, dialogues
     from benches.evaluation import evalplus
     from benches.interpreter import interpreter
     from benches.ledger import ledger_read, ledger_write
     from benches.sandbox import sandbox, sandbox_bubblewrap, sandbox_docker, sandbox_layer
     from benches.scale import ledger_million, store_million
+    from benches.sft import training
     from benches.training import packing
     from benches.workflow import dag_10000, dag_186000, noop
 
-    always = (dialogue_saturation, sandbox_bubblewrap, sandbox_docker, sandbox_layer)
+    always = (dialogue_saturation, dialogues, sandbox_bubblewrap, sandbox_docker, sandbox_layer)
     always += (noop, dag_10000, ledger_read, ledger_write, interpreter, packing)
-    return always, (slurm_job, dag_186000, ledger_million, store_million, evalplus, sandbox)
+    by_name = (slurm_job, dag_186000, ledger_million, store_million, evalplus, sandbox, training)
+    return always, by_name
