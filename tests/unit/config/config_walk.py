@@ -27,6 +27,9 @@ def _inside(annotation: Any, metadata: list[Any], path: Path) -> Iterator[tuple[
     if isinstance(annotation, type) and issubclass(annotation, Section):
         yield from sections(annotation, path)
     arguments = get_args(annotation)
+    if type(None) in arguments:  # a section that may be left out
+        for each in arguments:
+            yield from _inside(each, [], path)
     if getattr(annotation, "__origin__", None) is dict and not any(
         isinstance(each, Chosen) for each in metadata
     ):

@@ -29,8 +29,9 @@ def checked(config: dict) -> dict:
 
 
 def default() -> dict:
-    """The defaults, and one of each section whose name is free, by its name in the walk."""
-    config = checked({"execution": {"prices": {"humaneval": {}}}})
+    """The defaults, one of each section whose name is free, by its name in the walk, and those that
+    may be left out."""
+    config = checked({"execution": {"prices": {"humaneval": {}}}, "training": {"lora": {}}})
     del config["resources"]
     return config
 
@@ -540,7 +541,7 @@ def test_the_schema_describes_every_key():
     for path in KEYS:
         part = schema
         for name in path:
-            kinds = part.get("oneOf", [part])
+            kinds = part.get("oneOf") or part.get("anyOf") or [part]
             part = next((kind for kind in kinds if name in kind.get("properties", {})), kinds[0])
             free = part.get("patternProperties") or {name: part["additionalProperties"]}
             part = part.get("properties", {}).get(name) or next(iter(free.values()))
