@@ -119,7 +119,8 @@ def _outcome(problem: Problem, solution: str, interpreter: Interpreter) -> str:
 
 
 def _holds(problem: Problem, solution: str, code: str, interpreter: Interpreter) -> bool:
-    """Whether the tests hold when they run in a process of their own.
+    """Whether the tests hold when they run in a process of their own, and no function returns an
+    object of a class of its own where the reference's returns none.
 
     True also where they do not hold on the reference: then they need to share a process with what
     they test, as tests do that fill a table of the solution's.
@@ -130,7 +131,9 @@ def _holds(problem: Problem, solution: str, code: str, interpreter: Interpreter)
     seconds = math.ceil(interpreter.limits.wall_seconds)
     cases = [Case(solution, seconds=seconds), Case(problem["reference"], seconds=seconds)]
     (own, reference), _ = observe(interpreter, script, parts, cases)
-    return own.held or not reference.held
+    # The operators of an object of its own decide as it likes: of `f(1) - 7`, or `7 in f(1)`.
+    honest = own.held and own.objects <= reference.objects
+    return honest or not reference.held
 
 
 def _without_own_tests(solution: str) -> str:

@@ -102,6 +102,30 @@ def test_an_answer_that_cheats_has_failed(solution, interpreter):
     assert judge(problem(), solution, interpreter) == "failed"
 
 
+NEAR = "assert abs(double(2) - 4) < 1e-6\nassert abs(double(0) - 0) < 1e-6"
+
+
+@pytest.mark.parametrize("returned", ["All()", "[All()][0]", "[All()]"])
+def test_an_object_that_is_near_to_all_is_no_answer(returned, interpreter):
+    solution = "class Meta(type):\n    __flags__ = 256\n"
+    solution += "class All(metaclass=Meta):\n    def __sub__(self, other):\n        return 0\n"
+    solution += f"def double(x):\n    return {returned}"
+    tests = (
+        NEAR.replace("(2)", "(2)[0]").replace("(0)", "(0)[0]") if returned == "[All()]" else NEAR
+    )
+    right = "def double(x):\n    return [2 * x]" if tests != NEAR else RIGHT
+    asked = problem(solution=right, tests=tests)
+    assert judge(asked, solution, interpreter) == "failed"
+    assert judge(asked, right, interpreter) == "passed"
+
+
+def test_objects_are_answers_where_the_reference_has_them(interpreter):
+    solution = "class Two:\n    def __init__(self, x):\n        self.x = 2 * x\n"
+    solution += "def double(x):\n    return Two(x)"
+    tests = "assert double(2).x == 4\nassert double(0).x == 0"
+    assert judge(problem(solution=solution, tests=tests), solution, interpreter) == "passed"
+
+
 def test_most_cheats_would_pass_without_watched_tests(interpreter, monkeypatch):
     """The table tests what it is meant to test."""
     monkeypatch.setattr("aiev.rounds.duel.observe", lambda *_: ([HELD, HELD], []))

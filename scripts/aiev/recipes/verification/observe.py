@@ -56,13 +56,16 @@ class Observation:
     """What was seen of one case.
 
     results: whether each check held. texts, calls: of each check its source, and the calls of the
-    solution's functions since the check before. ended: whether all statements ran to the end.
+    solution's functions since the check before. objects: the functions that returned an object of a
+    class of the solution's own, other than a plain value. ended: whether all statements ran to the
+    end.
     problem: why not: "left", "gone", "raised", "broken", "timed-out" or "lost", with what was said.
     """
 
     results: dict[Key, bool] = field(default_factory=dict)
     texts: dict[Key, str] = field(default_factory=dict)
     calls: dict[Key, tuple[tuple[str, str, str], ...]] = field(default_factory=dict)
+    objects: set[str] = field(default_factory=set)
     ended: bool = False
     problem: str = ""
 
@@ -176,6 +179,8 @@ def _observation(case: dict) -> Observation:
             key = (number, times[number])
             seen.results[key], seen.texts[key] = held, checks[number]["text"]
             seen.calls[key], calls = tuple(calls), []
+        elif kind == "object":
+            seen.objects.add(words[0])
         elif kind == "end":
             seen.ended = True
         else:

@@ -8,9 +8,11 @@ import sys
 import types
 from typing import Any
 
-from .wire import EXCEPTIONS, Closed, decode, encode, is_plain, receive, send
+from .wire import EXCEPTIONS, IMMUTABLE, Closed, decode, encode, is_plain, receive, send
 
 BASES = (bool, int, float, complex, str, bytes, tuple, list, dict, set, frozenset)
+
+FLAGS = type.__dict__["__flags__"].__get__  # a metaclass could have an attribute of that name
 
 OPERATORS = (
     *("getitem", "setitem", "delitem", "contains", "eq", "lt", "le", "gt", "ge"),
@@ -54,7 +56,8 @@ class Served:
             self.objects.append(value)  # kept, so that its id stays its own
         base = next((base for base in BASES if isinstance(value, base)), None)
         plain = (base(value),) if base and _plain_throughout(value, base) else ()
-        return ("object", number, isinstance(value, type), plain)
+        is_own = not FLAGS(type(value)) & IMMUTABLE
+        return ("object", number, isinstance(value, type), plain, is_own)
 
     def resolve(self, pid: tuple) -> Any:
         kind, number = pid[0], pid[1]

@@ -20,10 +20,11 @@ class Remote:
     """Stands for an object of the solution. What is done to it is done there.
 
     value: the plain value that it stands for, in a tuple, or (). is_type: whether it is a class.
+    is_own: whether its class is one that a program made.
     """
 
-    def __init__(self, peer: "Peer", number: int, value: tuple, is_type: bool):
-        self.__dict__["@"] = (peer, number, value, is_type)
+    def __init__(self, peer: "Peer", number: int, value: tuple, is_type: bool, is_own: bool):
+        self.__dict__["@"] = (peer, number, value, is_type, is_own)
 
     def __call__(self, *args, **kwargs):
         return _ask("call", self, *args, **kwargs)
@@ -113,7 +114,7 @@ class Peer:
     def resolve(self, pid: tuple) -> Any:
         if pid[0] == "yours":
             return self.own[pid[1]]
-        return Remote(self, pid[1], pid[3], bool(pid[2]))
+        return Remote(self, pid[1], pid[3], bool(pid[2]), bool(pid[4]))
 
     def ask(self, operation: str, args: tuple, kwargs: dict) -> Any:
         """Raises what the solution raised, and Gone."""
@@ -126,6 +127,8 @@ class Peer:
             answer = self._exchange(send_question)
         if name:
             self.report("call", name, shown, _outcome(answer, args[1:])[:MAX_SHOWN])
+            if answer[0] == "value" and _has_own_object(answer[1]):
+                self.report("object", name)
         if answer[0] == "error":
             raise _exception(answer)
         _, value, printed, changed = answer
@@ -179,6 +182,16 @@ def _outcome(answer: tuple, args: tuple) -> str:
     pairs = zip(args, after, strict=False)
     changed = [new for old, new in pairs if type(old) in (list, dict, set) and new != old]
     return repr((value, *changed)) if changed else repr(value)
+
+
+def _has_own_object(value: Any) -> bool:
+    """Whether it is, or holds, an object of a class of the program's that is no plain value."""
+    if isinstance(value, Remote):
+        _, _, plain, is_type, is_own = value.__dict__["@"]
+        return is_own and not plain and not is_type
+    if isinstance(value, dict):
+        value = [*value, *value.values()]
+    return isinstance(value, list | tuple | set) and any(map(_has_own_object, value))
 
 
 def _exception(answer: tuple) -> BaseException:
