@@ -127,13 +127,30 @@ def commands_on_the_host():
     return b"\n".join(found)
 
 
-def test_a_killed_caller_leaves_no_process():
-    mark = f"orphan-{os.getpid()}"
+STUBBORN = """
+import os, signal, time
+for number in range(1, 65):
+    try:
+        signal.signal(number, signal.SIG_IGN)
+    except (OSError, ValueError):
+        pass
+for _ in range(3):
+    if not os.fork():
+        os.setsid()
+        os.closerange(0, 100) if os.fork() else None
+        break
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("collect", [(), ("out",)], ids=["", "with a parent"])
+@pytest.mark.parametrize("code", ["import time; time.sleep(60)", STUBBORN], ids=["", "stubborn"])
+def test_a_killed_caller_leaves_no_process(code, collect):
+    mark = f"orphan-{os.getpid()}-{len(code)}-{len(collect)}"
     caller = f"""
 from aiev.sandbox.api import *
 with open_sandbox("bubblewrap") as s:
-    s.run(Request({{"main.py": "import time; print(1); time.sleep(60)"}},
-        ("python", "main.py", "{mark}")))
+    s.run(Request({{"main.py": {code!r}}}, ("python", "main.py", "{mark}"), collect={collect}))
 """
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     process = subprocess.Popen([sys.executable, "-c", caller], env=environment)
