@@ -102,7 +102,9 @@ def test_threads_follow_from_the_config(project):
     project.config["training"] = {"threads": 6}
     project.config["execution"]["scoring_slots"] = 7
     found = handed(project)
-    expected = {"write_dialogues": "5", "run_duel": "5", "train_model": "6", "score_samples": "7"}
+    expected = {"write_dialogues": "5", "run_duel": "5", "train_student": "6", "train_model": "6"}
+    scoring = ("prepare_benchmark", "validate_benchmark", "score_samples")
+    expected |= dict.fromkeys(scoring, "7")
     assert expected.items() <= found.threads.items()
     assert found.images == set()
     asked = found.resources

@@ -19,9 +19,9 @@ def bench(names: NamesArgument = None) -> None:
     """Run benchmarks; print one JSON object a line.
 
     Each has a name, a value with its unit, the peer that it was measured against in the same run
-    with the peer's value, and their ratio, above 1 where it is better than the peer. Seven need a
+    with the peer's value, and their ratio, above 1 where it is better than the peer. Eight need a
     Slurm cluster, gigabytes of disk, EvalPlus's files, TRL or minutes, and run only by name:
-    slurm_job, dag_186000, ledger_million, store_million, evalplus, sandbox, training.
+    slurm_job, dag_186000, ledger_million, store_million, paid_call, evalplus, sandbox, training.
 
     \b
       aiev bench
@@ -49,10 +49,11 @@ def _benches() -> tuple[tuple, tuple]:
     from benches.sandbox import sandbox, sandbox_bubblewrap, sandbox_docker, sandbox_layer
     from benches.scale import ledger_million, store_million
     from benches.sft import training
+    from benches.spending import paid_call
     from benches.training import packing
     from benches.workflow import dag_10000, dag_186000, noop
 
     always = (dialogue_saturation, dialogues, sandbox_bubblewrap, sandbox_docker, sandbox_layer)
     always += (noop, dag_10000, ledger_read, ledger_write, interpreter, packing)
-    by_name = (slurm_job, dag_186000, ledger_million, store_million, evalplus, sandbox, training)
-    return always, by_name
+    by_name = (slurm_job, dag_186000, ledger_million, store_million, paid_call, evalplus, sandbox)
+    return always, (*by_name, training)
