@@ -21,6 +21,7 @@ from aiev.core.hashing import of_directory
 from aiev.core.log import log
 from aiev.training.chat import template_file
 from aiev.training.checkpoints import prepare_student
+from aiev.training.settings import TrainingSettings
 from aiev.training.shape import Shape
 from aiev.training.supervisor import train
 
@@ -36,27 +37,16 @@ HALF_BILLION = {
 """Qwen2.5-Coder-0.5B, from its config.json."""
 PEAKS = {"A100": 312, "H100": 989, "H200": 989, "L40S": 362, "RTX 4090": 165, "A10": 125}
 """Dense bfloat16 operations of a GPU a second, in 10^12, from NVIDIA's data sheets."""
-PARAMS = {
-    "seed": 7,
+PARAMS = TrainingSettings().model_dump() | {
     "epochs": 1,
     "learning_rate": 1e-4,
     "warmup_ratio": 0.0,
-    "weight_decay": 0.0,
     "scheduler": "constant",
     "micro_batch": 4,
     "global_batch": 8,
-    "packing": False,
     "max_tokens": 2048,
-    "too_long": "drop",
-    "learn": "all",
-    "lora": None,
     "precision": "bfloat16",
     "accelerator": "cuda",
-    "accelerators": 1,
-    "threads": 2,
-    "checkpoint_steps": 0,
-    "test_steps": 0,
-    "activation_checkpointing": False,
 }
 WARM = 2
 """Steps that are left out of a speed: kernels are chosen and memory is taken in them."""

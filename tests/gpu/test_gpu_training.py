@@ -33,21 +33,32 @@ def test_zero_3_follows_the_losses_of_zero_2(gpus, plain, student, data, tmp_pat
 
 def test_bfloat16_follows_the_losses_of_float32(plain, student, data, tmp_path, figures):
     exact = trained(student, data, tmp_path, precision="float32")
-    assert plain.losses == pytest.approx(exact.losses, abs=0.1)
+    assert plain.losses == pytest.approx(exact.losses, abs=0.2)
     figures.add("bfloat16", plain.speed, "tokens/s", float32=round(exact.speed))
 
 
 def test_packing_is_faster_and_follows_the_same_losses(plain, student, data, tmp_path, figures):
     packed = trained(student, data, tmp_path, packing=True)
-    assert packed.losses == pytest.approx(plain.losses, abs=0.1)
+    assert packed.losses == pytest.approx(plain.losses, abs=0.2)
     figures.add("packing", packed.speed, "tokens/s", padded=round(plain.speed))
     assert packed.speed > plain.speed
+
+
+def test_in_deterministic_mode_the_same_gpu_gives_the_same_digest_twice(
+    plain, student, data, tmp_path, figures
+):
+    one, two = (
+        trained(student, data, tmp_path / name, deterministic=True) for name in ("one", "two")
+    )
+    assert one.digest == two.digest and one.losses == two.losses
+    assert one.losses == pytest.approx(plain.losses, abs=0.2)
+    figures.add("deterministic", one.speed, "tokens/s", as_usual=round(plain.speed))
 
 
 def test_memory_is_what_is_planned(plain, student, figures):
     shape = Shape.of(read_json(student / "config.json"))
     zero2 = read_json(ROOT / "config/deepspeed/zero2.json")
-    planned = memory_of(shape, PARAMS | {"deepspeed": "zero2.json"}, zero2).total
+    planned = memory_of(shape, PARAMS, zero2).total
     figures.add("memory", plain.peak / 2**30, "GiB", planned=round(planned / 2**30, 2))
     # No micro batch here is as long as the plan's, in which each dialogue has max_tokens.
     assert 0.5 * planned < plain.peak < planned + CONTEXT

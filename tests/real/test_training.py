@@ -48,6 +48,7 @@ PARAMS = {
     "checkpoint_steps": 0,
     "test_steps": 0,
     "activation_checkpointing": False,
+    "deterministic": False,
 }
 
 

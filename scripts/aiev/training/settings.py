@@ -101,6 +101,11 @@ class TrainingSettings(Section):
     activation_checkpointing: bool = Field(
         False, description="Recompute activations in the backward pass, to save memory."
     )
+    deterministic: bool = Field(
+        False,
+        description="Use only GPU kernels that sum in a fixed order, so that the same GPUs give "
+        "the same checkpoint twice; slower. A CPU does so in any case.",
+    )
     checkpoint_steps: int = Field(
         0, ge=0, description="Steps between checkpoints, to resume after a crash; 0 for none."
     )

@@ -169,6 +169,7 @@ def _arguments(spec: dict[str, Any]) -> dict[str, Any]:
         "gradient_accumulation_steps": spec["accumulation"],
         "activation_checkpointing": params["activation_checkpointing"],
         "bf16": params["precision"] == "bfloat16",
+        "full_determinism": params["deterministic"],
         "optim": "adamw_torch_fused",
         "save_strategy": "steps" if steps else "no",
         "save_steps": steps or 1,
