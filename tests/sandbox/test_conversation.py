@@ -253,6 +253,8 @@ from attacks import LIMITS
 from test_conversation import run_of, session_of, workspace_of
 from aiev.sandbox.api import open_sandbox
 
+# A program that was started in the background of a shell ignores it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 program = sys.stdin.read()
 with open_sandbox(sys.argv[2]) as sandbox:
     workspace = workspace_of(sandbox, keep_variables=True)
