@@ -117,7 +117,7 @@ def test_the_gate_opens_and_the_student_writes(checkout):
     assert {d["stage"] for d in written} == {"self-learning"}
     assert {d["model"] for d in written} == {f"student-{TEACHER}@{student}"}
     assert any(d["executions"] for d in written), "it wrote programs"
-    # Eight dialogues of so small a student may all fail; then that is said, and the run ends there.
+    # Sixteen dialogues of so small a student may all fail; then that is said, and the run ends.
     if (results / "rounds/1/report.json").exists():
         assert code == 0, said[-4000:]
         assert read_json(results / "rounds.json")["switch"] == 1

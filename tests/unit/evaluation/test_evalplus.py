@@ -241,6 +241,33 @@ def test_limits_count_cpu_time_and_a_sleeper_is_stopped(sandbox):
     assert verdicts["HumanEval/2"].seconds > 0.4 > verdicts["HumanEval/1"].seconds
 
 
+SLOW = """
+import time
+def double(x):
+    end = time.process_time() + 0.6
+    while time.process_time() < end:
+        pass
+    return [x, x]
+"""
+
+
+@pytest.mark.parametrize(("factors", "outcome"), [((1.0,), "timed-out"), ((4.0,), "passed")])
+def test_where_the_machine_is_slow_a_limit_is_longer(sandbox, monkeypatch, factors, outcome):
+    """The limit is 0.5 s, and only what ran into it asks for the machine's speed."""
+    left = list(factors)
+    monkeypatch.setattr("aiev.evaluation.evalplus.judge.slowdown", lambda _: left.pop(0))
+    (verdict, *others) = judged(sandbox, [SLOW, RIGHT, WRONG["wrong"]]).values()
+    assert verdict.outcome == outcome and left == []
+    assert [each.outcome for each in others] == ["passed", "failed"]
+
+
+def test_a_machine_that_is_ever_slower_is_not_waited_for_without_end(sandbox, monkeypatch):
+    factors = [2.0, 4.0]
+    monkeypatch.setattr("aiev.evaluation.evalplus.judge.slowdown", lambda _: factors.pop(0))
+    (verdict,) = judged(sandbox, [WRONG["endless"]]).values()
+    assert verdict.outcome == "timed-out" and factors == []
+
+
 def test_a_daemon_of_a_solution_cannot_reach_the_result(sandbox):
     assert base_passed(judged(sandbox, [DAEMON, RIGHT])) == ["HumanEval/1"]
 

@@ -3,14 +3,14 @@
 Each solution runs in a sandbox of its own, on the inputs alone (`execution.py`). What it returned
 is compared outside with the oracle's outputs (`compare.py`, `oracle.py`). So a solution cannot
 patch the comparison, read what is expected, or reach another task; one that ends early has answered
-too few inputs. Limits count CPU time.
+too few inputs. Limits count CPU time, as long as the reference machine takes (`evaluation.speed`).
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
-from math import isfinite
+from math import ceil, isfinite
 from typing import Any
 
 from aiev.evaluation.benchmarks.base import EvaluatorCrashed, ScoringLimits, Task, Verdict
@@ -18,7 +18,11 @@ from aiev.evaluation.evalplus import execution
 from aiev.evaluation.evalplus.compare import first_wrong
 from aiev.evaluation.evalplus.oracle import CRASH_HINT, PHASES, Oracle, oracles, returns_of
 from aiev.evaluation.evalplus.problems import UNPASSABLE, canonical_of, dataset_of
+from aiev.evaluation.speed import SAME, slowdown
 from aiev.sandbox.request import Result, Sandbox
+
+RETRIES = 2
+"""Of what ran into a limit on a machine that is slower than the reference."""
 
 
 def judge(
@@ -74,6 +78,12 @@ def _judge(
         memory_mib=limits.solution_memory_mib,
     )
     seen, result = run(solution)
+    given = 1.0
+    for _ in range(RETRIES):
+        if not seen or not _slow(seen) or (now := slowdown(sandbox)) <= given * SAME:
+            break
+        given = now
+        seen, result = run(solution, phases=_longer(phases, given))
     if seen is None or any(each.outcome == "crashed" for each in seen.values()):
         control, its = run(canonical_of(problem))
         if control is None or any(each.outcome == "crashed" for each in control.values()):
@@ -97,6 +107,22 @@ def _judge(
     ran = "base" not in seen or len(seen["base"].lines) == len(oracle.expected["base"])
     verdict = _verdict(problem, solution, outcomes, sum(each.seconds for each in seen.values()))
     return replace(verdict, ran=ran)
+
+
+def _slow(seen: Mapping[str, execution.Seen]) -> bool:
+    return any(each.outcome == "timed-out" for each in seen.values())
+
+
+def _longer(phases: Mapping[str, execution.Phase], factor: float) -> dict[str, execution.Phase]:
+    """The same inputs under limits that are `factor` times as long."""
+    return {
+        name: replace(
+            each,
+            limits=[factor * seconds for seconds in each.limits],
+            cpu_seconds=ceil(factor * each.cpu_seconds),
+        )
+        for name, each in phases.items()
+    }
 
 
 def _phase(name: str, oracle: Oracle, limits: ScoringLimits) -> execution.Phase:
