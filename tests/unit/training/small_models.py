@@ -16,9 +16,9 @@ SIZES = {
 ENDS = ("<|im_start|>", "<|im_end|>", "<|EOT|>")
 
 
-def base_tokenizer(tokens=ENDS):
+def base_tokenizer(tokens=ENDS, tags=True):
     """Of a base model: without a chat template, ending texts with a token of its own."""
-    tokenizer = make_tokenizer(template=None)
+    tokenizer = make_tokenizer(template=None, tags=tags)
     tokenizer.add_special_tokens({"additional_special_tokens": ["<|endoftext|>", *tokens]})
     tokenizer.eos_token = "<|endoftext|>"
     return tokenizer

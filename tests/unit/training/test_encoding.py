@@ -30,7 +30,7 @@ ENDLESS = (
 )
 
 
-def make_tokenizer(template=CHATML):
+def make_tokenizer(template=CHATML, tags=True):
     """A byte-level tokenizer like SmolLM2's, which merges line feeds and knows some words."""
     backend = Tokenizer(models.BPE())
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -48,7 +48,8 @@ def make_tokenizer(template=CHATML):
     tokenizer.add_special_tokens({"additional_special_tokens": ["<|old|>"]})
     tokenizer.add_tokens([AddedToken("zq", special=False)])
     tokenizer.chat_template = template
-    add_tokens(tokenizer)
+    if tags:
+        add_tokens(tokenizer)
     return tokenizer
 
 
