@@ -17,6 +17,7 @@ from aiev.llm.endpoints import needs_weights, serve, with_server
 from aiev.llm.failures import Unreachable
 from aiev.llm.preflight import Check, check_model
 from aiev.recipes import RECIPES
+from aiev.training.attention import check_package
 from aiev.training.student import check_lora, check_student
 
 
@@ -28,6 +29,7 @@ def main(job: Job) -> None:
     learns = rounds["self_learning"] and rounds["count"] > 1
     check_student(job.input("student"), system=learns)
     check_lora(job.input("student"), job.params["training"]["lora"])
+    check_package(job.params["training"])
     checks = _checks(job.params, learns)
     found = {name: _check(job, name, check) for name, check in checks.items()}
     write_json(job.output("checked"), {**found, "student": "template and tokens are fit"})

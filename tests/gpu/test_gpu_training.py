@@ -55,6 +55,24 @@ def test_in_deterministic_mode_the_same_gpu_gives_the_same_digest_twice(
     figures.add("deterministic", one.speed, "tokens/s", as_usual=round(plain.speed))
 
 
+@pytest.mark.parametrize("packing", [False, True])
+def test_flash_attention_follows_the_same_losses(packing, plain, student, data, tmp_path, figures):
+    pytest.importorskip("flash_attn")
+    change = {"attention": "flash_attention_2", "packing": packing}
+    found = trained(student, data, tmp_path, **change)
+    assert found.losses == pytest.approx(plain.losses, abs=0.1)
+    figures.add("flash_attention", found.speed, "tokens/s", packing=packing, sdpa=plain.speed)
+
+
+def test_lora_learns_and_takes_less_memory(plain, student, data, tmp_path, figures):
+    lora = {"rank": 16, "alpha": 32, "dropout": 0.0, "target_modules": "all-linear"}
+    found = trained(student, data, tmp_path, lora=lora, learning_rate=1e-3)
+    assert found.losses[-1] < found.losses[0]
+    figures.add("lora", found.speed, "tokens/s", all_weights=round(plain.speed))
+    figures.add("lora_memory", found.peak / 2**30, "GiB", all_weights=plain.peak / 2**30)
+    assert found.peak < plain.peak
+
+
 def test_memory_is_what_is_planned(plain, student, figures):
     shape = Shape.of(read_json(student / "config.json"))
     zero2 = read_json(ROOT / "config/deepspeed/zero2.json")

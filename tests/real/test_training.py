@@ -41,6 +41,7 @@ PARAMS = {
     "too_long": "drop",
     "learn": "all",
     "lora": None,
+    "attention": "sdpa",
     "precision": "float32",
     "accelerator": "cpu",
     "accelerators": 1,

@@ -14,6 +14,7 @@ from aiev.evaluation.chosen_styles import check_styles
 from aiev.llm.endpoints import needs_weights
 from aiev.resources.declare import is_snapshot
 from aiev.seeds.mine import check_source
+from aiev.training.attention import check_attention
 from aiev.training.batch import accumulation
 from aiev.training.chat import template_file
 from aiev.training.checkpoints import check_checkpoint
@@ -33,6 +34,7 @@ def check_run(config: dict[str, Any]) -> None:
     _check_sizes(config)
     _check_deepspeed(config["training"]["deepspeed"])
     accumulation(config["training"])
+    check_attention(config["training"])
     check_styles(config["evaluation"])
     _check_recorded(config["rounds"]["recorded"])
     _check_prices(config)

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from aiev.core.settings import Section
+from aiev.training.attention import Attention
 from aiev.training.encoding import Learn
 from aiev.training.too_long import TooLong
 
@@ -97,6 +98,11 @@ class TrainingSettings(Section):
     )
     precision: Literal["float32", "bfloat16"] = Field(
         "float32", description="Number format of the computation."
+    )
+    attention: Attention = Field(
+        "sdpa",
+        description="Kernels of attention, by their name in transformers: sdpa, PyTorch's own; "
+        "flash_attention_2, those of the package flash-attn, on GPUs in bfloat16.",
     )
     activation_checkpointing: bool = Field(
         False, description="Recompute activations in the backward pass, to save memory."

@@ -19,11 +19,12 @@ from typing import Any
 from aiev.core.errors import UserError
 from aiev.core.files import read_json, write_json, write_text
 from aiev.training import held_out
+from aiev.training.attention import implementation
 from aiev.training.encoding import IGNORED
 from aiev.training.examples import Examples
 from aiev.training.lora import add_adapter, merged
 from aiev.training.order import loader
-from aiev.training.packing import pack, register_attention
+from aiev.training.packing import pack
 from aiev.training.token_rows import check_rows, set_rows
 
 EVENT = "\x1eaiev "
@@ -119,7 +120,7 @@ def _student(spec: dict[str, Any]):
         spec["student"],
         dtype=getattr(torch, params["precision"]),
         local_files_only=True,
-        attn_implementation=register_attention() if params["packing"] else None,
+        attn_implementation=implementation(params),
     )
     # The rows that this adds are set right after; estimating their mean and covariance would only
     # cost time.
