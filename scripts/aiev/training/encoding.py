@@ -13,12 +13,13 @@ for the same text; changing the text would change code that was verified.
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy
 
 from aiev.core.errors import UserError
 from aiev.dataset.tokens import RES_START, RES_STOP, RUN_START, RUN_STOP, TOKENS
+from aiev.training.learn import Learn
 from aiev.training.too_long import Counts, TooLong, middle_rounds, without_rounds
 
 IGNORED = -100
@@ -37,7 +38,6 @@ _FOLLOWS = {
 
 Message = Mapping[str, str]
 Span = tuple[int, int]
-Learn = Literal["all", "passing", "last"]
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from aiev.core.settings import Section
 from aiev.training.attention import Attention
-from aiev.training.encoding import Learn
+from aiev.training.learn import Learn
 from aiev.training.too_long import TooLong
 
 Scheduler = Literal[
