@@ -72,7 +72,8 @@ def table(scores: Iterable[Score]) -> dict[str, Any]:
         models.add(score["model"])
         found.setdefault(score["benchmark"], {})[score["style"]["name"]] = score
     if len(models) != 1:
-        raise UserError(f"scores of one model are compared, and these are of {len(models)}")
+        message = f"scores of one model are compared, and these are of {len(models)}"
+        raise UserError(message, hint="give the score.json files of one model")
     return {"model": models.pop(), "scores": found}
 
 
