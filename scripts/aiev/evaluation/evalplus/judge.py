@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
-from math import ceil, isfinite
+from math import isfinite
 from typing import Any
 
 from aiev.evaluation.benchmarks.base import EvaluatorCrashed, ScoringLimits, Task, Verdict
@@ -18,7 +18,7 @@ from aiev.evaluation.evalplus import execution
 from aiev.evaluation.evalplus.compare import first_wrong
 from aiev.evaluation.evalplus.oracle import CRASH_HINT, PHASES, Oracle, oracles, returns_of
 from aiev.evaluation.evalplus.problems import UNPASSABLE, canonical_of, dataset_of
-from aiev.evaluation.speed import SAME, slowdown
+from aiev.evaluation.speed import MAX_SLOWDOWN, NOISE, slowdown
 from aiev.sandbox.request import Result, Sandbox
 
 RETRIES = 2
@@ -54,7 +54,11 @@ def judge(
         def one(problem: Task) -> Verdict:
             task_id = problem["task_id"]
             oracle = found[task_id]
-            own = {name: _phase(name, oracle, limits) for name in phases if name in oracle.inputs}
+
+            def own(factor: float = 1.0) -> dict[str, execution.Phase]:
+                names = (name for name in phases if name in oracle.inputs)
+                return {name: _phase(name, oracle, limits, factor) for name in names}
+
             return _judge(problem, solutions[task_id], oracle, own, sandbox, limits)
 
         verdicts = parallel(one, problems)
@@ -65,10 +69,12 @@ def _judge(
     problem: Task,
     solution: str,
     oracle: Oracle,
-    phases: Mapping[str, execution.Phase],
+    phases_of: Callable[..., dict[str, execution.Phase]],
     sandbox: Sandbox,
     limits: ScoringLimits,
 ) -> Verdict:
+    """phases_of: the phases, under limits for a machine that is slower by a factor."""
+    phases = phases_of()
     run = partial(
         execution.run,
         entry_point=problem["entry_point"],
@@ -78,12 +84,8 @@ def _judge(
         memory_mib=limits.solution_memory_mib,
     )
     seen, result = run(solution)
-    given = 1.0
-    for _ in range(RETRIES):
-        if not seen or not _slow(seen) or (now := slowdown(sandbox)) <= given * SAME:
-            break
-        given = now
-        seen, result = run(solution, phases=_longer(phases, given))
+    if seen and _slow(seen):
+        seen, result = _on_a_slow_machine(run, solution, phases_of, sandbox, seen, result)
     if seen is None or any(each.outcome == "crashed" for each in seen.values()):
         control, its = run(canonical_of(problem))
         if control is None or any(each.outcome == "crashed" for each in control.values()):
@@ -95,7 +97,8 @@ def _judge(
 
     def whole(name: str, number: int) -> tuple[str, str]:
         """A long value of the solution and of the canonical one, each run once more for it."""
-        asked = {name: replace(phases[name], whole=number)}
+        # Time has decided already; what is asked now is the value.
+        asked = {name: replace(phases_of(MAX_SLOWDOWN)[name], whole=number)}
         own, _ = run(solution, phases=asked)
         right, _ = run(canonical_of(problem), phases=asked)
         return own[name].lines[number], right[name].lines[number]
@@ -113,22 +116,44 @@ def _slow(seen: Mapping[str, execution.Seen]) -> bool:
     return any(each.outcome == "timed-out" for each in seen.values())
 
 
-def _longer(phases: Mapping[str, execution.Phase], factor: float) -> dict[str, execution.Phase]:
-    """The same inputs under limits that are `factor` times as long."""
-    return {
-        name: replace(
-            each,
-            limits=[factor * seconds for seconds in each.limits],
-            cpu_seconds=ceil(factor * each.cpu_seconds),
-        )
-        for name, each in phases.items()
-    }
+def _on_a_slow_machine(
+    run: Callable[..., tuple[dict[str, execution.Seen] | None, Result]],
+    solution: str,
+    phases_of: Callable[..., dict[str, execution.Phase]],
+    sandbox: Sandbox,
+    seen: dict[str, execution.Seen] | None,
+    result: Result,
+) -> tuple[dict[str, execution.Seen] | None, Result]:
+    """What a solution that ran into its limit does under limits for the machine's speed, which is
+    measured before and after: the faster of the two counts."""
+    before = slowdown(sandbox)
+    for _ in range(RETRIES):
+        if before <= NOISE:
+            break
+        seen, result = run(solution, phases=phases_of(before))
+        after = slowdown(sandbox)
+        if seen is None or not _slow(seen):
+            phases = phases_of(min(before, after))
+            return seen and {n: _in_time(each, phases[n]) for n, each in seen.items()}, result
+        if after <= before * NOISE:
+            break
+        before = after
+    return seen, result
 
 
-def _phase(name: str, oracle: Oracle, limits: ScoringLimits) -> execution.Phase:
-    least, factor = limits.min_time_limit_seconds, limits.reference_factor
+def _in_time(seen: execution.Seen, phase: execution.Phase) -> execution.Seen:
+    """The same, ended at the first answer that took longer than this phase allows."""
+    pairs = zip(seen.times, phase.limits, strict=False)
+    late = next((n for n, (seconds, limit) in enumerate(pairs) if seconds > limit), None)
+    if late is None and seen.seconds <= phase.cpu_seconds:
+        return seen
+    return replace(seen, outcome="timed-out", times=seen.times[:late], lines=seen.lines[:late])
+
+
+def _phase(name: str, oracle: Oracle, limits: ScoringLimits, slower: float) -> execution.Phase:
+    least, factor = slower * limits.min_time_limit_seconds, limits.reference_factor
     times = [max(least, factor * seconds) for seconds in oracle.seconds[name]]
-    return execution.phase(oracle.inputs[name], times)
+    return execution.phase(oracle.inputs[name], times, slower)
 
 
 def _outcome(

@@ -11,9 +11,11 @@ import sys
 from collections.abc import Iterator
 
 _ASKED = re.compile(
-    r"""(?:(?P<without>(?:\bnot|\bnever|n't)\s+(?:use|using|call|calling)
+    r"""(?:(?P<without>(?:\b(?:not|cannot|never)|n\W?t|\b(?:instead|rather)\s+(?:of|than))
+                       (?:\s+(?:be|to|directly|allowed|permitted|ever|simply))*
+                       \s+(?:use|using|call|calling)
                       |\b(?:without|avoid|avoiding)(?:\s+(?:using|calling))?)
-        |\b(?:use|uses|using|via|by\s+calling))\s+
+        |(?<!may\s)(?<!can\s)(?<!could\s)(?<!might\s)\b(?:use|uses|using|via|by\s+calling))\s+
     (?:(?:the|a|an|python(?:\W?s)?|built-?in|standard|library(?:\W?s)?|only)\s+)*
     `(?P<name>[A-Za-z_][\w.]*)(?P<call>\(\))?`(?:\s+(?P<what>\w+))?""",
     re.VERBOSE | re.IGNORECASE,
