@@ -98,9 +98,9 @@ def record(name: str, style: Style, tasks: Sequence[Task], prefilled: bool) -> d
 
 
 def _on_record(text_of: Callable[[Task], str], tasks: Sequence[Task]) -> dict[str, str]:
-    texts = [text_of(task) for task in tasks]
-    own = str(tasks[0].get("prompt", "")).strip()
-    return {"text": texts[0].replace(own, PROMPT) if own else texts[0], "sha256": of_json(texts)}
+    """The words around a problem, and the digest of all of it."""
+    first = {**tasks[0], **dict.fromkeys(tasks[0].keys() & {"prompt", "assertion"}, PROMPT)}
+    return {"text": text_of(first), "sha256": of_json([text_of(task) for task in tasks])}
 
 
 def _code_digest(style: Style) -> str:
@@ -111,7 +111,7 @@ def _code_digest(style: Style) -> str:
         for node in ast.walk(tree):
             if isinstance(body := getattr(node, "body", None), list):
                 node.body = [each for each in body if not _says_nothing(each)]
-        trees.append(ast.dump(tree))
+        trees.append(ast.unparse(tree))  # the same in all versions of Python
     return of_json(trees)
 
 

@@ -25,7 +25,7 @@ def table(
     benchmark: [base, plus]}], "student_vs_base": see `compare`, "pooled": see `paired.pooled`,
     "run_rates": {model: {"asked", "not_asked"}}, "interpreter": {model: {benchmark: {"score",
     "compared"}}}, "base_styles": see `styles.base_in_styles`, "held_out_loss": {"dialogues",
-    "base", "student"} or None}.
+    "before", "after"} or None}.
 
     titles: model -> its title, in the order of the rows. run_rates: by model, as measured
     (aiev.evaluation.run_rate); none where the run does not measure them. interpreted: scores with
@@ -68,12 +68,12 @@ def table(
 
 
 def _held_out_loss(training: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Before the first step and after the last one; None where it was not measured."""
+    """Of the last training, before its first step and after its last; None where not measured."""
     test = training.get("test") or {}
     losses = [round(each["loss"], 6) for each in test.get("losses") or []]
     if not losses:
         return None
-    return {"dialogues": test["examples"], "base": losses[0], "student": losses[-1]}
+    return {"dialogues": test["examples"], "before": losses[0], "after": losses[-1]}
 
 
 def _interpreted(

@@ -122,10 +122,10 @@ def _held_out_loss(scores: Mapping[str, Any]) -> list[str]:
     return [
         "## Loss on held-out dialogues",
         "",
-        f"Mean loss of a token on {found['dialogues']} tagged dialogues: the last round's test",
-        "split, which no training saw.",
+        f"Mean loss of a token on {found['dialogues']} tagged dialogues that no training saw, the",
+        "last round's test split: before the last training and after it.",
         "",
-        *markdown(["model", "loss"], [[m, f"{found[m]:.4f}"] for m in ("base", "student")]),
+        *markdown(["last training", "loss"], [[m, f"{found[m]:.4f}"] for m in ("before", "after")]),
         "",
     ]
 

@@ -29,7 +29,10 @@ _OURS = "/opt/box /opt/python /proc /dev /box /tmp /usr/bin /usr/lib /usr/lib64 
 OURS = tuple(map(PurePosixPath, (*_OURS.split(), "/etc/ld.so.cache", "/etc/ld.so.preload")))
 """Places in the box that nothing may be mounted over or into, but a layer of packages: our own
 code, what covers process 1, what is limited in size, what runs before a program is limited."""
-VARIABLES = ("AIEV_BOX", "PYTHONEXECUTABLE", "PYTHONHASHSEED", "PYTHONHOME", "PYTHONPLATLIBDIR")
+VARIABLES = (
+    *("AIEV_BOX", "GCONV_PATH", "LOCPATH", "PYTHONEXECUTABLE", "PYTHONHASHSEED", "PYTHONHOME"),
+    *("PYTHONNOUSERSITE", "PYTHONPLATLIBDIR", "PYTHONPYCACHEPREFIX", "PYTHONUSERBASE"),
+)
 LOADER = "LD_"
 """Variables, and the beginning of those, that decide what code an interpreter starts with: a box's
 first one starts before the program is limited. The hash seed is the request's own."""

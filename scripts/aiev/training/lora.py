@@ -24,14 +24,14 @@ _DOWN, _UP = (f"lora_{matrix}.default.weight" for matrix in "AB")
 
 
 def check_layers(model, targets: str | Sequence[str]) -> None:
-    """Raise UserError for a name in `targets` that no linear layer of `model` has, and for
-    embedding layers whose rows cannot be trained alone.
+    """Raise UserError for a name in `targets` that no linear layer of `model` has, for embedding
+    layers whose rows cannot be trained alone, and for layers that LoRA cannot be merged into.
 
-    Of several targets, peft itself would train those that are there, and say nothing.
+    Of several targets, peft itself would train those that exist, without a warning.
     """
     import torch
 
-    # Any other may do more than to look up a row or to multiply (Gemma's scales its rows).
+    # Another class may do more than look up a row or multiply (Gemma's scales its rows).
     for layer, plain in (
         (model.get_input_embeddings(), torch.nn.Embedding),
         (model.get_output_embeddings(), torch.nn.Linear),
@@ -42,6 +42,13 @@ def check_layers(model, targets: str | Sequence[str]) -> None:
                 where="config: training.lora",
                 hint="set training.lora to null, which trains all weights",
             )
+    # peft takes these for linear layers, and theirs lie the other way round (GPT-2).
+    if any(type(module).__name__ == "Conv1D" for module in model.modules()):
+        raise UserError(
+            "LoRA cannot be merged into the student's Conv1D layers",
+            where="config: training.lora",
+            hint="set training.lora to null, which trains all weights",
+        )
     if targets == ALL_LINEAR:
         return
     known = linear_layers(model)

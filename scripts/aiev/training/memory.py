@@ -99,7 +99,7 @@ def bytes_of(precision: str) -> int:
 def trained_parameters(shape: Shape, lora: Mapping[str, Any] | None) -> int:
     """All parameters, or those that LoRA trains: two matrices for each target, and some rows.
 
-    lora: the config's `training.lora`. Raises UserError for a target that the student has not.
+    lora: the config's `training.lora`. Raises UserError for a target that is no layer of the student.
     """
     if not lora:
         return shape.parameters

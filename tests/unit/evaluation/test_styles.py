@@ -239,10 +239,15 @@ def test_what_is_on_record():
     assert len({*digests}) == 4 and {len(each) for each in digests} == {64}
 
 
-def test_a_task_s_own_words_are_not_on_record():
+@pytest.mark.parametrize(
+    ("kind", "task", "words"),
+    [("ds1000", PANDAS, "Sum it"), ("evalplus", HUMANEVAL, "def "), ("evalplus", MBPP, "assert ")],
+)
+def test_a_task_s_own_words_are_not_on_record(kind, task, words):
     """DS-1000's authors ask that its problems are not put online."""
-    chosen = style("chat", "ds1000")
-    assert "Sum it" not in json.dumps(record("chat", chosen, [PANDAS], False))
+    for name in ("chat", "authors"):
+        found = record(name, style(name, kind), [task], False)
+        assert words not in json.dumps(found["prompt"]), name
 
 
 def test_a_comment_in_the_extraction_changes_no_record(tmp_path):

@@ -89,6 +89,23 @@ class All(list):
 def f(x):
     return All()
 """),
+    "a text, with methods of its own": program("""
+class All(str):
+    def startswith(self, _):
+        return True
+    endswith = startswith
+def f(x):
+    return All()
+""", "assert f(1).startswith('a')\nassert f(2).endswith('b')\n"),
+    "a number, with bits of its own": program("""
+class All(int):
+    def __xor__(self, _):
+        return 0
+    def __and__(self, _):
+        return 1
+def f(x):
+    return All()
+""", "assert not f(1) ^ 7\nassert f(2) & 8\n"),
     "a text, with an order of its own": program("""
 class All(str):
     def __eq__(self, other):

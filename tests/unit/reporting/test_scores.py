@@ -149,7 +149,7 @@ def test_humaneval_and_mbpp_are_compared_together_by_strata():
 def test_the_held_out_loss_is_shown_where_it_was_measured():
     losses = [{"step": 0, "loss": 1.5}, {"step": 3, "loss": 1.25}, {"step": 6, "loss": 1.125}]
     found = table(SCORES, TITLES, training={"test": {"examples": 7, "losses": losses}})
-    assert found["held_out_loss"] == {"dialogues": 7, "base": 1.5, "student": 1.125}
+    assert found["held_out_loss"] == {"dialogues": 7, "before": 1.5, "after": 1.125}
     text = page(found, DUELS)
     assert "on 7 tagged dialogues" in text and "| base | 1.5000 |\n| student | 1.1250 |" in text
     for report in (None, {}, {"test": {"examples": 0, "losses": []}}):

@@ -15,6 +15,13 @@ TOKENS = [3, 46, 47, 48, 49]
 MODELS = [(kind, tied) for kind in KINDS for tied in (True, False)]
 
 
+def test_layers_that_lie_the_other_way_round_are_refused():
+    config = AutoConfig.for_model("gpt2", n_embd=8, n_layer=1, n_head=2, vocab_size=WORDS)
+    model = AutoModelForCausalLM.from_config(config)
+    with pytest.raises(UserError, match="Conv1D"):
+        check_layers(model, "all-linear")
+
+
 def model_of(kind: str, tied: bool):
     torch.manual_seed(5)
     config = AutoConfig.for_model(kind, **SIZES, vocab_size=WORDS, tie_word_embeddings=tied)

@@ -16,6 +16,9 @@ class Gone(BaseException):
     """The solution's process is gone; no `except Exception` of the tests may hide it."""
 
 
+FIXED = (int, float, complex, str, bytes, tuple, frozenset)
+
+
 class Remote:
     """Stands for an object of the solution. What is done to it is done there.
 
@@ -30,6 +33,11 @@ class Remote:
         return _ask("call", self, *args, **kwargs)
 
     def __getattr__(self, name):
+        """Methods of what cannot change, such as `startswith`, by the plain value: they would tell
+        the solution what is expected."""
+        value = self.__dict__["@"][2]
+        if value and isinstance(value[0], FIXED) and hasattr(value[0], name):
+            return getattr(value[0], name)
         return _ask("getattr", self, name)
 
     def __eq__(self, other):
@@ -84,12 +92,13 @@ def _compute(operation: str):
 
 
 COMPUTED = ("contains", "add", "sub", "mul", "truediv", "floordiv", "mod", "pow")
+COMPUTED += ("and_", "or_", "xor")
 
 for _name in (*OPERATORS, "setattr", "iter", "next", "len", "repr", "str", "bool", "enter", "exit"):
     if _name in ("lt", "le", "gt", "ge"):
         setattr(Remote, f"__{_name}__", _compare(_name))
     elif _name in COMPUTED:
-        setattr(Remote, f"__{_name}__", _compute(_name))
+        setattr(Remote, f"__{_name.rstrip('_')}__", _compute(_name))
     elif _name != "eq":
         setattr(Remote, f"__{_name.rstrip('_')}__", _forward(_name))
 
