@@ -99,7 +99,7 @@ def bytes_of(precision: str) -> int:
 def trained_parameters(shape: Shape, lora: Mapping[str, Any] | None) -> int:
     """All parameters, or those that LoRA trains: two matrices for each target, and some rows.
 
-    lora: the config's `training.lora`. Raises UserError for a target that is no layer of the student.
+    lora: the config's `training.lora`. Raises UserError for a target that the student lacks.
     """
     if not lora:
         return shape.parameters

@@ -151,7 +151,7 @@ def test_the_held_out_loss_is_shown_where_it_was_measured():
     found = table(SCORES, TITLES, training={"test": {"examples": 7, "losses": losses}})
     assert found["held_out_loss"] == {"dialogues": 7, "before": 1.5, "after": 1.125}
     text = page(found, DUELS)
-    assert "on 7 tagged dialogues" in text and "| base | 1.5000 |\n| student | 1.1250 |" in text
+    assert "on 7 tagged dialogues" in text and "| before | 1.5000 |\n| after | 1.1250 |" in text
     for report in (None, {}, {"test": {"examples": 0, "losses": []}}):
         assert "held-out" not in page(table(SCORES, TITLES, training=report), DUELS)
 
