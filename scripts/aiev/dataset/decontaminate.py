@@ -56,8 +56,7 @@ def decontaminate(
     """Drop the dialogues that have a text as near to a benchmark's as `threshold`, in (0, 1], and
     those that repeat one of `tests`. Returns the others, and the report.
 
-    benchmark_texts: (task id, field, text) of the benchmarks' problems; a `function` is compared
-    bare.
+    benchmark_texts: (task id, field, text) of the problems; a `function` is compared bare.
     tests: the duels' problems, of the same rounds as the dialogues.
     known: the report on the rounds before the last one, whose dialogues and tests come first.
     What was compared for it is not compared again, so that the work grows with the rounds and not

@@ -34,19 +34,8 @@ def table(
     loss on the last round's test split.
     Raises UserError for a score that occurs twice, is missing, or is of a model without a title.
     """
-    found: dict[tuple[str, str], Mapping[str, Any]] = {}
-    for score in scores:
-        place = (score["model"], score["benchmark"])
-        if place in found:
-            raise UserError(f"two scores of {place[0]} on {place[1]}")
-        if place[0] not in titles:
-            raise UserError(f"a score of a model that the run does not name: {place[0]}")
-        found[place] = score
+    found = _by_place(scores, titles)
     benchmarks = sorted({benchmark for _, benchmark in found})
-    if not benchmarks:
-        raise UserError("no scores to put in a table")
-    if missing := [f"{m} on {b}" for m in titles for b in benchmarks if (m, b) not in found]:
-        raise UserError(f"no score of {', '.join(missing)}")
     models = [
         {"model": model, "title": title, "scores": {b: found[model, b] for b in benchmarks}}
         for model, title in titles.items()
@@ -65,6 +54,26 @@ def table(
         "base_styles": base_in_styles(styled, by_model["base"], by_model["student"]),
         "held_out_loss": _held_out_loss(training or {}),
     }
+
+
+def _by_place(
+    scores: Iterable[Mapping[str, Any]], titles: Mapping[str, str]
+) -> dict[tuple[str, str], Mapping[str, Any]]:
+    """Scores by model and benchmark: one of each model on each benchmark, else UserError."""
+    found: dict[tuple[str, str], Mapping[str, Any]] = {}
+    for score in scores:
+        place = (score["model"], score["benchmark"])
+        if place in found:
+            raise UserError(f"two scores of {place[0]} on {place[1]}")
+        if place[0] not in titles:
+            raise UserError(f"a score of a model that the run does not name: {place[0]}")
+        found[place] = score
+    if not found:
+        raise UserError("no scores to put in a table")
+    benchmarks = sorted({benchmark for _, benchmark in found})
+    if missing := [f"{m} on {b}" for m in titles for b in benchmarks if (m, b) not in found]:
+        raise UserError(f"no score of {', '.join(missing)}")
+    return found
 
 
 def _held_out_loss(training: Mapping[str, Any]) -> dict[str, Any] | None:

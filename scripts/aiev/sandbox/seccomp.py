@@ -26,7 +26,7 @@ ones) reach parts of the kernel that see little testing."""
 STREAM, DATAGRAM = 1, 2
 STREAM_PROTOCOLS = (0, 6)  # by the type, TCP
 DATAGRAM_PROTOCOLS = {INET: (0, 17, 1), INET6: (0, 17, 58)}  # by the type, UDP, ICMP
-"""For another pair of type and protocol the kernel has the host start modprobe, whoever asks."""
+"""For another pair of type and protocol the kernel has the host start modprobe, for any user."""
 
 TERMINAL_CONTROL = (0x5412, 0x541C, 0x541D, 0x5423)
 """TIOCSTI types into a terminal, TIOCLINUX and TIOCCONS reach the console, TIOCSETD loads a line
