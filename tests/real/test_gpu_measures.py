@@ -4,7 +4,7 @@ import pytest
 from measure import operations_a_second, trained, write_dialogues, write_student
 from small_models import SIZES
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.nightly]
 CPU = {"accelerator": "cpu", "precision": "float32", "micro_batch": 2, "global_batch": 4}
 
 

@@ -352,6 +352,7 @@ def test_the_loss_on_the_test_split_is_measured_and_changes_nothing(
     assert losses == sorted(losses, reverse=True) and losses[-1] < losses[0] - 1
 
 
+@pytest.mark.nightly
 def test_two_processes_with_zero_3_measure_what_one_does(student, data, tmp_path):
     rate = {"epochs": 1, "learning_rate": 5e-5, "test": data, "test_steps": 1}
     one = run(student, data, tmp_path / "1", **rate)["test"]["losses"]

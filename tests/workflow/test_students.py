@@ -54,7 +54,7 @@ TRAINED = "results/tiny/rounds/0/student"
 
 @pytest.mark.parametrize(
     ("kind", "tied", "processes"),
-    [("llama", False, 1), ("qwen2", True, 2)],
+    [("llama", False, 1), pytest.param("qwen2", True, 2, marks=pytest.mark.nightly)],
 )
 def test_a_base_model_in_shards_is_trained_from_seeds_on(kind, tied, processes, project):
     """By DeepSpeed, on real dialogues; another student leaves the first one's data as they are."""
