@@ -36,6 +36,8 @@ DIFFER = {
     # str_split("") is empty from PHP 8.2 on.
     "php": {"HumanEval_16_count_distinct_characters"},
 }
+NEAR = {"mbpp": {"Mbpp/123", "Mbpp/599"}}
+"""Slow answers within a factor of two of a limit: the machine's speed of the moment decides."""
 ODD = [
     # Its rule is broken in EvalPlus; a value of 124 MB; no further inputs; and, for two minutes,
     # 1.5 million tuples.
@@ -108,7 +110,8 @@ def test_some_verdicts_are_the_published_ones(name, resource, sandbox):
 @pytest.mark.nightly
 @pytest.mark.parametrize("name", BENCHMARKS)
 def test_all_verdicts_are_the_published_ones(name, resource, sandbox):
-    assert differences(name, published(name), resource, sandbox) == DIFFER.get(name, set())
+    found = differences(name, published(name), resource, sandbox)
+    assert found - NEAR.get(name, set()) == DIFFER.get(name, set())
 
 
 @pytest.fixture
