@@ -127,7 +127,9 @@ class Handler(listening.Handler):
         with talk.alone():
             while len(talk.session.turns) > turn:
                 talk.session.undo()
-            self.send_value(200, {"files": files_of(talk.session.state)})
+            files = files_of(talk.session.state)
+        # Not before others may have the conversation: the page's next request may come at once.
+        self.send_value(200, {"files": files})
 
     def _upload(self, talk: Conversation, name: str) -> None:
         content = self.read_bytes()
@@ -137,7 +139,8 @@ class Handler(listening.Handler):
                 session.state = with_file(session.state, name, content, session.workspace.max_bytes)
             except UserError as error:
                 raise BadRequest(error.message) from None
-            self.send_value(200, {"files": files_of(session.state)})
+            files = files_of(session.state)
+        self.send_value(200, {"files": files})
 
     def _answer(self, talk: Conversation, said: dict[str, Any]) -> None:
         """The answer to a message, as one JSON object a line, while it is written."""

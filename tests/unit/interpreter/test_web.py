@@ -12,7 +12,7 @@ import pytest
 from conversation import box, fence, says, session_of
 from scripted import Slowly
 
-from aiev.interpreter.web import PAGE, WebServer
+from aiev.interpreter.web import PAGE, Handler, WebServer
 
 
 @pytest.fixture(scope="module")
@@ -206,6 +206,25 @@ def test_one_answer_at_a_time_in_a_conversation(scripted, workspace):
 
         page.say("Go.", False, meanwhile)
         assert found == [409, 409, 409]
+
+
+def test_a_request_that_follows_at_once_finds_the_conversation_free(
+    scripted, workspace, monkeypatch
+):
+    """Once an answer was sent, nothing of its request holds the conversation."""
+    held, send = [], Handler.send_value
+    with serving(scripted, workspace) as server:
+        page = Page(server)
+        talk = server.conversations.find(page.session.rpartition("/")[2])
+
+        def sending(handler, *values):
+            held.append(talk.busy.locked())
+            send(handler, *values)
+
+        monkeypatch.setattr(Handler, "send_value", sending)
+        assert page.call("PUT", f"{page.session}/files/a", b"")[0] == 200
+        assert page.call("POST", f"{page.session}/back", {"turn": 0})[0] == 200
+    assert held == [False, False]
 
 
 def test_conversations_are_bounded(scripted, workspace):
