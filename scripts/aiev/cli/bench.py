@@ -44,6 +44,7 @@ def _benches() -> tuple[tuple, tuple]:
     from benches.cluster import slurm_job
     from benches.dialogues import dialogue_saturation, dialogues
     from benches.evaluation import evalplus
+    from benches.evidence import evidence
     from benches.interpreter import interpreter
     from benches.ledger import ledger_read, ledger_write
     from benches.sandbox import sandbox, sandbox_bubblewrap, sandbox_docker, sandbox_layer
@@ -54,6 +55,6 @@ def _benches() -> tuple[tuple, tuple]:
     from benches.workflow import dag_10000, dag_186000, noop
 
     always = (dialogue_saturation, dialogues, sandbox_bubblewrap, sandbox_docker, sandbox_layer)
-    always += (noop, dag_10000, ledger_read, ledger_write, interpreter, packing)
+    always += (evidence, noop, dag_10000, ledger_read, ledger_write, interpreter, packing)
     by_name = (slurm_job, dag_186000, ledger_million, store_million, paid_call, evalplus, sandbox)
     return always, (*by_name, training)
