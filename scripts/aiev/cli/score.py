@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 VALIDATIONS = Path(".aiev/validated")
 """Where it is kept that a benchmark's own solutions pass here, by all that this rests on."""
 
+SHOWN = ("benchmark", "tasks", "left_out", "dropped", "exceptions", "base", "plus", "pass_at_k")
+SHOWN += ("evaluator",)
+"""What of score.json is printed."""
+
 SamplesOption = Annotated[
     Path, typer.Option("--samples", help="The sample file.", metavar="FILE", show_default=False)
 ]
@@ -72,7 +76,7 @@ def score(
       aiev score --samples samples.jsonl --tasks HumanEvalPlus.jsonl.gz
     """
     from aiev.config.load import read_config
-    from aiev.core.files import check_file
+    from aiev.core.files import check_file, check_folder
     from aiev.evaluation.benchmarks.base import ScoringLimits
     from aiev.evaluation.samples import read_samples, samples_of
     from aiev.evaluation.scoring import score_samples
@@ -83,6 +87,8 @@ def score(
     check_file(samples, "no such sample file", "name a JSON Lines file with --samples")
     chosen, source, known = _benchmark(read, benchmark, tasks, kind)
     rows, digest = [chosen.sample(row) for row in read_samples(samples)], _digest(samples)
+    if out:
+        check_folder(out)
     execution, box = read["execution"], read["sandbox"]
     scoring = ScoringLimits.of(read["evaluation"]["scoring"], execution["scoring_slots"])
     own = {"backend": box["backend"]}
@@ -96,10 +102,11 @@ def score(
         validation = _validated(chosen, prepared, sandbox, scoring, known, own)
         found, rounds = score_samples(chosen, prepared, given, sandbox, scoring, validation, digest)
     found["dropped"] = dropped
-    if out:
-        _write(out, found, chosen, prepared, rounds)
-    shown = ("benchmark", "tasks", "left_out", "dropped", "exceptions", "base", "plus", "pass_at_k")
-    print(json.dumps({key: found[key] for key in (*shown, "evaluator") if key in found}))
+    try:
+        if out:
+            _write(out, found, chosen, prepared, rounds)
+    finally:  # the score is told even where the disk is full by now
+        print(json.dumps({key: found[key] for key in SHOWN if key in found}))
 
 
 def _benchmark(

@@ -27,12 +27,16 @@ _HINTS = {
 
 def dump_line(record: Any) -> str:
     """One line of JSON without its newline. Lone surrogates are escaped, so it is valid UTF-8."""
-    line = json.dumps(record, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    return _as_json(record)
+
+
+def _as_json(value: Any, indent: int | None = None) -> str:
+    text = json.dumps(value, sort_keys=True, indent=indent, ensure_ascii=False, allow_nan=False)
     try:
-        line.encode("utf-8")
+        text.encode("utf-8")
     except UnicodeEncodeError:
-        line = json.dumps(record, sort_keys=True, allow_nan=False)
-    return line
+        text = json.dumps(value, sort_keys=True, indent=indent, allow_nan=False)
+    return text
 
 
 def write_bytes(path: Path, data: bytes, flush: bool = True) -> None:
@@ -65,9 +69,8 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """One JSON value, sorted keys, indented by two for the reader."""
-    text = json.dumps(value, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False)
-    write_text(path, text + "\n")
+    """One JSON value, sorted keys, indented by two for the reader. Lone surrogates are escaped."""
+    write_text(path, _as_json(value, indent=2) + "\n")
 
 
 def write_jsonl(path: Path, records: Iterable[Any]) -> None:
@@ -101,6 +104,18 @@ def check_file(path: Path, missing: str, hint: str) -> None:
         raise UserError("this is a directory, and a file is needed", where=str(path), hint=hint)
     if not os.path.isfile(path):  # also for a name that is too long
         raise UserError(missing, where=str(path), hint=hint)
+
+
+def check_folder(path: Path) -> None:
+    """Make a directory where there is none, and raise UserError unless files can be written there:
+    before the work whose results it is for."""
+    probe = Path(path) / f".probe.{os.getpid()}"
+    try:
+        write_bytes(probe, b"", flush=False)
+    except UserError as error:
+        error.where = str(path)
+        raise
+    probe.unlink()
 
 
 def read_json(path: Path) -> Any:

@@ -3,7 +3,14 @@
 import pytest
 
 from aiev.core.errors import UserError
-from aiev.core.files import read_json, read_jsonl, read_text, write_text
+from aiev.core.files import (
+    check_folder,
+    read_json,
+    read_jsonl,
+    read_text,
+    write_json,
+    write_text,
+)
 
 DEEP = "[" * 100_000
 
@@ -50,3 +57,22 @@ def test_what_to_do_about_a_file_that_is_not_json(tmp_path):
         with pytest.raises(UserError, match="not JSON") as caught:
             read(tmp_path / "half")
         assert caught.value.hint.startswith("correct the ")
+
+
+def test_half_a_character_is_written_as_an_escape(tmp_path):
+    """Models write such; a file of UTF-8 cannot hold it."""
+    path = tmp_path / "some.json"
+    write_json(path, {"ä": "\ud800"})
+    assert read_json(path) == {"ä": "\ud800"} and "\\ud800" in path.read_text("utf-8")
+    write_json(path, {"ä": "ö"})
+    assert path.read_text("utf-8") == '{\n  "ä": "ö"\n}\n'
+
+
+def test_a_folder_is_tried_before_the_work(tmp_path):
+    check_folder(tmp_path / "deep" / "own")
+    assert list((tmp_path / "deep" / "own").iterdir()) == []
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path / "file", tmp_path / "file" / "deep", "/proc/self/own"):
+        with pytest.raises(UserError, match="cannot write") as caught:
+            check_folder(path)
+        assert caught.value.where == str(path)
