@@ -17,8 +17,8 @@ def main(job: Job) -> None:
     tasks, samples = benchmark.load(job.input("problems")), job.input("samples")
     validation = read_json(job.input("validation"))
     check_validation(validation, benchmark, tasks, str(job.input("validation")))
-    rows = read_samples(samples)
-    solutions = solutions_of(rows, tasks, str(samples))
+    read = read_samples(samples)
+    rows, solutions = [row for _, row in read], solutions_of(read, tasks, str(samples))
     scoring, known = (
         job.params["evaluation"]["scoring"],
         job.params["benchmark"]["known_exceptions"],

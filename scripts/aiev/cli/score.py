@@ -12,6 +12,7 @@ from aiev.core.errors import UserError
 
 if TYPE_CHECKING:
     from aiev.evaluation.benchmarks.base import Benchmark, ScoringLimits, Task, Verdict
+    from aiev.evaluation.samples import Row
     from aiev.sandbox.request import Sandbox
 
 VALIDATIONS = Path(".aiev/validated")
@@ -67,26 +68,30 @@ def score(
 ) -> None:
     """Score a sample file on a benchmark, in the sandbox; the last line printed is JSON.
 
-    Samples are JSON Lines, gzipped or not, with task_id and solution (or completion, or program).
+    Samples are JSON Lines, gzipped or not, with task_id and solution (or completion, or program),
+    or a directory of MultiPL-E's files.
     The benchmark's own solutions are judged first, once on a machine. The config gives the sandbox
     and the limits.
 
     \b
       aiev score --samples samples.jsonl --benchmark humaneval+ --out scored
       aiev score --samples samples.jsonl --tasks HumanEvalPlus.jsonl.gz
+      aiev score --samples samples.jsonl --tasks humaneval-java.jsonl --kind multipl-e
     """
     from aiev.config.load import read_config
     from aiev.core.files import check_file, check_folder
+    from aiev.core.hashing import of_path
     from aiev.evaluation.benchmarks.base import ScoringLimits
-    from aiev.evaluation.samples import read_samples, samples_of
+    from aiev.evaluation.samples import check_programs, read_samples, samples_of, task_of
     from aiev.evaluation.scoring import score_samples
     from aiev.sandbox.api import open_sandbox, with_containers
 
     read = read_config(config)
-    # Before a benchmark is fetched.
-    check_file(samples, "no such sample file", "name a JSON Lines file with --samples")
+    if not samples.is_dir():  # before a benchmark is fetched
+        check_file(samples, "no such sample file", "name a JSON Lines file with --samples")
     chosen, source, known = _benchmark(read, benchmark, tasks, kind)
-    rows, digest = [chosen.sample(row) for row in read_samples(samples)], _digest(samples)
+    read_rows, digest = read_samples(samples), of_path(samples)
+    rows = [(place, each) for place, row in read_rows for each in chosen.samples(row)]
     if out:
         check_folder(out)
     execution, box = read["execution"], read["sandbox"]
@@ -95,9 +100,10 @@ def score(
     own |= {"docker": box["docker"]} if box["backend"] == "docker" else {}
     with open_sandbox(**with_containers(own, execution)) as sandbox:
         prepared = chosen.prepare(source, sandbox, scoring.limits)
-        rows = [row for row in rows if _task_of(row) not in chosen.left_out]
+        rows = [row for row in rows if task_of(row[1]) not in chosen.left_out]
         rows, dropped = _known_rows(rows, prepared) if known_tasks_only else (rows, 0)
         given = samples_of(rows, prepared, str(samples), n)
+        check_programs(chosen, rows, prepared, str(samples))
         known = [*known, *(known_exception or [])]
         validation = _validated(chosen, prepared, sandbox, scoring, known, own)
         found, rounds = score_samples(chosen, prepared, given, sandbox, scoring, validation, digest)
@@ -114,6 +120,7 @@ def _benchmark(
 ) -> tuple["Benchmark", Path, list[str]]:
     """The benchmark of a name, or of a file; its file; its known exceptions."""
     from aiev.core.files import check_file
+    from aiev.evaluation.benchmarks import BENCHMARKS
     from aiev.evaluation.benchmarks.base import open_benchmark, published_benchmarks
     from aiev.resources.fetch import fetched
 
@@ -125,7 +132,9 @@ def _benchmark(
     if tasks:
         hint = "name the benchmark's file, such as HumanEvalPlus.jsonl.gz, with --tasks"
         check_file(tasks, "no such file of tasks", hint)
-        return open_benchmark(tasks.name.partition(".")[0], kind, {}), tasks, []
+        of_kind = BENCHMARKS.get(kind)
+        opened = open_benchmark(tasks.name.partition(".")[0], kind, of_kind.config_of(tasks))
+        return opened, tasks, sorted(of_kind.known_exceptions())
     names = published_benchmarks()
     if name not in names:
         raise UserError(f"no benchmark is called {name!r}", hint=f"use one of {', '.join(names)}")
@@ -135,21 +144,14 @@ def _benchmark(
     return opened, source, list(published.known_exceptions)
 
 
-def _digest(samples: Path) -> str:
-    from aiev.core.hashing import of_bytes
+def _known_rows(rows: list["Row"], tasks: list["Task"]) -> tuple[list["Row"], int]:
+    """The rows of tasks that the benchmark contains, and how many others there are. One that names
+    no task is kept, to be refused."""
+    from aiev.evaluation.samples import task_of
 
-    return of_bytes(samples.read_bytes())
-
-
-def _known_rows(rows: list[Any], tasks: list["Task"]) -> tuple[list[Any], int]:
-    """The rows of tasks that the benchmark contains, and how many others there are."""
-    known = {task["task_id"] for task in tasks}
-    kept = [row for row in rows if not isinstance(row, dict) or _task_of(row) in known]
+    known = {None, *(task["task_id"] for task in tasks)}
+    kept = [row for row in rows if task_of(row[1]) in known]
     return kept, len(rows) - len(kept)
-
-
-def _task_of(row: Any) -> Any:
-    return row.get("task_id") if isinstance(row, dict) else None
 
 
 def _validated(

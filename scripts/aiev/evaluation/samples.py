@@ -1,26 +1,44 @@
 """Sample files in the format of EvalPlus and most other harnesses: JSON Lines, gzipped or not.
 
 A row has `task_id`, and `solution` (a program; MultiPL-E calls it `program`) or `completion` (what
-follows the prompt).
+follows the prompt). Rows are handled with their place, "FILE, line N", for those that are wrong.
 """
 
 import gzip
 import json
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from aiev.core.errors import UserError
-from aiev.evaluation.benchmarks.base import Task
+from aiev.evaluation.benchmarks.base import Benchmark, Task
 
 FORMAT = "each line is a JSON object with task_id, and solution or completion"
+ENDS = (".json", ".jsonl", ".json.gz", ".jsonl.gz")
+JUDGED = ".results."
+"""In the names of the files that MultiPL-E's own evaluation writes beside those with samples."""
 MAX_NAMED = 5
 """Tasks that an error names; it counts the others."""
 
 
-def read_samples(path: Path) -> list[Any]:
-    """Rows of a sample file. Raises UserError for one that cannot be read, with the line."""
+Row = tuple[str, Any]
+"""A row's place, and what it holds."""
+
+
+def read_samples(path: Path) -> list[Row]:
+    """Rows of a sample file with their places, or of all sample files of a directory; of those that
+    MultiPL-E has judged already, where there are any. Raises UserError for one that cannot be read,
+    with the line."""
+    path = Path(path)
+    if not path.is_dir():
+        return _rows_of(path)
+    files = sorted(each for each in path.iterdir() if each.name.endswith(ENDS))
+    judged = [each for each in files if JUDGED in each.name]
+    return [row for each in judged or files for row in _rows_of(each)]
+
+
+def _rows_of(path: Path) -> list[Row]:
     try:
         data = Path(path).read_bytes()
         text = (gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data).decode("utf-8")
@@ -28,32 +46,45 @@ def read_samples(path: Path) -> list[Any]:
         raise UserError(f"not a sample file: {error}", where=str(path), hint=FORMAT) from error
     rows = []
     for number, line in enumerate(text.split("\n"), 1):
+        where = f"{path}, line {number}"
         try:
-            rows += [json.loads(line)] if line.strip() else []
+            rows += [(where, json.loads(line))] if line.strip() else []
         except (ValueError, RecursionError) as error:
-            where = f"{path}, line {number}"
+            if not rows and (whole := _one_document(text)):
+                return [(str(path), whole)]
             raise UserError(f"not JSON: {error}", where=where, hint=FORMAT) from error
     return rows
 
 
-def solutions_of(rows: Sequence[Any], tasks: Sequence[Task], where: str) -> dict[str, str]:
+def _one_document(text: str) -> Any:
+    """What a file of several lines holds that is one JSON object; None for any other."""
+    try:
+        whole = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return whole if isinstance(whole, dict) else None
+
+
+def solutions_of(rows: Iterable[Row], tasks: Sequence[Task], where: str) -> dict[str, str]:
     """The one solution for each task, by task id; see `samples_of`."""
     return {task: solutions[0] for task, solutions in samples_of(rows, tasks, where).items()}
 
 
 def samples_of(
-    rows: Sequence[Any], tasks: Sequence[Task], where: str, each: int = 1
+    rows: Iterable[Row], tasks: Sequence[Task], where: str, each: int = 1
 ) -> dict[str, list[str]]:
     """The `each` solutions for each task, by task id, in the file's order.
 
-    A completion is put behind the task's `prompt`, as EvalPlus does. Raises UserError for a task
-    that is unknown or has more or fewer samples, and for a row that is no sample.
+    where: the file, for an error that is of no single row. A completion is put behind the task's
+    `prompt`, as EvalPlus does. Raises UserError for a task that is unknown or has more or fewer
+    samples, and for a row that is no sample.
     """
     known = {task["task_id"]: task for task in tasks}
     found: dict[str, list[str]] = {task_id: [] for task_id in known}
-    for number, row in enumerate(rows, 1):
-        place = f"{where}, line {number}"
-        task_id = task_id_of(row, place)
+    for place, row in rows:
+        task_id = task_of(row)
+        if task_id is None:
+            raise UserError("a sample without task_id", where=place, hint=FORMAT)
         if task_id not in known:
             raise UserError(
                 f"a sample for {task_id}, which the benchmark does not contain",
@@ -75,12 +106,24 @@ def samples_of(
     return found
 
 
-def task_id_of(row: Any, place: str) -> str:
-    """The task of a row. Raises UserError for a row without one."""
+def check_programs(
+    benchmark: Benchmark, rows: Iterable[Row], tasks: Sequence[Task], where: str
+) -> None:
+    """Raise UserError for programs with other tests than the tasks': they would fail for that."""
+    if others := benchmark.of_other_tests((row for _, row in rows), tasks):
+        raise UserError(
+            f"programs whose tests are not those of this benchmark's file: {len(others)}, the first "
+            f"one of {others[0]}",
+            where=where,
+            hint="give the file that they were made from with --tasks and --kind; or give what "
+            "they hold without tests as `solution` in place of `program`",
+        )
+
+
+def task_of(row: Any) -> str | None:
+    """The task that a row says that it is for; None for one that says none."""
     task_id = row.get("task_id") if isinstance(row, dict) else None
-    if not isinstance(task_id, str):
-        raise UserError("a sample without task_id", where=place, hint=FORMAT)
-    return task_id
+    return task_id if isinstance(task_id, str) else None
 
 
 def _solution(row: Mapping[str, Any], task: Task, place: str) -> str:

@@ -56,8 +56,10 @@ def validate_canonical(
         raise UserError(
             f"canonical solutions that do not pass on this machine: {outcomes}",
             where=f"{benchmark.name}: {len(tasks)} tasks, {benchmark.evaluator}",
-            hint="raise the limits in evaluation.scoring, or, where the benchmark is known to be "
-            f"wrong, list the task in evaluation.benchmarks.{benchmark.name}.known_exceptions",
+            hint="raise the limits in the config's evaluation.scoring; where the benchmark is "
+            "known to be wrong, list the task in a run's config "
+            f"(evaluation.benchmarks.{benchmark.name}.known_exceptions), or give it to aiev score "
+            "with --known-exception",
         )
     return {
         "tasks": len(tasks),

@@ -1,8 +1,11 @@
 """`aiev score`: anybody's samples on a benchmark's file, without a run."""
 
 import json
+import shutil
 
+import pytest
 from command import ROOT, aiev
+from needs import unavailable
 
 TASK = {
     "task_id": "HumanEval/0",
@@ -19,11 +22,15 @@ TASK = {
 RIGHT = "def double(x):\n    return [x, x]\n"
 
 
-def scored(tmp_path, *rows):
-    (tmp_path / "tasks.jsonl").write_text(json.dumps(TASK) + "\n")
-    (tmp_path / "samples.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+def lines(rows):
+    return "".join(json.dumps(row) + "\n" for row in rows)
+
+
+def scored(tmp_path, *rows, tasks=(TASK,), words=()):
+    (tmp_path / "tasks.jsonl").write_text(lines(tasks))
+    (tmp_path / "samples.jsonl").write_text(lines(rows))
     places = ["--samples", tmp_path / "samples.jsonl", "--tasks", tmp_path / "tasks.jsonl"]
-    return aiev("score", *map(str, places), "--out", str(tmp_path / "out"), root=ROOT)
+    return aiev("score", *places, "--out", tmp_path / "out", *words, root=ROOT)
 
 
 def test_a_sample_file_is_scored(tmp_path):
@@ -59,3 +66,47 @@ def test_the_score_is_told_where_it_cannot_be_written_any_more(tmp_path):
     assert json.loads(done.stdout.splitlines()[-1])["base"]["correct"] == 0
     rows = json.loads((tmp_path / "out/eval_results.json").read_text())["eval"]["HumanEval/0"]
     assert rows[0]["solution"].endswith("\ud800\n")
+
+
+def test_a_file_of_a_kind_comes_with_the_kind_s_known_exceptions(tmp_path):
+    """As the help shows it: the file HumanEvalPlus.jsonl.gz, of which no solution of one task
+    passes."""
+    odd = {**TASK, "task_id": "HumanEval/32", "entry_point": "double"}
+    samples = [{"task_id": f"HumanEval/{number}", "solution": RIGHT} for number in (0, 32)]
+    done = scored(tmp_path, *samples, tasks=(TASK, odd))
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["exceptions"] == ["HumanEval/32"] and found["base"]["correct"] == 1
+
+
+IN_PHP = {
+    "name": "HumanEval_0_twice",
+    "language": "php",
+    "prompt": "<?php\nfunction twice($x) {\n",
+    "tests": "if (twice(2) !== 4) { throw new Exception('no'); }",
+    "stop_tokens": ["\nfunction"],
+}
+
+
+def test_a_file_of_multipl_e_says_its_language(tmp_path):
+    if not shutil.which("php"):
+        unavailable("needs php")
+    sample = {"name": "HumanEval_0_twice", "completions": ["    return 2 * $x;\n}\n"]}
+    done = scored(tmp_path, sample, tasks=(IN_PHP,), words=("--kind", "multipl-e"))
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["base"]["correct"] == 1 and found["evaluator"] == "MultiPL-E (PHP)"
+    program = IN_PHP["prompt"] + "}\n" + IN_PHP["tests"].replace("4", "5")
+    sample = {"name": "HumanEval_0_twice", "results": [{"program": program}]}
+    done = scored(tmp_path, sample, tasks=(IN_PHP,), words=("--kind", "multipl-e"))
+    assert (
+        done.returncode == 2 and "tests are not those of this benchmark's file: 1," in done.stderr
+    )
+
+
+@pytest.mark.parametrize("words", [(), ("--known-tasks-only",)])
+def test_a_row_without_a_task_is_named_by_its_line(tmp_path, words):
+    rows = [{"task_id": "Mbpp/1", "solution": ""}, {"task_id": ["HumanEval/0"], "solution": RIGHT}]
+    done = scored(tmp_path, *(rows if words else rows[1:]), words=words)
+    assert done.returncode == 2 and "a sample without task_id" in done.stderr
+    assert f"samples.jsonl, line {2 if words else 1}" in done.stderr

@@ -491,7 +491,8 @@ def test_a_reference_that_fails_stops_the_scoring(sandbox):
     ],
 )
 def test_samples_are_read_in_the_formats_that_there_are(row):
-    found = samples_of([DS1000.sample(row)], [problem(5)], "samples.jsonl")
+    rows = [("samples.jsonl, line 1", each) for each in DS1000.samples(row)]
+    found = samples_of(rows, [problem(5)], "samples.jsonl")
     assert found == {"DS-1000/5": ["x = 1\n"]}
 
 

@@ -13,6 +13,7 @@ from aiev.evaluation.benchmarks.base import (
     published_benchmarks,
 )
 from aiev.evaluation.multipl_e.programs import printed, program_of, solution_of
+from aiev.evaluation.samples import check_programs, samples_of
 from aiev.evaluation.scoring import validate_canonical
 from aiev.languages.toolchains import TOOLCHAINS
 from aiev.sandbox.api import Result, open_sandbox
@@ -187,6 +188,70 @@ def test_a_solution_fails_where_the_toolchain_still_works():
     opened = open_benchmark("m", "multipl-e", {"language": "cpp"})
     verdicts = opened.judge([task("cpp")], {"T_1": "?"}, Working(), ScoringLimits.of({}))
     assert verdicts["T_1"].outcome == "compile-error" and not verdicts["T_1"].base
+
+
+CPP = open_benchmark("m", "multipl-e", {"language": "cpp"})
+WHOLE = f"{TASKS['cpp']['prompt']}return 2 * x;\n{TASKS['cpp']['tests']}"
+
+
+def test_the_files_that_multipl_e_writes_hold_samples():
+    completions = {"name": "T_1", "prompt": "?", "completions": ["return x;", "return 2 * x;"]}
+    results = {"name": "T_1", "results": [{"program": WHOLE, "status": "OK"}], "completions": ["?"]}
+    for rows, found in (
+        ([completions], [TASKS["cpp"]["prompt"] + each for each in completions["completions"]]),
+        ([results], [WHOLE]),
+        ([{"name": "T_1", "program": WHOLE}], [WHOLE]),
+        ([{"task_id": "T_1", "completions": ["?"], "solution": "x"}], ["x"]),
+    ):
+        samples = [("place", each) for row in rows for each in CPP.samples(row)]
+        assert samples_of(samples, [task("cpp")], "f", len(found)) == {"T_1": found}
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"name": "T_1", "results": ["no"]},
+        {"name": "T_1", "results": [{}]},
+        {"name": "T_1", "completions": [None]},
+        {"name": "T_1", "completions": 3},
+        {"name": ["T_1"], "completions": ["x"]},
+    ],
+)
+def test_rows_of_multipl_e_that_hold_no_sample_are_refused(row):
+    samples = [("place", each) for each in CPP.samples(row)]
+    with pytest.raises(UserError, match=r"no solution for T_1|without task_id") as raised:
+        samples_of(samples, [task("cpp")], "f")
+    assert raised.value.where == "place"
+
+
+def test_programs_with_the_tests_of_another_file_are_counted_and_named():
+    """They would get these tests, too, and be no program any more."""
+    tasks = [{**task("cpp"), "task_id": f"T_{number}"} for number in range(3)]
+    other = WHOLE.replace("== 4", "== 5")
+    programs = enumerate((WHOLE, other, other))
+    rows = [("place", {"task_id": f"T_{n}", "program": each}) for n, each in programs]
+    check_programs(CPP, rows[:1], tasks, "f")
+    check_programs(CPP, [("place", {"task_id": "T_0", "solution": other})], tasks, "f")
+    with pytest.raises(
+        UserError, match="tests are not those of this benchmark's file: 2, "
+    ) as raised:
+        check_programs(CPP, rows, tasks, "f")
+    assert raised.value.message.endswith("T_1") and raised.value.where == "f"
+    closed = f"{TASKS['php']['prompt']}}}\n{TASKS['php']['tests']}\n?>\n"
+    opened = open_benchmark("m", "multipl-e", {"language": "php"})
+    assert not opened.of_other_tests([{"task_id": "T_1", "program": closed}], [task("php")])
+
+
+@pytest.mark.parametrize("language", ["swift", "mine.py", None, ["cpp"]])
+def test_a_file_of_a_language_that_is_not_known_is_named(tmp_path, language):
+    """A path in a file from elsewhere runs nothing."""
+    path = tmp_path / "problems.jsonl"
+    path.write_text(json.dumps({**task("java"), "language": language}) + "\n")
+    with pytest.raises(UserError, match="in no language that is known here") as raised:
+        type(CPP).config_of(path)
+    assert raised.value.where == str(path)
+    path.write_text(json.dumps(task("java")) + "\n")
+    assert type(CPP).config_of(path) == {"language": "java"}
 
 
 def test_users_find_each_language_by_its_name():

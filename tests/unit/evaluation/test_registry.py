@@ -164,6 +164,18 @@ def test_anybody_s_sample_file_is_scored_without_a_run(sums, tmp_path):
     assert len((tmp_path / "out/verdicts.jsonl").read_text().splitlines()) == 4
 
 
+def test_a_reference_that_fails_is_named_with_both_ways_to_allow_it(sums, tmp_path):
+    samples = answered(sums, TASKS, tmp_path / "samples.jsonl")
+    (tmp_path / "tasks.jsonl").write_text(sums.dump([{**TASKS[0], "value": "text"}, *TASKS[1:]]))
+    named = {"samples": samples, "tasks": tmp_path / "tasks.jsonl", "kind": tmp_path / "sums.py"}
+    words = [str(word) for name, path in named.items() for word in (f"--{name}", path)]
+    done = aiev_here("score", *words)
+    assert done.returncode == 2 and "Sum/0 (failed)" in done.stderr
+    assert "--known-exception" in done.stderr and "tasks.known_exceptions" in done.stderr
+    done = aiev_here("score", *words, "--known-exception", "Sum/0")
+    assert json.loads(done.stdout.splitlines()[-1])["exceptions"] == ["Sum/0"]
+
+
 def test_its_own_config_keys_are_checked(tmp_path):
     (tmp_path / "sums.py").write_text(SUMS)
     kind = str(tmp_path / "sums.py")

@@ -13,6 +13,10 @@ ROW = {"task_id": "HumanEval/0", "solution": "def f(x):\n    return x\n"}
 OTHER = {"task_id": "HumanEval/1", "completion": "    return x\n"}
 
 
+def placed(rows):
+    return [(f"samples.jsonl, line {number}", row) for number, row in enumerate(rows, 1)]
+
+
 def read(tmp_path, data):
     path = tmp_path / "samples.jsonl"
     path.write_bytes(data)
@@ -59,7 +63,7 @@ def test_a_missing_file_is_named(tmp_path):
 
 def test_a_large_solution_is_read(tmp_path):
     large = {**ROW, "solution": "#" * 10_000_000}
-    assert len(read(tmp_path, json.dumps(large).encode())[0]["solution"]) == 10_000_000
+    assert len(read(tmp_path, json.dumps(large).encode())[0][1]["solution"]) == 10_000_000
 
 
 @pytest.mark.parametrize(
@@ -72,13 +76,14 @@ def test_a_large_solution_is_read(tmp_path):
         ([{**ROW, "solution": None}], "line 1"),
         ([{**ROW, "solution": 3, "completion": "x"}], "line 1"),
         ([{"solution": "x"}], "without task_id"),
+        ([{**ROW, "task_id": ["HumanEval/0"]}], "without task_id"),
         (["text"], "line 1"),
         ([], "HumanEval/0, HumanEval/1"),
     ],
 )
 def test_samples_that_are_not_one_for_each_task(rows, word):
     with pytest.raises(UserError) as raised:
-        solutions_of(rows, TASKS, "samples.jsonl")
+        solutions_of(placed(rows), TASKS, "samples.jsonl")
     assert word in str(raised.value)
     assert "samples.jsonl" in str(raised.value)
 
@@ -90,15 +95,40 @@ def test_many_missing_tasks_are_counted():
 
 
 def test_several_samples_a_task_are_as_many_for_each():
-    rows = [ROW, OTHER, ROW, OTHER]
+    rows = placed([ROW, OTHER, ROW, OTHER])
     found = samples_of(rows, TASKS, "samples.jsonl", each=2)
     assert found == {task: [ROW["solution"]] * 2 for task in ("HumanEval/0", "HumanEval/1")}
     with pytest.raises(UserError, match="fewer than 2 samples for HumanEval/1"):
         samples_of(rows[:3], TASKS, "samples.jsonl", each=2)
     with pytest.raises(UserError, match="more than 2 samples for HumanEval/0"):
-        samples_of([*rows, ROW], TASKS, "samples.jsonl", each=2)
+        samples_of([*rows, *placed([ROW])], TASKS, "samples.jsonl", each=2)
 
 
 def test_a_complete_program_is_a_solution():
-    rows = [{"task_id": "HumanEval/0", "program": "x = 1"}]
+    rows = placed([{"task_id": "HumanEval/0", "program": "x = 1"}])
     assert solutions_of(rows, TASKS[:1], "samples.jsonl") == {"HumanEval/0": "x = 1"}
+
+
+def test_blank_lines_count_in_the_place_of_a_row(tmp_path):
+    bad = {"task_id": "HumanEval/1"}
+    rows = read(tmp_path, f"{json.dumps(ROW)}\n\n\n{json.dumps(bad)}".encode())
+    with pytest.raises(UserError, match="no solution for HumanEval/1") as raised:
+        samples_of(rows, TASKS, "samples.jsonl")
+    assert raised.value.where == f"{tmp_path / 'samples.jsonl'}, line 4"
+
+
+def test_a_directory_of_files_with_one_document_each_is_read(tmp_path):
+    """What was judged counts, where there is any; an error names its file."""
+    for number in range(2):
+        text = json.dumps({"name": f"P_{number}", "completions": ["x"]}, indent=1)
+        (tmp_path / f"P_{number}.json.gz").write_bytes(gzip.compress(text.encode()))
+    (tmp_path / "log.txt").write_text("no samples")
+    places = [str(tmp_path / f"P_{number}.json.gz") for number in range(2)]
+    assert [place for place, _ in read_samples(tmp_path)] == places
+    (tmp_path / "P_0.results.json").write_text('{"name": "P_0", "results": []}')
+    ((_, row),) = read_samples(tmp_path)
+    assert row == {"name": "P_0", "results": []}
+    (tmp_path / "P_0.results.json").write_text('{"name": "P_0",\n')
+    with pytest.raises(UserError, match="not JSON") as raised:
+        read_samples(tmp_path)
+    assert raised.value.where == f"{tmp_path / 'P_0.results.json'}, line 1"

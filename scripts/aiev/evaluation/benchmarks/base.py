@@ -111,6 +111,17 @@ class Benchmark(ABC):
     def __init__(self, name: str, config: Section):
         self.name, self.config = name, config
 
+    @classmethod
+    def config_of(cls, path: Path) -> Mapping[str, Any]:
+        """Keys of the kind's Config that a benchmark's file tells by itself, for a file that no
+        config describes. Raises UserError for a file that is none of this kind."""
+        return {}
+
+    @classmethod
+    def known_exceptions(cls) -> set[str]:
+        """Tasks whose canonical solution fails, of all published benchmarks of this kind."""
+        return {task for each in cls.published.values() for task in each.known_exceptions}
+
     @property
     @abstractmethod
     def evaluator(self) -> str:
@@ -183,10 +194,15 @@ class Benchmark(ABC):
         run, or the config does without them. They count neither as passed nor as failed."""
         return {}
 
-    def sample(self, row: Any) -> Any:
-        """A row of anybody's sample file, with `task_id` and `solution` where it was written in a
-        format that this benchmark alone has."""
-        return row
+    def samples(self, row: Any) -> list[Any]:
+        """The samples in a row of anybody's sample file, with `task_id` and `solution` where they
+        were written in a format that this benchmark alone has."""
+        return [row]
+
+    def of_other_tests(self, rows: Iterable[Any], tasks: Sequence[Task]) -> list[str]:
+        """Tasks of complete programs that hold other tests than the task's. Rows are as `samples`
+        gives them, each of one of the tasks."""
+        return []
 
     def has_plus(self, tasks: Sequence[Task]) -> bool:
         """Whether there are tests beside the benchmark's own."""

@@ -131,20 +131,20 @@ class Benchmark(base.Benchmark):
     def styles(self) -> Mapping[str, Style]:
         return styles.styles()
 
-    def sample(self, row: Any) -> Any:
+    def samples(self, row: Any) -> list[Any]:
         """Completions, and the rows of DS-1000's own answer files: {id, code}."""
         if not isinstance(row, dict):
-            return row
+            return [row]
         code = row.get("code")
         code = code[0] if isinstance(code, list) and code else code
         if isinstance(code, str) and "task_id" not in row:
             about = row.get("metadata")
             own = about.get("problem_id") if isinstance(about, dict) else None
             task = left_out.task_id(row.get("id") if own is None else own)
-            return {"task_id": task, "solution": answers.cut(code)}
+            return [{"task_id": task, "solution": answers.cut(code)}]
         if isinstance(row.get("completion"), str) and row.get("solution") is None:
-            return {**row, "solution": answers.cut(row["completion"])}
-        return row
+            return [{**row, "solution": answers.cut(row["completion"])}]
+        return [row]
 
     def canonical(self, task: Task) -> str:
         return task["reference_code"]

@@ -6,11 +6,11 @@ toolchain has to compile and run a program of ours.
 """
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
@@ -66,6 +66,20 @@ class Benchmark(base.Benchmark):
 
     has_canonical = False
 
+    @classmethod
+    def config_of(cls, path: Path) -> Mapping[str, Any]:
+        """The language, which each problem names."""
+        first = next(iter(read_rows(path, HINT)), None)
+        language = first.get("language") if isinstance(first, dict) else None
+        # Not a path: a file from elsewhere must not choose code of this machine.
+        if language not in TOOLCHAINS.names():
+            raise UserError(
+                f"the first problem is in no language that is known here: {language!r}",
+                where=str(path),
+                hint=f"{HINT}, in one of {', '.join(TOOLCHAINS.names())}",
+            )
+        return {"language": language}
+
     @property
     def evaluator(self) -> str:
         return f"MultiPL-E ({self._toolchain.title})"
@@ -120,6 +134,31 @@ class Benchmark(base.Benchmark):
     def parses(self, solution: str, verdict: Verdict) -> bool:
         """Whether it compiles; what is not compiled first is a program as far as is known."""
         return verdict.outcome != "compile-error"
+
+    def samples(self, row: Any) -> list[Any]:
+        """Also what MultiPL-E writes itself: {name, completions: [text]}, and, after its own
+        evaluation, {name, results: [{program}]}; a file for each problem."""
+        if not isinstance(row, dict) or "task_id" in row or "name" not in row:
+            return [row]
+        results, completions = row.get("results"), row.get("completions")
+        if isinstance(results, list):
+            programs = (one.get("program") if isinstance(one, dict) else None for one in results)
+            return [{"task_id": row["name"], "program": program} for program in programs]
+        if isinstance(completions, list):
+            return [{"task_id": row["name"], "completion": one} for one in completions]
+        return [{"task_id": row["name"], **row}]
+
+    def of_other_tests(self, rows: Iterable[Any], tasks: Sequence[Task]) -> list[str]:
+        """Programs that do not end with the tests: with these behind its own, a program would
+        define twice what they define."""
+        tests, end = {t["task_id"]: t["tests"].rstrip() for t in tasks}, self._toolchain.end
+        return [
+            row["task_id"]
+            for row in rows
+            if row.get("solution") is None
+            and isinstance(whole := row.get("program"), str)
+            and not whole.rstrip().removesuffix(end).rstrip().endswith(tests[row["task_id"]])
+        ]
 
     def canonical(self, task: Task) -> str:
         """MultiPL-E has none."""
