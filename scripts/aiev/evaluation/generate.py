@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiev.core.log import Progress, log
+from aiev.evaluation.answers import unusable
 from aiev.evaluation.benchmarks.base import Task
 from aiev.evaluation.styles import Style
 from aiev.llm.client import ChatClient
@@ -78,11 +79,13 @@ async def _ask(client: ChatClient, task: Task, style: Style, decoding: Decoding)
 def _row(task: Task, answer: Answer, style: Style) -> dict[str, Any]:
     begun = style.prefill(task)
     text = final_text(begun + answer.text).removeprefix(begun)
+    reason = {"finish_reason": answer.finish_reason}
     return {
         "task_id": task["task_id"],
-        "solution": "" if answer.cut_off else style.extract(text, task),
+        # The beginning of a function that the answer was to go on from is no solution.
+        "solution": "" if unusable(reason) else style.extract(text, task),
         "answer": answer.text,
-        "finish_reason": answer.finish_reason,
+        **reason,
         "asked_again": answer.asked_again,
         "prompt_tokens": answer.prompt_tokens,
         "completion_tokens": answer.completion_tokens,

@@ -15,8 +15,8 @@ def reached(
 ) -> dict[str, Any]:
     """Shares of all tasks whose answer holds code, parses, and runs: {"code", "parses", "runs"}.
 
-    parses: see `Benchmark.parses`. runs: every call of the benchmark's own tests returned, whatever
-    it returned; None where the benchmark does not tell that from a wrong value.
+    parses: see `Benchmark.parses`; None where nothing tells. runs: every call of the benchmark's
+    own tests returned, whatever it returned; None where that is not told from a wrong value.
     """
     ids = [task["task_id"] for task in tasks]
     code = [bool(solutions[task].strip()) for task in ids]
@@ -25,10 +25,12 @@ def reached(
         for task, held in zip(ids, code, strict=True)
     ]
     ran = [verdicts[task].ran for task in ids]
-    known = None not in ran
-    runs = [whole and bool(each) for whole, each in zip(parses, ran, strict=True)]
+    runs = [
+        None if each is None else each and whole is not False
+        for whole, each in zip(parses, ran, strict=True)
+    ]
+    shares = {"code": code, "parses": parses, "runs": runs}
     return {
-        "code": share(sum(code), len(ids)),
-        "parses": share(sum(parses), len(ids)),
-        "runs": share(sum(runs), len(ids)) if known else None,
+        name: None if None in each else share(sum(map(bool, each)), len(ids))
+        for name, each in shares.items()
     }

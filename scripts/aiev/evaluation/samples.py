@@ -112,8 +112,8 @@ def check_programs(
     """Raise UserError for programs with other tests than the tasks': they would fail for that."""
     if others := benchmark.of_other_tests((row for _, row in rows), tasks):
         raise UserError(
-            f"programs whose tests are not those of this benchmark's file: {len(others)}, the first "
-            f"one of {others[0]}",
+            f"programs whose tests are not those of this benchmark's file: {len(others)}, the "
+            f"first one of {others[0]}",
             where=where,
             hint="give the file that they were made from with --tasks and --kind; or give what "
             "they hold without tests as `solution` in place of `program`",

@@ -59,7 +59,7 @@ def _reached(scores: Mapping[str, Any]) -> list[str]:
         "",
         "Of all answers, in percent: those that hold code; that parse, or compile where the",
         "language is compiled; that run, which is that every call of the benchmark's own tests",
-        "returned, right or wrong.",
+        "returned, right or wrong. A dash stands where nothing tells.",
         "",
         *markdown(*reached_cells(scores)),
         "",

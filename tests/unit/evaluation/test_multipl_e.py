@@ -1,6 +1,7 @@
 """MultiPL-E: programs are put together, marked at their end, and read from answers; files that do
 not fit are refused. tests/real/test_toolchains.py runs the compilers."""
 
+import asyncio
 import json
 
 import pytest
@@ -9,13 +10,18 @@ from aiev.core.errors import UserError
 from aiev.evaluation.benchmarks.base import (
     EvaluatorCrashed,
     ScoringLimits,
+    Verdict,
     open_benchmark,
     published_benchmarks,
 )
+from aiev.evaluation.generate import Decoding, generate
 from aiev.evaluation.multipl_e.programs import printed, program_of, solution_of
+from aiev.evaluation.reach import reached
 from aiev.evaluation.samples import check_programs, samples_of
 from aiev.evaluation.scoring import validate_canonical
 from aiev.languages.toolchains import TOOLCHAINS
+from aiev.llm.failures import UNANSWERABLE
+from aiev.llm.responses import NO_ANSWER
 from aiev.sandbox.api import Result, open_sandbox
 
 TASKS = {
@@ -252,6 +258,31 @@ def test_a_file_of_a_language_that_is_not_known_is_named(tmp_path, language):
     assert raised.value.where == str(path)
     path.write_text(json.dumps(task("java")) + "\n")
     assert type(CPP).config_of(path) == {"language": "java"}
+
+
+def test_what_parses_is_known_of_compiled_languages_alone():
+    tasks = [{**task("cpp"), "task_id": f"T_{number}"} for number in range(3)]
+    solutions = {"T_0": "x", "T_1": "y", "T_2": ""}
+    outcomes = ("failed", "compile-error", "compile-error")
+    verdicts = {f"T_{n}": Verdict(False, outcome=each) for n, each in enumerate(outcomes)}
+    found = reached(CPP, tasks, solutions, verdicts)
+    assert (found["code"]["correct"], found["parses"]["correct"], found["runs"]) == (2, 1, None)
+    for language in ("js", "php"):
+        opened = open_benchmark("m", "multipl-e", {"language": language})
+        found = reached(opened, tasks, solutions, verdicts)
+        assert (found["code"]["correct"], found["parses"], found["runs"]) == (2, None, None)
+
+
+@pytest.mark.parametrize("reason", NO_ANSWER)
+def test_the_beginning_of_a_function_is_no_code_of_a_model_that_did_not_answer(reason):
+    class Silent:
+        async def complete(self, messages, **how):
+            raise UNANSWERABLE[reason]("none")
+
+    style = CPP.style("completion")
+    (row,) = asyncio.run(generate(Silent(), [task("cpp")], style, Decoding(64)))
+    assert (row["solution"], row["finish_reason"]) == ("", reason)
+    assert row["prefill"].endswith(TASKS["cpp"]["prompt"])
 
 
 def test_users_find_each_language_by_its_name():

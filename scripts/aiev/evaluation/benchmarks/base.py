@@ -180,8 +180,9 @@ class Benchmark(ABC):
         Raises EvaluatorCrashed when the evaluator itself does not work: that is no verdict.
         """
 
-    def parses(self, solution: str, verdict: Verdict) -> bool:
-        """Whether a solution is a program at all. Here: Python, perhaps indented as a whole."""
+    def parses(self, solution: str, verdict: Verdict) -> bool | None:
+        """Whether a solution is a program at all; None where nothing tells. Here: Python, perhaps
+        indented as a whole."""
         try:
             parse(textwrap.dedent(solution))
         except BROKEN:

@@ -131,9 +131,9 @@ class Benchmark(base.Benchmark):
     def styles(self) -> Mapping[str, Style]:
         return styles.styles(self._toolchain)
 
-    def parses(self, solution: str, verdict: Verdict) -> bool:
-        """Whether it compiles; what is not compiled first is a program as far as is known."""
-        return verdict.outcome != "compile-error"
+    def parses(self, solution: str, verdict: Verdict) -> bool | None:
+        """Whether it compiles; not known of languages that are not compiled first."""
+        return verdict.outcome != "compile-error" if self._toolchain.compile else None
 
     def samples(self, row: Any) -> list[Any]:
         """Also what MultiPL-E writes itself: {name, completions: [text]}, and, after its own
