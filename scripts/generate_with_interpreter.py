@@ -8,7 +8,9 @@ from aiev.core.files import write_jsonl
 from aiev.core.log import Progress
 from aiev.engine.job import Job, run_job
 from aiev.engine.store import STORE
+from aiev.evaluation.answers import unusable
 from aiev.evaluation.benchmarks.base import Benchmark, benchmark_of
+from aiev.evaluation.with_interpreter import asking_for_runs
 from aiev.interpreter.models import Chosen
 from aiev.interpreter.session import Session
 from aiev.interpreter.triggers import trigger_of
@@ -18,8 +20,6 @@ from aiev.languages.interpreter import open_interpreter
 from aiev.llm.client import ChatClient, open_client
 from aiev.llm.endpoints import serve, showing_special_tokens, with_server
 from aiev.sandbox.api import with_containers
-
-REQUEST = "{problem}\n\nRun your solution with a few tests, and end with the code that passes them."
 
 
 def main(job: Job) -> None:
@@ -61,8 +61,7 @@ async def _solved(
     end_of_turn: str,
 ) -> list[dict[str, Any]]:
     """Rows of samples.jsonl in the tasks' order, each from a conversation of its own."""
-    # Nothing is prefilled: the model is to run code before it answers.
-    style = benchmark.style(params["style"]).where(goes_on=False)
+    style = asking_for_runs(benchmark.style(params["style"]))
     own, tags, loop = params["evaluation"], params["tags"], asyncio.get_running_loop()
 
     def one(task: dict[str, Any]) -> dict[str, Any]:
@@ -74,12 +73,13 @@ async def _solved(
             max_runs=own["max_runs"],
             result_chars=tags["result_chars"],
         )
-        question = REQUEST.replace("{problem}", style.prompt(task))
-        row = solve(session, question, lambda text: style.extract(text, task))
+        row = solve(session, style.prompt(task), lambda text: style.extract(text, task))
         read, written = model.tokens
         progress.step()
         tokens = {"prompt_tokens": read, "completion_tokens": written}
         known = {"task_id": task["task_id"], "finish_reason": model.finish_reason, **tokens}
+        if unusable(known):
+            row["solution"] = ""
         return {**known, "asked_again": False, **row}
 
     with Progress("samples with the interpreter", len(tasks), "task") as progress:

@@ -10,11 +10,16 @@ import sys
 import pytest
 from command import ROOT
 from conversation import box, client_of, fence, says
+from scripted import Raw
 from tiny import write_benchmark
 
 from aiev.config.load import read_config
 from aiev.core.files import read_jsonl
+from aiev.core.hashing import of_json
 from aiev.evaluation.answers import counts
+from aiev.evaluation.benchmarks.base import benchmark_of
+from aiev.evaluation.styles import record
+from aiev.evaluation.with_interpreter import as_asked
 from aiev.interpreter.session import Session
 from aiev.interpreter.triggers import Fences, Tokens
 from aiev.interpreter.unattended import Recorded, solve
@@ -110,6 +115,27 @@ def test_an_answer_that_was_cut_off_or_is_none_at_all_is_not_run(workspace, answ
     assert row["solution"] == ""
 
 
+def first_question(ledger, words):
+    """Of the request in the ledger that began the conversation about a problem."""
+    entries = [json.loads(path.read_text()) for path in ledger.rglob("*.json")]
+    found = {entry["request"]["messages"][1]["content"] for entry in entries}
+    (question,) = [each for each in found if words in each]
+    return question
+
+
+def digest_on_record(params, problems, rows):
+    """What score.json says of the words that were asked."""
+    benchmark = benchmark_of(params["benchmark"])
+    asked = as_asked(benchmark.style(params["style"]), rows)
+    tasks = benchmark.load(problems)
+    found = record(params["style"], asked, tasks, prefilled=False)
+    assert "Run your solution" in found["prompt"]["text"] and not found["prefilled"]
+    assert "of what was run" in found["extraction"]["way"]
+    greedy = [{key: row[key] for key in row if key != "runs"} for row in rows]
+    assert as_asked(benchmark.style("evalplus"), greedy).prefill(tasks[0])
+    return found["prompt"]["sha256"]
+
+
 def test_the_job_solves_a_benchmark_with_the_models_that_run_code(scripted, tmp_path):
     """A teacher by its fenced blocks: it repairs what it has seen to fail."""
     write_benchmark(tmp_path / "problems.jsonl.gz")
@@ -120,6 +146,8 @@ def test_the_job_solves_a_benchmark_with_the_models_that_run_code(scripted, tmp_
         name, more = re.search(r'def (\w+)\(x\):\n +"""Return x plus (\d)', question).groups()
         if "The program was run" not in said:
             return fence(f"def {name}(x):\n    return x\nassert {name}(1) == 1 + {more}")
+        if name == "add_four":
+            return Raw(b'{"error": {"code": "content_filter", "message": "no"}}', status=400)
         right = f"def {name}(x):\n    return x + {more}"
         return f"Repaired.\n\n{fence(right)}" if len(body["messages"]) == 4 else "Done."
 
@@ -142,8 +170,13 @@ def test_the_job_solves_a_benchmark_with_the_models_that_run_code(scripted, tmp_
     done = subprocess.run(command, cwd=tmp_path, env=own, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     rows = read_jsonl(tmp_path / "samples.jsonl")
+    assert digest_on_record(params, tmp_path / "problems.jsonl.gz", rows) == of_json(
+        [first_question(tmp_path / "ledger", f"Return x plus {n}.") for n in range(1, 5)]
+    )
     assert [row["task_id"] for row in rows] == [f"HumanEval/{n}" for n in range(4)]
     assert rows[1]["solution"] == "def add_two(x):\n    return x + 2"
     assert [run["outcome"] for run in rows[1]["runs"]] == ["failed", "passed"]
     assert (rows[1]["prompt_tokens"], rows[1]["completion_tokens"]) == (21, 9)
-    assert counts(rows) == {"asked": 4}
+    # What it ran before is no answer of a model that then refused.
+    assert rows[3]["runs"] and rows[3]["solution"] == ""
+    assert counts(rows) == {"asked": 4, "refused": 1}
