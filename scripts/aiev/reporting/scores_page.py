@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from aiev.reporting import figure as rounds
+from aiev.reporting.labels import label
 from aiev.reporting.paired import FIELDS, POOLED
 from aiev.reporting.scores import RUN_RATES
 from aiev.reporting.styles import base_cells
@@ -104,12 +105,12 @@ def interpreter_cells(scores: Mapping[str, Any]) -> tuple[list[str], list[list[s
     header = ["model", "benchmark", "pass@1 [95%]", "difference [95%]", "McNemar's p"]
     rows = []
     for each in scores["models"]:
-        for own in scores["interpreter"].get(each["model"], {}).values():
+        for name, own in scores["interpreter"].get(each["model"], {}).items():
             for suffix, field in zip(("", "+"), FIELDS, strict=True):
                 if one := own["compared"].get(field):
                     difference = rounds.points(one["difference"], one["interval"])
                     figures = [rounds.percent(own["score"][field]), difference]
-                    title = own["score"]["title"] + suffix
+                    title = label(name, each["scores"], suffix)
                     rows.append([each["title"], title, *figures, f"{one['mcnemar_p']:.3f}"])
     return header, rows
 
@@ -170,9 +171,9 @@ def cells(scores: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
     """Header and rows of the table as text: the run's models, then published figures."""
     known = scores["models"][0]["scores"]
     header = ["model"]
-    for score in known.values():
-        plus = [f"{score['title']}+ [95%]"] if _has_plus(score) else []
-        header += [f"{score['title']} [95%]", *plus, "tasks"]
+    for name, score in known.items():
+        plus = [f"{label(name, known, '+')} [95%]"] if _has_plus(score) else []
+        header += [f"{label(name, known)} [95%]", *plus, "tasks"]
     rows = [
         [m["title"], *(c for score in m["scores"].values() for c in _measured(score))]
         for m in scores["models"]
@@ -189,10 +190,10 @@ def reached_cells(scores: Mapping[str, Any]) -> tuple[list[str], list[list[str]]
     header = ["model", "benchmark", "code [95%]", "parses [95%]", "runs [95%]", "pass@1 [95%]"]
     rows = []
     for each in scores["models"]:
-        for score in each["scores"].values():
-            shares = [score["reached"][name] for name in ("code", "parses", "runs")]
+        for name, score in each["scores"].items():
+            shares = [score["reached"][part] for part in ("code", "parses", "runs")]
             figures = map(rounds.percent, [*shares, score["base"]])
-            rows.append([each["title"], score["title"], *figures])
+            rows.append([each["title"], label(name, each["scores"]), *figures])
     return header, rows
 
 
@@ -219,12 +220,12 @@ def comparison_cells(scores: Mapping[str, Any]) -> tuple[list[str], list[list[st
     header = ["benchmark", "student only", "base only", "difference [95%]", "McNemar's p"]
     rows = []
     for name, fields in scores["student_vs_base"].items():
-        title = scores["models"][0]["scores"][name]["title"]
         for suffix, one in zip(("", "+"), fields.values(), strict=True):
             if one:
+                title = label(name, scores["models"][0]["scores"], suffix)
                 counts = [str(one["only_student"]), str(one["only_base"])]
                 difference = rounds.points(one["difference"], one["interval"])
-                rows.append([title + suffix, *counts, difference, f"{one['mcnemar_p']:.3f}"])
+                rows.append([title, *counts, difference, f"{one['mcnemar_p']:.3f}"])
     if together := scores["pooled"]:
         for suffix, field in zip(("", "+"), FIELDS, strict=True):
             if one := together[field]:
@@ -239,8 +240,9 @@ def comparison_cells(scores: Mapping[str, Any]) -> tuple[list[str], list[list[st
 def notes(scores: Mapping[str, Any]) -> list[str]:
     """What a reader must know before comparing the rows."""
     found = ["In brackets: Wilson's 95% interval for so many tasks."]
-    for name, score in scores["models"][0]["scores"].items():
-        title = score["title"]
+    known = scores["models"][0]["scores"]
+    for name, score in known.items():
+        title = label(name, known)
         found.append(f"{title}: judged by {score['evaluator']}.")
         found.append(f"{title}: {_style(name, scores['models'])}.")
         if score["size"] and score["tasks"] < score["size"]:
@@ -278,4 +280,5 @@ def _lost(benchmark: str, models: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         lost = {k: n for k, n in score["answers"].items() if k not in ("asked", "asked-again")}
         if lost:
             words = ", ".join(f"{number} {reason}" for reason, number in lost.items())
-            yield f"{score['title']}: answers of {model['title']} counted as failed: {words}."
+            title = label(benchmark, model["scores"])
+            yield f"{title}: answers of {model['title']} counted as failed: {words}."

@@ -5,6 +5,7 @@ from typing import Any
 
 from aiev.core.errors import UserError
 from aiev.reporting import figure as rounds
+from aiev.reporting.labels import label
 from aiev.reporting.paired import FIELDS, compared
 
 Score = Mapping[str, Any]
@@ -54,7 +55,7 @@ def base_cells(scores: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
             words += ", its better one" * (style == place["better"])
             for suffix, field in zip(("", "+"), FIELDS, strict=True):
                 if one := each["compared"][field]:
-                    title = each["score"]["title"] + suffix
+                    title = label(name, base, suffix)
                     difference = rounds.points(one["difference"], one["interval"])
                     figures = [rounds.percent(each["score"][field]), difference]
                     rows.append([title, words, *figures, f"{one['mcnemar_p']:.3f}"])
@@ -82,10 +83,13 @@ def cells(styles: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
     header = ["benchmark", "style", "prefilled", "pass@1 [95%]", "with further tests [95%]"]
     header += ["cut off", "tasks"]
     rows = []
-    for each in styles["scores"].values():
+    first = {name: next(iter(each.values())) for name, each in styles["scores"].items()}
+    for benchmark, each in styles["scores"].items():
         for name, score in each.items():
             prefilled = "yes" if score["style"]["prefilled"] else "no"
             figures = [rounds.percent(score[field]) for field in FIELDS]
             cut = str(score["answers"].get("cut-off", 0))
-            rows.append([score["title"], name, prefilled, *figures, cut, str(score["tasks"])])
+            rows.append(
+                [label(benchmark, first), name, prefilled, *figures, cut, str(score["tasks"])]
+            )
     return header, rows

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from aiev.core.errors import UserError
 from aiev.evaluation.stats import share
-from aiev.reporting import styles
+from aiev.reporting import scores_page, styles
 from aiev.reporting.funnel import funnel
 from aiev.reporting.scores import table
 from aiev.reporting.scores_page import page
@@ -253,6 +253,36 @@ def test_a_benchmark_that_the_paper_does_not_have():
     )
     assert "| AutoCoder 33B (paper) | 90.9 | 78.0 | 164 | - | - |" in text
     assert "own|one: a subset" not in text
+
+
+def test_two_benchmarks_of_one_title_are_told_apart_everywhere():
+    """A run with `humaneval` and `humaneval+`: both are HumanEval."""
+    names = {"humaneval": None, "humaneval+": 3}
+    lost = {"asked": 20, "cut-off": 4}
+    both = [score(m, 5, 20, n, plus=p, answers=lost) for m in TITLES for n, p in names.items()]
+    styled = [in_style("authors", 2, benchmark=name, plus=plus) for name, plus in names.items()]
+    found = table(both, TITLES, None, both, styled)
+    header, *_ = [row for row in page(found, DUELS).splitlines() if row.startswith("| model | H")]
+    assert header.split(" | ")[1:] == [
+        "HumanEval (humaneval) [95%]",
+        "HumanEval+ (humaneval) [95%]",
+        "tasks",
+        "HumanEval (humaneval+) [95%]",
+        "HumanEval+ (humaneval+) [95%]",
+        "tasks |",
+    ]
+    titles = {f"HumanEval ({name})" for name in names}
+    plus = {*titles, "HumanEval+ (humaneval+)"}
+    own = styles.table([each for each in both if each["model"] == "teacher"])
+    for (_, rows), column, told in (
+        (scores_page.reached_cells(found), 1, titles),
+        (scores_page.comparison_cells(found), 0, plus),
+        (scores_page.interpreter_cells(found), 1, plus),
+        (styles.base_cells(found), 0, plus),
+        (styles.cells(own), 0, titles),
+    ):
+        assert {row[column] for row in rows} == told
+    assert {note.partition(":")[0] for note in scores_page.notes(found)[1:]} == titles
 
 
 def test_student_and_base_are_compared_task_by_task():
