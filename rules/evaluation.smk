@@ -46,7 +46,7 @@ rule choose_problems:
         "benchmarks/{run}/eval/{benchmark}.tsv"
     params:
         settings=lambda w: hashed_config(
-            benchmark=benchmark_params(w.benchmark, "subset")
+            benchmark=benchmark_params(w.benchmark, *SUBSETS)
         ),
         kind_code=benchmark_code("choose_problems"),
         modules=lambda w: benchmark_modules(w.benchmark),
@@ -123,7 +123,7 @@ rule score_samples:
     params:
         settings=lambda w: hashed_config(
             *("evaluation.scoring", *SANDBOX),
-            benchmark=benchmark_params(w.benchmark, "known_exceptions"),
+            benchmark=benchmark_params(w.benchmark, "known_exceptions", *SUBSETS),
             model=w.model,
             style=asked_style(w),
             **IMAGE,

@@ -7,6 +7,7 @@ makes: nothing
 
 from aiev.evaluation.benchmarks import BENCHMARKS as BENCHMARK_KINDS
 from aiev.evaluation.chosen_styles import kind_config, own_style
+from aiev.evaluation.settings import SUBSETS
 from aiev.languages import LANGUAGES
 from aiev.languages.toolchains import TOOLCHAINS
 from aiev.llm.endpoints import KINDS

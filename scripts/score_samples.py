@@ -9,6 +9,7 @@ from aiev.evaluation.reach import reached
 from aiev.evaluation.samples import read_samples, solutions_of
 from aiev.evaluation.scoring import check_validation, host_facts, results, score, validate_here
 from aiev.evaluation.styles import record
+from aiev.evaluation.subsets import subset_of
 from aiev.evaluation.with_interpreter import as_asked
 from aiev.sandbox.api import open_sandbox, with_containers
 
@@ -37,6 +38,7 @@ def main(job: Job) -> None:
     name, prefilled = job.params["style"], any(row.get("prefill") for row in rows)
     style = record(name, as_asked(benchmark.style(name), rows), tasks, prefilled)
     own = {"model": job.params["model"], "answers": counts(rows), "style": style}
+    own["subset"] = subset_of(job.params["benchmark"])
     own["reached"] = reached(benchmark, tasks, solutions, verdicts)
     write_json(job.output("score"), {**own, **found})
 

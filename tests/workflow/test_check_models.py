@@ -35,6 +35,20 @@ def test_a_wrong_key_ends_the_run_at_its_first_question(project, scripted, tmp_p
     assert not (project.root / DIALOGUES).exists()
 
 
+def test_a_task_that_a_benchmark_lacks_is_named_before_the_dialogues(project, scripted, tmp_path):
+    project.make_whole(tmp_path / "mirror")
+    project.config["execution"]["preflight"] = True
+    benchmark = {"resource": "tiny-benchmark", "subset_ids": ["HumanEval/1", "HumanEval/9"]}
+    project.config["evaluation"] = {"benchmarks": {"humaneval": benchmark}}
+    (project.root / "tiny.yaml").write_text(project.dump(project.config))
+    project.environment["OPENAI_API_KEY"] = "any"
+    scripted.script = answers_or_ok
+    code, said = project.aiev("run", "--config", "tiny.yaml", "--cores", "2")
+    assert code == 2 and "tasks that the benchmark does not contain: HumanEval/9" in said, said
+    assert "evaluation.benchmarks.humaneval.subset_ids" in said
+    assert all(map(is_short, scripted.bodies)) and not (project.root / DIALOGUES).exists()
+
+
 def is_short(body) -> bool:
     return body["messages"][-1]["content"] == "Reply with the word OK."
 

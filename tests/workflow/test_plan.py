@@ -138,6 +138,12 @@ def test_a_benchmark_of_a_size_that_is_not_known(fresh):
     )
 
 
+def test_a_benchmark_of_listed_tasks(fresh):
+    own = fresh.config["evaluation"]["benchmarks"]["humaneval"]
+    own |= {"subset": None, "subset_ids": [f"HumanEval/{number}" for number in range(3)]}
+    assert row(numbers(fresh), "generate_samples", "base")[0] == 2 * 3
+
+
 def test_a_student_whose_size_is_not_declared(fresh):
     path = fresh.root / "config/resources.yaml"
     resources = yaml.safe_load(path.read_text())

@@ -55,7 +55,7 @@ def run(
     code = 0
     if _needs_check(config, more):
         _check_keys(config)
-        code = _wait_for([*command, *more, str(_checked(config))])
+        code = _wait_for([*command, *more, str(_checked(config)), *_named_tasks(config)])
     code = code or _wait_for(command + more)
     if code:
         raise typer.Exit(code)
@@ -70,6 +70,17 @@ def _checked(config: Path) -> Path:
     from aiev.config.load import read_config
 
     return Path("logs") / read_config(config)["name"] / "models.json"
+
+
+def _named_tasks(config: Path) -> list[str]:
+    """Files of the benchmarks' tasks that the config names by their ids: whether there are such is
+    found out before anything is paid for, too."""
+    from aiev.config.load import read_config
+
+    read = read_config(config)
+    folder = Path("results", read["name"], "eval")
+    benchmarks = read["evaluation"]["benchmarks"].items()
+    return [str(folder / f"{name}.jsonl") for name, own in benchmarks if own["subset_ids"]]
 
 
 def _needs_check(config: Path, words: list[str]) -> bool:

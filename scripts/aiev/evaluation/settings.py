@@ -2,15 +2,19 @@
 
 from typing import Annotated, Any
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
 from aiev.core.chosen import Chosen
-from aiev.core.settings import Section
+from aiev.core.settings import Section, invalid
 from aiev.evaluation.benchmarks import BENCHMARKS
 from aiev.evaluation.styles import CHAT
 from aiev.sandbox.settings import LimitSettings
 
 BenchmarkName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+
+
+SUBSETS = ("subset", "subset_share", "subset_ids")
+"""Keys one of which says which problems of a benchmark are scored."""
 
 
 class BenchmarkSettings(Section):
@@ -22,6 +26,15 @@ class BenchmarkSettings(Section):
         ge=1,
         description="Number of problems, chosen by the hash of their ids; null for all.",
     )
+    subset_share: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="Share of the problems, in place of their number; chosen likewise.",
+    )
+    subset_ids: list[str] | None = Field(
+        None, min_length=1, description="Ids of the problems, in place of their number."
+    )
     known_exceptions: list[str] = Field(
         [],
         description="Tasks whose canonical solution is known to fail; any other failure stops the "
@@ -31,6 +44,13 @@ class BenchmarkSettings(Section):
         None,
         description="Prompt style of this benchmark; null for that of evaluation.style.",
     )
+
+    @model_validator(mode="after")
+    def _check_one_subset(self) -> "BenchmarkSettings":
+        given = [key for key in SUBSETS if getattr(self, key) is not None]
+        if len(given) > 1:
+            raise invalid(f"{' and '.join(given)} choose problems", "keep one of them")
+        return self
 
 
 BENCHMARK = Chosen(BENCHMARKS, "kind", "evalplus", BenchmarkSettings)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from aiev.evaluation.subsets import size_of, subset_of
 from aiev.llm.costs import Costs
 from aiev.llm.requests import ROOM
 from aiev.recipes import RECIPES
@@ -147,10 +148,11 @@ class Bounds:
 
     def _samples(self, job: "Job") -> Asked:
         name, model = (job.wildcards()[key] for key in ("benchmark", "model"))
-        subset = self._config["evaluation"]["benchmarks"][name]["subset"]
         tasks = self._lines(self._run / "eval" / f"{name}.jsonl")
         if tasks is None:
-            tasks = subset or self._lines(Path("resources/benchmarks", f"{name}.jsonl"))
+            subset = subset_of(self._config["evaluation"]["benchmarks"][name])
+            whole = self._lines(Path("resources/benchmarks", f"{name}.jsonl"))
+            tasks = size_of(subset, whole)
         written = (tasks or 0) * self._config["evaluation"]["max_tokens"]
         return Asked((model,), tasks, written, tasks)
 

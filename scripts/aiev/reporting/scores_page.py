@@ -246,9 +246,11 @@ def notes(scores: Mapping[str, Any]) -> list[str]:
         found.append(f"{title}: judged by {score['evaluator']}.")
         found.append(f"{title}: {_style(name, scores['models'])}.")
         if score["size"] and score["tasks"] < score["size"]:
+            named = "ids" in score["subset"]
+            how = "which the config names" if named else "chosen by a hash of their ids"
             found.append(
-                f"{title}: a subset of {score['tasks']} of {score['size']} tasks, chosen by a "
-                "hash of their ids; published figures are on all."
+                f"{title}: a subset of {score['tasks']} of {score['size']} tasks, {how}; published "
+                "figures are on all."
             )
         if score["exceptions"]:
             found.append(

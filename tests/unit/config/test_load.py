@@ -137,6 +137,16 @@ def test_a_value_of_the_wrong_type_is_named(path):
         ("models.student.name", "{run}"),
         ("models.student.name", ""),
         ("evaluation.benchmarks", {}),
+        *(
+            ("evaluation.benchmarks", {"h": {"resource": "humaneval", **subset}})
+            for subset in (
+                {"subset_share": 1},
+                {"subset_share": 0},
+                {"subset_ids": []},
+                {"subset_ids": "HumanEval/0"},
+                {"subset": 0},
+            )
+        ),
         ("evaluation.benchmarks", {"humaneval+": {"resource": "humaneval"}}),
         ("evaluation.benchmarks", {"../mine": {"resource": "humaneval"}}),
         ("evaluation.benchmarks", {5: {"resource": "humaneval"}}),
@@ -238,6 +248,9 @@ def test_a_resource_that_is_not_declared(config, where):
         ({"seeds": {"licences": ["ISC"]}}, "seeds.sources.0.licence"),
         ({"evaluation": {"style": "completion"}}, "evaluation.style"),
         ({"evaluation": {"base_styles": ["chatty"]}}, "evaluation.base_styles"),
+        *(({"evaluation": {"benchmarks": {"h": {"resource": "humaneval", **two}}}},
+           "evaluation.benchmarks.h") for two in (
+            {"subset": 2, "subset_share": 0.5}, {"subset_ids": ["HumanEval/0"], "subset": 1})),
     ],
 )  # fmt: skip
 def test_a_contradiction_is_found_before_anything_is_paid_for(config, where):

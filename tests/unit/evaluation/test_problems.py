@@ -9,7 +9,7 @@ from aiev.core.errors import UserError
 from aiev.evaluation.benchmarks.base import dump_tasks
 from aiev.evaluation.evalplus.humaneval import convert, tolerance
 from aiev.evaluation.evalplus.problems import is_evalplus, read_problems
-from aiev.evaluation.subsets import choose
+from aiev.evaluation.subsets import choose, size_of
 from aiev.sandbox.api import Limits, open_sandbox
 
 
@@ -133,18 +133,33 @@ def test_a_missing_file_is_named(tmp_path):
 
 def test_subsets_follow_from_ids_alone_and_hold_smaller_ones():
     problems = [problem(f"HumanEval/{n}") for n in range(164)]
-    ten, twenty = choose(problems, 10), choose(problems, 20)
+    ten, twenty = choose(problems, {"number": 10}), choose(problems, {"number": 20})
     assert [p for p in twenty if p in ten] == ten
     assert twenty != problems[:20]
     ids = {p["task_id"] for p in twenty}
-    assert {p["task_id"] for p in choose(problems[::-1], 20)} == ids
-    assert choose(problems, None) == choose(problems, 164) == problems
+    assert {p["task_id"] for p in choose(problems[::-1], {"number": 20})} == ids
+    assert choose(problems, {}) == choose(problems, {"number": 164}) == problems
+    assert choose(problems, {"share": 20 / 164}) == twenty
+    assert len(choose(problems, {"share": 0.001})) == 1
+    named = {"ids": ["HumanEval/9", "HumanEval/3", "HumanEval/9"]}
+    assert choose(problems, named) == [problems[3], problems[9]]
+    assert [size_of(each, 164) for each in ({}, {"share": 0.5}, named)] == [164, 82, 2]
+    assert [size_of(each, None) for each in ({}, {"share": 0.5}, {"number": 3})] == [None, None, 3]
 
 
 @pytest.mark.parametrize("size", [0, -1, 3])
 def test_impossible_subsets(size):
-    with pytest.raises(UserError, match="subset"):
-        choose([problem("HumanEval/1"), problem("HumanEval/2")], size)
+    with pytest.raises(UserError, match="a subset of") as raised:
+        choose([problem("HumanEval/1"), problem("HumanEval/2")], {"number": size}, "own")
+    assert raised.value.where == "config: evaluation.benchmarks.own.subset"
+
+
+def test_an_id_that_the_benchmark_lacks_is_named():
+    named = {"ids": ["HumanEval/2", "HumanEvall/1", "Mbpp/2"]}
+    with pytest.raises(UserError, match="not contain: HumanEvall/1, Mbpp/2") as raised:
+        choose([problem("HumanEval/1"), problem("HumanEval/2")], named, "own")
+    assert raised.value.where == "config: evaluation.benchmarks.own.subset_ids"
+    assert raised.value.hint == "did you mean 'HumanEval/1'?"
 
 
 @pytest.mark.parametrize(

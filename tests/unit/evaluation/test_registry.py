@@ -128,7 +128,7 @@ LIMITS = ScoringLimits.of({"limits": {"wall_seconds": 10, "memory_mib": 256}})
 def test_a_benchmark_from_a_file_outside_is_generated_validated_and_scored(sums, sandbox, tmp_path):
     source = tmp_path / "source.jsonl"
     source.write_text(sums.dump(TASKS))
-    tasks = choose(sums.prepare(source, sandbox, Limits()), None)
+    tasks = choose(sums.prepare(source, sandbox, Limits()), {})
     samples = answered(sums, tasks, tmp_path / "samples.jsonl")
     validation = validate_canonical(sums, tasks, sandbox, LIMITS, [])
     check_validation(validation, sums, tasks, "sums.validation.json")

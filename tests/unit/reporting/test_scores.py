@@ -53,6 +53,7 @@ def score(model, correct=5, tasks=20, benchmark="humaneval", plus=None, **own):
         "evaluator": "evalplus 0.3.1",
         "tasks": tasks,
         "exceptions": [],
+        "subset": {"number": 20},
         "left_out": {},
         "base": share(correct, tasks),
         "plus": None if plus is None else share(plus, tasks),
@@ -229,7 +230,9 @@ def test_rows_are_base_student_teacher_and_then_the_paper():
 
 def test_a_subset_and_its_exceptions_are_said():
     text = page(table([score(m, exceptions=["HumanEval/32"]) for m in TITLES], TITLES), DUELS)
-    assert "a subset of 20 of 164 tasks" in text
+    assert "a subset of 20 of 164 tasks, chosen by a hash" in text
+    named = page(table([score(m, subset={"ids": ["HumanEval/0"]}) for m in TITLES], TITLES), DUELS)
+    assert "a subset of 20 of 164 tasks, which the config names;" in named
     assert "HumanEval/32" in text
     whole = page(table([score(m, tasks=164, plus=4) for m in TITLES], TITLES), DUELS)
     assert "subset" not in whole
