@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 VALIDATIONS = Path(".aiev/validated")
 """Where it is kept that a benchmark's own solutions pass here, by all that this rests on."""
 
-SHOWN = ("benchmark", "tasks", "left_out", "dropped", "exceptions", "base", "plus", "pass_at_k")
-SHOWN += ("evaluator",)
+SHOWN = (
+    *("benchmark", "tasks", "left_out", "dropped", "exceptions"),
+    *("base", "plus", "pass_at_k", "evaluator"),
+)
 """What of score.json is printed."""
 
 SamplesOption = Annotated[
@@ -69,9 +71,8 @@ def score(
     """Score a sample file on a benchmark, in the sandbox; the last line printed is JSON.
 
     Samples are JSON Lines, gzipped or not, with task_id and solution (or completion, or program),
-    or a directory of MultiPL-E's files.
-    The benchmark's own solutions are judged first, once on a machine. The config gives the sandbox
-    and the limits.
+    or a directory of MultiPL-E's files. The benchmark's own solutions are judged first, once on a
+    machine. The config gives the sandbox and the limits.
 
     \b
       aiev score --samples samples.jsonl --benchmark humaneval+ --out scored
@@ -80,9 +81,14 @@ def score(
     """
     from aiev.config.load import read_config
     from aiev.core.files import check_file, check_folder
-    from aiev.core.hashing import of_path
     from aiev.evaluation.benchmarks.base import ScoringLimits
-    from aiev.evaluation.samples import check_programs, read_samples, samples_of, task_of
+    from aiev.evaluation.samples import (
+        check_programs,
+        read_samples,
+        samples_digest,
+        samples_of,
+        task_of,
+    )
     from aiev.evaluation.scoring import score_samples
     from aiev.sandbox.api import open_sandbox, with_containers
 
@@ -90,7 +96,7 @@ def score(
     if not samples.is_dir():  # before a benchmark is fetched
         check_file(samples, "no such sample file", "name a JSON Lines file with --samples")
     chosen, source, known = _benchmark(read, benchmark, tasks, kind)
-    read_rows, digest = read_samples(samples), of_path(samples)
+    read_rows, digest = read_samples(samples), samples_digest(samples)
     rows = [(place, each) for place, row in read_rows for each in chosen.samples(row)]
     if out:
         check_folder(out)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from aiev.core.errors import UserError
+from aiev.core.hashing import of_file, of_json
 from aiev.evaluation.benchmarks.base import Benchmark, Task
 
 FORMAT = "each line is a JSON object with task_id, and solution or completion"
@@ -27,15 +28,27 @@ Row = tuple[str, Any]
 
 
 def read_samples(path: Path) -> list[Row]:
-    """Rows of a sample file with their places, or of all sample files of a directory; of those that
-    MultiPL-E has judged already, where there are any. Raises UserError for one that cannot be read,
-    with the line."""
+    """Rows of a sample file with their places, or of all files of a directory (`sample_files`).
+    Raises UserError for one that cannot be read, with the line."""
+    return [row for each in sample_files(path) for row in _rows_of(each)]
+
+
+def sample_files(path: Path) -> list[Path]:
+    """The file, or the sample files of a directory: those that MultiPL-E has judged already, where
+    there are any. Raises UserError for a directory without."""
     path = Path(path)
     if not path.is_dir():
-        return _rows_of(path)
+        return [path]
     files = sorted(each for each in path.iterdir() if each.name.endswith(ENDS))
-    judged = [each for each in files if JUDGED in each.name]
-    return [row for each in judged or files for row in _rows_of(each)]
+    if not files:
+        raise UserError("no sample file in this directory", where=str(path), hint=FORMAT)
+    return [each for each in files if JUDGED in each.name] or files
+
+
+def samples_digest(path: Path) -> str:
+    """Digest of a sample file's bytes, or of those of a directory with their names."""
+    files = sample_files(path)
+    return of_file(path) if files == [path] else of_json({p.name: of_file(p) for p in files})
 
 
 def _rows_of(path: Path) -> list[Row]:

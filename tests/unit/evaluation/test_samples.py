@@ -6,7 +6,7 @@ import json
 import pytest
 
 from aiev.core.errors import UserError
-from aiev.evaluation.samples import read_samples, samples_of, solutions_of
+from aiev.evaluation.samples import read_samples, samples_digest, samples_of, solutions_of
 
 TASKS = [{"task_id": f"HumanEval/{n}", "prompt": "def f(x):\n"} for n in range(2)]
 ROW = {"task_id": "HumanEval/0", "solution": "def f(x):\n    return x\n"}
@@ -123,12 +123,17 @@ def test_a_directory_of_files_with_one_document_each_is_read(tmp_path):
         text = json.dumps({"name": f"P_{number}", "completions": ["x"]}, indent=1)
         (tmp_path / f"P_{number}.json.gz").write_bytes(gzip.compress(text.encode()))
     (tmp_path / "log.txt").write_text("no samples")
+    before = samples_digest(tmp_path)
     places = [str(tmp_path / f"P_{number}.json.gz") for number in range(2)]
     assert [place for place, _ in read_samples(tmp_path)] == places
     (tmp_path / "P_0.results.json").write_text('{"name": "P_0", "results": []}')
+    assert samples_digest(tmp_path) != before
     ((_, row),) = read_samples(tmp_path)
     assert row == {"name": "P_0", "results": []}
     (tmp_path / "P_0.results.json").write_text('{"name": "P_0",\n')
     with pytest.raises(UserError, match="not JSON") as raised:
         read_samples(tmp_path)
     assert raised.value.where == f"{tmp_path / 'P_0.results.json'}, line 1"
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="no sample file in this directory"):
+        read_samples(tmp_path / "empty")
