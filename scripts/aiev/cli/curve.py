@@ -135,6 +135,7 @@ def _trained(config: Mapping[str, Any], rows: list[dict[str, Any]], folder: Path
         model=model,
         scratch=scratch,
         params=config["training"],
+        checkpoint_steps=config["execution"]["training"]["checkpoint_steps"],
     )
     write_json(folder / "training.json", report)
     shutil.rmtree(scratch, ignore_errors=True)
