@@ -31,8 +31,8 @@ AllOption = Annotated[
     bool,
     typer.Option(
         "--all",
-        help="Also delete the stored copies of results that exist now; if such a result is lost, it "
-        "is computed again.",
+        help="Also delete the stored copies of results that exist now; if such a result is lost, "
+        "it is computed again.",
     ),
 ]
 
