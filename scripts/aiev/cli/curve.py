@@ -135,9 +135,10 @@ def _training_decided_by(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _measure_decided_by(config: Mapping[str, Any]) -> dict[str, Any]:
-    """What decides a student's run rate beside its weights: prompts, requests, code."""
+    """What decides a run rate beside the weights: prompts, requests, code, environment."""
     from aiev.core.files import SCRIPTS
     from aiev.engine.codehash import code_digest
+    from aiev.engine.environment import environment
     from aiev.evaluation.run_rate_prompts import PROBLEMS
     from aiev.llm.endpoints import KINDS
 
@@ -145,7 +146,8 @@ def _measure_decided_by(config: Mapping[str, Any]) -> dict[str, Any]:
     settings["prompts"] = settings["prompts"] or len(PROBLEMS)
     endpoint = KINDS.source(student["kind"])
     code = code_digest(SCRIPTS / "measure_run_rate.py", [endpoint])
-    return {"run_rate": settings, "model": student, "code": code}
+    decided = {"run_rate": settings, "model": student, "code": code}
+    return {**decided, "environment": environment()}
 
 
 def _point(
@@ -162,7 +164,7 @@ def _point(
     from aiev.evaluation.run_rate import measure
 
     training = of_json({**trains, "rows": rows})
-    key = of_json({"training": training, "measure": measures})
+    key = of_json({"weights": training if rows else trains["student"], "measure": measures})
     done, student = folder / "run_rate.json", config["models"]["student"]
     found = read_json(done) if done.is_file() else {}
     if found.get("key") != key:

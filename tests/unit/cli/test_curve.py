@@ -154,6 +154,17 @@ def test_a_stopped_training_is_not_gone_on_with_under_another_learning_rate(chec
     assert [one[3] for one in checkout] == [[], []]
 
 
+def test_how_students_are_trained_decides_nothing_about_the_untrained_one(checkout, capsys):
+    points(capsys, sizes="0", data=DATA)
+    train_faster()
+    edit(DEEPSPEED)
+    points(capsys, sizes="0", data=DATA)
+    assert len(checkout) == 1
+    edit(STUDENT)
+    points(capsys, sizes="0", data=DATA)
+    assert len(checkout) == 2
+
+
 def test_other_prompts_and_a_stop_before_the_measure_train_nothing_again(checkout, capsys):
     points(capsys, sizes="12", data=DATA)
     write_config(evaluation={"run_rate": {"prompts": 3}})
