@@ -32,7 +32,7 @@ def hashed_config(*keys, **more):
     for key in keys:
         value, place, parts = config, params, key.split(".")
         if parts[0] == "execution":
-            raise ValueError(f"{key} is never hashed: no change in `execution` makes a result stale")
+            raise ValueError(f"{key} makes no result stale and is never hashed")
         for part in parts[:-1]:
             value, place = value[part], place.setdefault(part, {})
         place[parts[-1]] = value[parts[-1]]
