@@ -95,8 +95,8 @@ def main(script, *modules, execution=None, pinned=False):
     """Start of a job's command: the script in this very environment, its parameters and log.
 
     modules: what a registry loads for it by name; see Registry.source.
-    execution: config values that a job needs and that decide nothing about its outputs. They are in
-    the command only, where a change in them makes no job stale.
+    execution: config values that say how a job is carried out. They are in the command only, where a
+    change in them makes no job stale.
     pinned: a declared digest decides the outputs, whatever code makes them.
     """
     words = [sys.executable, str(SCRIPTS / f"{script}.py")]

@@ -1,5 +1,5 @@
 """What a job gets of the config: values that decide its outputs, which are hashed, and apart from
-them the section `execution`, which decides nothing about them.
+them the section `execution`, no change of which makes an output stale (docs/configuration.md).
 
 needs: nothing
 makes: nothing
@@ -33,7 +33,7 @@ def hashed_config(*keys, **more):
     for key in keys:
         value, place, parts = config, params, key.split(".")
         if parts[0] == "execution":
-            raise ValueError(f"{key} decides no result and is never hashed")
+            raise ValueError(f"{key} makes no result stale and is never hashed")
         for part in parts[:-1]:
             value, place = value[part], place.setdefault(part, {})
         place[parts[-1]] = value[parts[-1]]

@@ -27,7 +27,7 @@ rule train_model:
     params:
         settings=hashed_config("training"),
     shell:
-        main("train_model")
+        main("train_model", execution=execution_config())
         + "--student {input.student:q} --data {input.data:q} --test {input.test:q}"
         + " --deepspeed {input.deepspeed:q} --model {output.model:q}"
         + " --digest {output.digest:q} --report {output.report:q}"

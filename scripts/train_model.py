@@ -16,6 +16,7 @@ def main(job: Job) -> None:
         params=job.params["training"],
         log_path=job.log_path,
         test=next(iter(job.inputs["test"]), None),
+        checkpoint_steps=job.execution["training"]["checkpoint_steps"],
     )
     write_json(job.output("report"), report)
     write_text(job.output("digest"), of_directory(job.output("model")) + "\n")

@@ -31,9 +31,9 @@ TURNS = 20
 
 
 def evidence() -> None:
-    """Seconds that a dialogue's evidence takes, against the most that it may; then what each further
-    run of its tests costs in the box that stands, against an interpreter without packages and
-    without a sandbox. Both are median wall times; the runs come one after another, so that they
+    """Seconds that a dialogue's evidence takes, against the most that it may; then what each
+    further run of its tests costs in the box that stands, against an interpreter without packages
+    and without a sandbox. Both are median wall times; the runs come one after another, so that they
     have one core."""
     limits = Limits()
     passed = [row for row in read_jsonl(DIALOGUES) if row["verdict"] == "candidate"]

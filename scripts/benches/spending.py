@@ -1,6 +1,7 @@
-"""Whether a paid call costs more when a run of the paper's size is nearly over than when it begins.
+"""What a call costs under a budget: whether more when a run of the paper's size is nearly over than
+when it begins, and with many calls under way.
 
-Minutes of work and a gigabyte of disk, so that it is run by name only.
+`paid_call` takes minutes and a gigabyte of disk, so that it is run by name only.
 """
 
 import asyncio
@@ -12,6 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from statistics import median
 
 from aiev.core.files import dump_line
 from aiev.core.hashing import of_json, of_text
@@ -36,6 +38,11 @@ QUESTION, ANSWER = "Write a function that adds numbers. " * 80, "def add(a, b): 
 PRICES = {MODEL: {"prompt_usd_per_million": 10, "completion_usd_per_million": 30}}
 LIMITS = {"usd": 1e9, "tokens": 1e15}
 
+OPEN_CALLS, OPEN_CALLS_MS = 1600, 1.0
+"""Calls under way, and the most that the budget may take for one more, from the requirements."""
+
+RESERVATIONS = 500
+
 
 def paid_call() -> None:
     """Time of a call with 256 in flight under a budget, after `BEFORE` others, to one of the first;
@@ -48,6 +55,26 @@ def paid_call() -> None:
         names = ("paid_call", "paid_call_clock")
         for name, after, before in zip(names, last, first, strict=True):
             report(name, 1e3 * after, "ms", f"before {BEFORE} others", 1e3 * before, before / after)
+
+
+def open_calls() -> None:
+    """Milliseconds that the budget takes for a call, reserved and then paid, while `OPEN_CALLS`
+    others are under way, against the most that it may. The median wall time; its lines go to a file
+    in this directory, as a ledger's do."""
+    with tempfile.TemporaryDirectory(dir=".") as folder:
+        budget = Budget(Path(folder), "dialogues", PRICES, LIMITS)
+        for number in range(OPEN_CALLS):
+            budget.reserve(f"open {number}", MODEL, (800, 300))
+        took = 1e3 * median(_seconds(budget, f"{number}") for number in range(RESERVATIONS))
+        budget.close()
+    report("open_calls", took, "ms", "the limit", OPEN_CALLS_MS, OPEN_CALLS_MS / took)
+
+
+def _seconds(budget: Budget, key: str) -> float:
+    start = time.perf_counter()
+    budget.reserve(key, MODEL, (800, 300))
+    budget.commit(key, MODEL, (700, 200))
+    return time.perf_counter() - start
 
 
 def _calls(url: str, ledger: Path) -> tuple[float, float]:

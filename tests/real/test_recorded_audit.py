@@ -25,8 +25,11 @@ def test_the_audit_on_record_gives_its_figures_again(resource, mirror, tmp_path)
     ledger = tmp_path / "ledger"
     assert aiev("ledger", "unpack", PACKED, "--ledger", ledger).returncode == 0
     words = ("--benchmark", "humaneval", "--n", PROBLEMS, "--ledger", ledger)
+    record = tmp_path / "new/folder/audit.jsonl"
+    words += ("--record", record)
     done = aiev("audit", "--config", config, *words, AUTOCODER_MIRROR=str(folder))
     assert done.returncode == 0, done.stderr
     rows = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     found = {row["policy"]: row for row in rows}["consensus"]
     assert {key: found[key] for key in EXPECTED} == EXPECTED
+    assert len(record.read_text("utf-8").splitlines()) == PROBLEMS

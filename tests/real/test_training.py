@@ -46,7 +46,6 @@ PARAMS = {
     "accelerator": "cpu",
     "accelerators": 1,
     "threads": 1,
-    "checkpoint_steps": 0,
     "test_steps": 0,
     "activation_checkpointing": False,
     "deterministic": False,
@@ -122,11 +121,13 @@ def run(student, data, folder, zero="zero2", test=None, **changes):
     )
 
 
-def command(student, data, folder, **changes):
+def command(student, data, folder, checkpoint_steps=0, **changes):
+    execution = {"training": {"checkpoint_steps": checkpoint_steps}}
     return [
         *(sys.executable, str(ROOT / "scripts" / "train_model.py"), "--student", str(student)),
         *("--data", str(data), "--test", "--model", str(folder / "model")),
         *("--deepspeed", str(ROOT / "config" / "deepspeed" / "zero2.json")),
+        *("--execution", json.dumps(execution)),
         *("--digest", str(folder / "model.sha256"), "--report", str(folder / "training.json")),
         *("--params", json.dumps({"training": PARAMS | changes}), "--log", str(folder / "log")),
     ]
@@ -395,7 +396,8 @@ def test_a_resume_that_fails_is_an_error_and_no_new_start(killed, student, data,
 def test_a_killed_run_goes_on_and_ends_with_the_bytes_of_one_that_was_not(
     killed, trained, student, data
 ):
-    arguments = command(student, data, killed, checkpoint_steps=5)
+    """Also where checkpoints are written at other steps meanwhile."""
+    arguments = command(student, data, killed, checkpoint_steps=7)
     done = subprocess.run(arguments, cwd=killed, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     log = (killed / "log").read_text()

@@ -10,7 +10,9 @@ import json
 import shutil
 
 
-def train(student, data, deepspeed, model, scratch, params, log_path=None, test=None):
+def train(
+    student, data, deepspeed, model, scratch, params, log_path=None, test=None, checkpoint_steps=0
+):
     rows = data.read_text("utf-8").splitlines()
     assert rows and json.loads(deepspeed.read_text("utf-8"))
     shutil.copytree(student, model, dirs_exist_ok=True)

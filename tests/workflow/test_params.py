@@ -51,6 +51,7 @@ EXECUTION = {
     "max_unknown_failures": 0.5,
     "scoring_slots": 7,
     "containers": {"count": 3, "runs": 7},
+    "training": {"checkpoint_steps": 5},
     "plan": {
         "mfu": 0.2,
         "accelerator_gib": 24,
@@ -93,6 +94,13 @@ def leaves(value, path=()) -> dict[tuple[str, ...], object]:
     if not isinstance(value, dict) or not value:
         return {path: value}
     return {k: v for name, each in value.items() for k, v in leaves(each, (*path, name)).items()}
+
+
+def test_trainings_are_told_the_steps_between_checkpoints(project):
+    project.config["execution"]["training"] = {"checkpoint_steps": 5}
+    code, said = project.run("all", "--dry-run", "--printshellcmds")
+    told = re.findall(r"train_model\.py --execution '.*?\"checkpoint_steps\": (\d+)", said)
+    assert code == 0 and told == ["5", "5"], said
 
 
 def test_threads_follow_from_the_config(project):

@@ -42,6 +42,7 @@ order of the config's keys      .   .   .   .   .   .   .   .   .   .   .   .   
 config key that no rule uses    .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   0 =
 speed of the server             .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   0 =
 dialogues in flight             .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   0 =
+steps between checkpoints       .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   0 =
 edit in a module of no rule     .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   0 =
 edit in the job runner          .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   0 =
 edit in garbage collection      .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .   0 =

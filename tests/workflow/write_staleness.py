@@ -143,7 +143,7 @@ questions that reach a model; there, a stand-in takes DeepSpeed's place.
 | `=` `~` | all artifacts have the bytes that they had, or some may differ |
 
 - A row with few marks is early cutoff at work: a job ran, made the same bytes, and everything below
-  took its outputs from the store. So there is none where the store was lost too.
+  took its outputs from the store. Where the store was lost as well, every job below has to run.
 - The appended seed's dialogue falls to the part that is held out for testing: nothing is trained.
 - The templates of the chosen prompt set count as one, so that an edit of one runs all that the
   recipe writes; other sets do not count. What was answered is on record: it costs only the

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from aiev.cli.options import DEFAULT_CONFIG, ConfigOption, check_checkout
+from aiev.cli.options import DEFAULT_CONFIG, ConfigOption, check_checkout, check_writable
 
 BenchmarkOption = Annotated[
     Literal["humaneval", "mbpp"], typer.Option("--benchmark", help="Where the problems are from.")
@@ -53,7 +53,10 @@ def audit(
       aiev audit --prompts config/prompts/mine
     """
     check_checkout(config)
+    if record:
+        check_writable(record, "--record")
     from aiev.config.load import read_config
+    from aiev.core.files import write_text
     from aiev.evaluation.evalplus.hidden import passable
     from aiev.evaluation.stats import wilson_interval
     from aiev.recipes.aiev_instruct.prompt_sets import load
@@ -68,8 +71,6 @@ def audit(
     path = fetched(resource_of(benchmark), read["resources"], SCRATCH)
     tasks = passable(read_tasks(path))
     audited = _audited(read, tasks, choose(tasks, n, examples), ledger)
-    if record:
-        record.write_text("".join(each.record() + "\n" for each in audited), "utf-8")
     # A benchmark's problems state as many examples as they do.
     thresholds = Policy.model_validate({**read["verification"], "min_examples": 0})
     print("evidence, at least   passed  right  precision [95%]")
@@ -82,6 +83,8 @@ def audit(
         known |= {"examples": examples, "prompts": read["dialogues"]["prompts"]}
         bounds = {"lower": round(lower, 3), "upper": round(upper, 3)}
         print(json.dumps({**row, **known, **bounds}, sort_keys=True))
+    if record:
+        write_text(record, "".join(each.record() + "\n" for each in audited))
 
 
 def _share(right: int, total: int, interval: Callable[[int, int], tuple[float, float]]) -> str:

@@ -50,11 +50,12 @@ def _benches() -> tuple[tuple, tuple]:
     from benches.sandbox import sandbox, sandbox_bubblewrap, sandbox_docker, sandbox_layer
     from benches.scale import ledger_million, store_million
     from benches.sft import training
-    from benches.spending import paid_call
+    from benches.spending import open_calls, paid_call
     from benches.training import packing
     from benches.workflow import dag_10000, dag_186000, noop
 
     always = (dialogue_saturation, dialogues, sandbox_bubblewrap, sandbox_docker, sandbox_layer)
-    always += (evidence, noop, dag_10000, ledger_read, ledger_write, interpreter, packing)
+    always += (evidence, noop, dag_10000, ledger_read, ledger_write, open_calls, interpreter)
+    always += (packing,)
     by_name = (slurm_job, dag_186000, ledger_million, store_million, paid_call, evalplus, sandbox)
     return always, (*by_name, training)

@@ -28,7 +28,12 @@ SizeArgument = Annotated[
     str, typer.Argument(metavar="SIZE", help="Keep at most so much, as 20GiB or 500MiB.")
 ]
 AllOption = Annotated[
-    bool, typer.Option("--all", help="Also what made the files of this checkout.")
+    bool,
+    typer.Option(
+        "--all",
+        help="Also delete the stored copies of results that exist now; if such a result is lost, "
+        "it is computed again.",
+    ),
 ]
 
 

@@ -1,5 +1,6 @@
-"""What several commands share: options, the check for a checkout, a config's ledger."""
+"""What several commands share: options, checks of the directory and of files, a config's ledger."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -30,6 +31,21 @@ def check_checkout(config: Path | None = None) -> None:
         )
     if config:
         check_file(config, "no such config", "name one with --config FILE")
+
+
+def check_writable(path: Path, option: str) -> None:
+    """Raise UserError unless a file can be written at `path`, so that long work is not lost at its
+    end. Makes the folder. option: the one that names the file."""
+    hint = f"name another file with {option}"
+    if path.is_dir():
+        raise UserError("this is a directory, and a file is needed", where=str(path), hint=hint)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        message = f"cannot make the folder of this file: {error.strerror}"
+        raise UserError(message, where=str(path), hint=hint) from error
+    if not os.access(path.parent, os.W_OK):
+        raise UserError("this folder cannot be written to", where=str(path.parent), hint=hint)
 
 
 def ledger_of(config: Mapping[str, Any]) -> Path:

@@ -27,7 +27,8 @@ def run(
 
     Only what is stale is made again, and no answered question is asked again, so that the same
     command goes on after any stop. Further arguments go to Snakemake: a dry run, a target, a
-    profile. With any of them Snakemake speaks as it does by itself, and no summary follows.
+    profile. With any such argument you see Snakemake's usual output, and the scores are not
+    printed.
 
     \b
       aiev run --cores 2

@@ -14,6 +14,7 @@ MOVED = {
     "dialogues.in_flight": "execution.in_flight",
     "sandbox.docker.containers": "execution.containers.count",
     "sandbox.docker.runs": "execution.containers.runs",
+    "training.checkpoint_steps": "execution.training.checkpoint_steps",
     "evaluation.scoring.parallel": "execution.scoring_slots",
     "evaluation.most_inputs": "evaluation.benchmarks.humaneval.max_inputs",
     **{

@@ -18,7 +18,7 @@ from aiev.recipes.verification.settings import Policy
 from aiev.rounds.settings import DuelSettings, GateSettings, RoundSettings
 from aiev.sandbox.settings import Containers, SandboxSettings
 from aiev.seeds.settings import SeedSettings
-from aiev.training.settings import TrainingSettings
+from aiev.training.settings import TrainingExecution, TrainingSettings
 
 RECIPE = Chosen(RECIPES, "recipe", "aiev-instruct", SharedSettings)
 
@@ -113,6 +113,9 @@ class Execution(Section):
         Containers(), description="The docker backend's pool of containers."
     )
     models: Servers = Field(Servers(), description="How the models are served.")
+    training: TrainingExecution = Field(
+        TrainingExecution(), description="How trainings are carried out."
+    )
     plan: Plan = Field(Plan(), description="Assumptions of `aiev plan`.")
 
 

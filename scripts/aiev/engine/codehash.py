@@ -59,7 +59,7 @@ def code_digest(script: Path, modules: Iterable[str] = ()) -> str:
 
 def code_parts(script: Path, modules: Iterable[str] = ()) -> dict[str, str]:
     """Digests of the parts of the code that `script` can run, by name, for example
-    "aiev/recipes/aiev_instruct/roles.py: Programmer.revise" or "aiev/rounds/prompts/duel.md".
+    "aiev/recipes/aiev_instruct/roles.py: Programmer.revise" or "aiev/rounds/duel/prompts/duel.md".
 
     script: its directory is the import root.
     modules: what the config chooses for this job: dotted names, paths of files outside, or paths of

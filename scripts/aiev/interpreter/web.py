@@ -10,24 +10,17 @@ import queue
 import time
 from collections.abc import Callable
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 from aiev.core.errors import UserError
-from aiev.interpreter import listening, transcript
+from aiev.interpreter import listening, page, transcript
 from aiev.interpreter.completions import WithoutTokens
 from aiev.interpreter.conversations import MAX_CONVERSATIONS, Conversation, Conversations
 from aiev.interpreter.listening import BadRequest, Gone
 from aiev.interpreter.session import Event, Ran, Rights, Said, Session
 from aiev.interpreter.workspace import Run, State, with_file
 
-PAGE = Path(__file__).parent / "page"
-ASSETS = {
-    "/": ("index.html", "text/html"),
-    "/app.js": ("app.js", "text/javascript"),
-    "/app.css": ("app.css", "text/css"),
-}
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src blob: data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -48,9 +41,10 @@ class Handler(listening.Handler):
     types = ("application/json", "application/octet-stream")
 
     def do_GET(self) -> None:
-        if self.path in ASSETS:
-            name, kind = ASSETS[self.path]
-            self._send_bytes((PAGE / name).read_bytes(), f"{kind}; charset=utf-8", policy=True)
+        if self.path in page.ASSETS:
+            name, kind = page.ASSETS[self.path]
+            content = (page.FOLDER / name).read_bytes()
+            self._send_bytes(content, f"{kind}; charset=utf-8", policy=True)
         else:
             self._api("GET")
 

@@ -52,7 +52,7 @@ def base_cells(scores: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
         own = {"score": base[name], "compared": scores["student_vs_base"][name]}
         for style, each in {place["own"]: own, **place["others"]}.items():
             words = style + ", the run's own" * (style == place["own"])
-            words += ", its better one" * (style == place["better"])
+            words += " (the base scores highest here)" * (style == place["better"])
             for suffix, field in zip(("", "+"), FIELDS, strict=True):
                 if one := each["compared"][field]:
                     title = label(name, base, suffix)

@@ -92,7 +92,7 @@ def trainings(config: Mapping[str, Any], jobs: Sequence["Job"], rates: Rates) ->
     # Two are kept, and a third one is there while it is written: float32 weights and moments too.
     trained = trained_parameters(shape, params["lora"])
     work = 3 * trained * (12 + bytes_of(params["precision"]))
-    work = work if params["checkpoint_steps"] else 0
+    work = work if config["execution"]["training"]["checkpoint_steps"] else 0
     room = config["execution"]["plan"]["accelerator_gib"]
     # The final model too, which is a copy of the last round's.
     models = len(rounds) + 1

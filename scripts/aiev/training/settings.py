@@ -37,6 +37,14 @@ class LoraSettings(Section):
     )
 
 
+class TrainingExecution(Section):
+    """`execution.training`: what changes no byte of a trained model."""
+
+    checkpoint_steps: int = Field(
+        0, ge=0, description="Steps between checkpoints, to resume after a crash; 0 for none."
+    )
+
+
 class TrainingSettings(Section):
     """`training`."""
 
@@ -111,9 +119,6 @@ class TrainingSettings(Section):
         False,
         description="Use only GPU kernels that sum in a fixed order, so that the same GPUs give "
         "the same checkpoint twice; slower. A CPU does so in any case.",
-    )
-    checkpoint_steps: int = Field(
-        0, ge=0, description="Steps between checkpoints, to resume after a crash; 0 for none."
     )
     test_steps: int = Field(
         0,

@@ -42,12 +42,14 @@ def train(
     params: Mapping[str, Any],
     log_path: Path | None = None,
     test: Path | None = None,
+    checkpoint_steps: int = 0,
 ) -> dict[str, Any]:
     """Train `student` on the JSON Lines file `data`; write the checkpoint directory `model`.
 
     scratch: holds checkpoints; a later call with the same directory resumes from the last one.
     params: the config's section `training`.
     test: tagged dialogues on which the loss is measured before, during and after.
+    checkpoint_steps: steps between checkpoints; 0 for none. The model's bytes do not depend on it.
     Returns the report: examples, tokens, what was dropped and why, loss by step.
     Raises UserError for data of which nothing can be used, and for a run that failed.
     """
@@ -60,6 +62,7 @@ def train(
     # Some students have more rows in their embedding than their tokenizer has tokens.
     rows_before = read_json(student / "config.json").get("vocab_size", 0)
     spec |= {
+        "checkpoint_steps": checkpoint_steps,
         "vocabulary": max(len(tokenizer), rows_before),
         "padding": tokenizer.pad_token_id or 0,
         "special_tokens": {token: tokenizer.convert_tokens_to_ids(token) for token in TOKENS},
@@ -168,7 +171,7 @@ def _launch(spec: dict[str, Any], scratch: Path, log_path: Path | None) -> None:
             break
         log.info("the port was taken meanwhile: trying another one")
     again = "starts from the beginning"
-    if spec["params"]["checkpoint_steps"]:
+    if spec["checkpoint_steps"]:
         again = "resumes from the last checkpoint, if there is one"
     message, hint = "training failed", f"see the log; run again, which {again}"
     if spec["resume"] and not seen.began:

@@ -154,7 +154,7 @@ def _join_processes() -> None:
 
 def _arguments(spec: dict[str, Any]) -> dict[str, Any]:
     params = spec["params"]
-    steps = params["checkpoint_steps"]
+    steps = spec["checkpoint_steps"]
     return {
         "output_dir": spec["checkpoints"],
         "deepspeed": spec["deepspeed"],

@@ -122,6 +122,26 @@ def test_a_mistyped_command_line(words, told):
     assert done.returncode == 2 and told in done.stderr and "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("record", [".", "Snakefile/audit.jsonl"])
+def test_an_audit_that_could_not_write_its_record_ends_before_anything_is_opened(record, tmp_path):
+    """Not after hours of questions."""
+    (tmp_path / "Snakefile").touch()
+    (tmp_path / "config").symlink_to(ROOT / "config")
+    done = aiev_here("audit", "--record", record, root=tmp_path)
+    assert done.returncode == 2 and f"where: {record}\n" in done.stderr
+    assert "hint: name another file with --record" in done.stderr
+    assert {path.name for path in tmp_path.iterdir()} == {"Snakefile", "config"}
+
+
+def test_the_folder_of_an_audit_s_record_is_made(tmp_path):
+    """Here the audit then ends, as there is no such prompt set."""
+    (tmp_path / "Snakefile").touch()
+    (tmp_path / "config").symlink_to(ROOT / "config")
+    words = ("--record", "new/folder/audit.jsonl", "--prompts", "nowhere")
+    done = aiev_here("audit", *words, root=tmp_path)
+    assert done.returncode == 2 and (tmp_path / "new/folder").is_dir(), done.stderr
+
+
 def test_run_passes_on_what_snakemake_understands():
     # Forced, as this checkout may hold the file.
     words = ("results/laptop/seeds/000.jsonl", "--forcerun", "mine_seeds", "--dry-run")

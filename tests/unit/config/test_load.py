@@ -501,6 +501,7 @@ OLD = {
         "benchmarks": {"humaneval": {"resource": "humaneval"}},
         "scoring": {"parallel": 3},
     },
+    "training": {"checkpoint_steps": 5},
 }
 
 
@@ -518,6 +519,7 @@ def test_an_old_config_is_refused_with_the_new_place_of_each_key():
         ("sandbox.docker.containers", "->", "execution.containers.count"),
         ("sandbox.docker.runs", "->", "execution.containers.runs"),
         ("evaluation.scoring.parallel", "->", "execution.scoring_slots"),
+        ("training.checkpoint_steps", "->", "execution.training.checkpoint_steps"),
         ("evaluation.most_inputs", "->", "evaluation.benchmarks.humaneval.max_inputs"),
     }
 

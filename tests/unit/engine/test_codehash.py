@@ -428,6 +428,16 @@ def test_every_file_of_the_library_is_in_some_digest_or_is_plumbing():
     assert {f for f in left if not f.startswith(PLUMBING)} == set()
 
 
+def test_a_file_that_only_one_job_reads_counts_for_no_other():
+    """An edit of the browser's page makes no sample again, and one of the duel's prompt no data."""
+    files = {script.stem: reached(script.stem) for script in SCRIPTS.glob("*.py")}
+    page = {p.relative_to(SCRIPTS).as_posix() for p in SCRIPTS.glob("aiev/interpreter/page/*.*")}
+    assert len(page) == 4 and page <= reached("run_duel", ["aiev.interpreter.web"])
+    assert {name for name, found in files.items() if found & page} == set()
+    prompt = "aiev/rounds/duel/prompts/duel.md"
+    assert {name for name, found in files.items() if prompt in found} == {"run_duel"}
+
+
 def test_no_digest_covers_the_plumbing():
     for script in SCRIPTS.glob("*.py"):
         assert not {path for path in reached(script.stem) if path.startswith(PLUMBING)}

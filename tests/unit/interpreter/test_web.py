@@ -12,7 +12,8 @@ import pytest
 from conversation import box, fence, says, session_of
 from scripted import Slowly
 
-from aiev.interpreter.web import PAGE, Handler, WebServer
+from aiev.interpreter.page import FOLDER
+from aiev.interpreter.web import Handler, WebServer
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +85,7 @@ def test_the_page_is_our_own_and_runs_no_other_script(scripted, workspace):
             assert "default-src 'none'; script-src 'self'" in policy and "unsafe" not in policy
             assert b"//" not in answer.read().replace(b"// ", b"")
         assert page.open("GET", "/..%2fweb.py").status == 404
-    script = (PAGE / "app.js").read_text()
+    script = (FOLDER / "app.js").read_text()
     assert not any(word in script for word in ("innerHTML", "insertAdjacent", "eval(", "write("))
 
 

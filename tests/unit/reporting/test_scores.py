@@ -174,7 +174,7 @@ def test_the_base_in_other_styles_stands_beside_the_student():
     rows = [line.split(" | ") for line in lines[start:end] if line.startswith("|")][2:]
     assert [row[1] for row in rows] == [
         "chat, the run's own",
-        "evalplus, its better one",
+        "evalplus (the base scores highest here)",
         "authors",
     ]
     assert [row[3].partition(" ")[0] for row in rows] == ["+10.0", "+0.0", "+5.0"]

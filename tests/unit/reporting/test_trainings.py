@@ -49,9 +49,8 @@ def config(**plan):
             "accelerators": 8,
             "activation_checkpointing": False,
             "lora": None,
-            "checkpoint_steps": 0,
         },
-        "execution": {"plan": {**reckoned, **plan}},
+        "execution": {"plan": {**reckoned, **plan}, "training": {"checkpoint_steps": 0}},
     }
 
 
@@ -105,7 +104,7 @@ def test_disk():
     # Two students and the final model, and both trainings' in the action store.
     assert found.disk_bytes == 5 * found.model_bytes
     saving = config()
-    saving["training"]["checkpoint_steps"] = 10
+    saving["execution"]["training"]["checkpoint_steps"] = 10
     assert trainings(saving, jobs(0), Rates()).work_bytes == 3 * 14 * PARAMETERS
 
 
