@@ -59,7 +59,8 @@ class Voters:
 
     async def results(self, tests: list[str], needed: int) -> list[tuple[int, Counter[str]]]:
         """For each test, how many solutions pass it, and how many return which value from its call,
-        as source text; values that are no literals are left out.
+        as source text. Values that are no literals are left out, and so is None: a function without
+        a result, such as one that changes its argument, returns it as well.
 
         Solutions are asked for as long as a test may still get `needed` equal values.
         """
@@ -107,14 +108,14 @@ def _count(tests: list[str], seen: list[Observation]) -> dict[str, int]:
 
 def _values(number: int, seen: list[Observation]) -> Counter[str]:
     """What the last call of a test returned, over all solutions."""
-    calls = [observation.calls.get((number, 1)) for observation in seen]
-    return Counter(value for call in calls if call and (value := _literal(call[-1][2])))
+    values = [observation.values.get((number, 1), "") for observation in seen]
+    return Counter(value for value in values if value != "None" and _is_literal(value))
 
 
-def _literal(text: str) -> str:
-    """A value's source text; "" for what cannot be read back, as it was cut or is an object."""
+def _is_literal(text: str) -> bool:
+    """Whether a value's source text can be read back: it is no object."""
     try:
         ast.literal_eval(text)
     except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
-        return ""
-    return text
+        return False
+    return True

@@ -135,7 +135,8 @@ class Peer:
         else:
             answer = self._exchange(send_question)
         if name:
-            self.report("call", name, shown, _outcome(answer, args[1:])[:MAX_SHOWN])
+            outcome = _outcome(answer, args[1:])[:MAX_SHOWN]
+            self.report("call", name, shown, outcome, _value(answer))
             if answer[0] == "value" and _has_own_object(answer[1]):
                 self.report("object", name)
         if answer[0] == "error":
@@ -191,6 +192,13 @@ def _outcome(answer: tuple, args: tuple) -> str:
     pairs = zip(args, after, strict=False)
     changed = [new for old, new in pairs if type(old) in (list, dict, set) and new != old]
     return repr((value, *changed)) if changed else repr(value)
+
+
+def _value(answer: tuple) -> str:
+    """What a call returned, without the arguments that it changed; "" where it raised, or where
+    that is too long: digits that were cut would be another number."""
+    text = repr(answer[1]) if answer[0] == "value" else ""
+    return text if len(text) <= MAX_SHOWN else ""
 
 
 def _has_own_object(value: Any) -> bool:
