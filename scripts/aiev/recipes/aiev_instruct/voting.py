@@ -43,7 +43,7 @@ class Voters:
         confirmed, and, where it needs all, none once a test cannot be confirmed any more.
         """
         while True:
-            agreed = _count(tests, await self._watch(tests))
+            agreed = await self.agreed(tests)
             confirmed = [test for test in tests if agreed[test] >= self.agreeing]
             asked, missing = len(self.solutions), len(tests) - len(confirmed)
             undecided = sum(
@@ -56,6 +56,10 @@ class Voters:
             # The first ones at once: fewer cannot confirm anything.
             for _ in range(max(1, self.agreeing - asked)):
                 self.solutions.append(await self.ask())
+
+    async def agreed(self, tests: list[str]) -> dict[str, int]:
+        """How many of the solutions so far pass each test."""
+        return _count(tests, await self._watch(tests))
 
     async def results(self, tests: list[str], needed: int) -> list[tuple[int, Counter[str]]]:
         """For each test, how many solutions pass it, and how many return which value from its call,

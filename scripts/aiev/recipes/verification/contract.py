@@ -7,6 +7,7 @@ import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from aiev.recipes.verification.signature import fits, stated
 
@@ -34,6 +35,12 @@ class Example:
     @property
     def check(self) -> str:
         return f"assert {self.call} == {self.result}"
+
+    @property
+    def arguments(self) -> list[Any]:
+        """The values of the call's arguments, in order."""
+        call = _call(self)
+        return [ast.literal_eval(n) for n in (*call.args, *(k.value for k in call.keywords))]
 
 
 @dataclass(frozen=True)
@@ -101,8 +108,13 @@ def without_examples(problem: str, name: str) -> str:
 def _all_fit(examples: list[Example], problem: str, name: str) -> bool:
     """Whether the signature, if it can be read, takes the arguments of all examples."""
     signature = stated(problem, name)
-    calls = [ast.parse(example.call, mode="eval").body for example in examples]
-    return signature is None or all(isinstance(c, ast.Call) and fits(c, signature) for c in calls)
+    return signature is None or all(fits(_call(example), signature) for example in examples)
+
+
+def _call(example: Example) -> ast.Call:
+    call = ast.parse(example.call, mode="eval").body
+    assert isinstance(call, ast.Call)
+    return call
 
 
 def _examples(text: str, name: str) -> Iterator[Example]:

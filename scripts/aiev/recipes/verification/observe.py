@@ -58,8 +58,8 @@ class Observation:
     results: whether each check held. texts, calls: of each check its source, and the calls of the
     solution's functions since the check before: name, arguments, and what came of it, with the
     arguments that it changed. values: of each check what the last of these calls returned, and
-    nothing else, "" if that is too long. objects: the functions that returned an object of a class of the solution's own,
-    other than a plain value. ended: whether all statements ran to the end.
+    nothing else, "" if that is too long. objects: the functions that returned an object of a class
+    of the solution's own, other than a plain value. ended: whether all statements ran to the end.
     problem: why not: "left", "gone", "raised", "broken", "timed-out" or "lost", with what was said.
     """
 
