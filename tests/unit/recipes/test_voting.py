@@ -77,13 +77,11 @@ def test_all_of_them_for_an_audit(voters):
 
 
 def test_a_result_is_the_value_alone(voters):
-    """A function that changes its argument has no other result for that, and one that returns
-    nothing has none."""
+    """A function that changes its argument has no other result for that."""
     sorts = "def f(x):\n    x.sort()\n    return x[0]\n"
     tests = ["assert f([2, 1]) == 5"]
     some, _ = voters([sorts, sorts, "def f(x):\n    x.sort()\n", "def f(x):\n    exit(x[9])\n"])
-    assert asyncio.run(some.results(tests, needed=3)) == [(0, {"1": 2})]
-    assert len(some.solutions) == 4
+    assert asyncio.run(some.results(tests, needed=3)) == [(0, {"1": 2, "None": 1})]
 
 
 def test_a_number_that_is_too_long_to_be_shown_is_no_result(voters):

@@ -63,8 +63,7 @@ class Voters:
 
     async def results(self, tests: list[str], needed: int) -> list[tuple[int, Counter[str]]]:
         """For each test, how many solutions pass it, and how many return which value from its call,
-        as source text. Values that are no literals are left out, and so is None: a function without
-        a result, such as one that changes its argument, returns it as well.
+        as source text; values that are no literals are left out.
 
         Solutions are asked for as long as a test may still get `needed` equal values.
         """
@@ -113,7 +112,7 @@ def _count(tests: list[str], seen: list[Observation]) -> dict[str, int]:
 def _values(number: int, seen: list[Observation]) -> Counter[str]:
     """What the last call of a test returned, over all solutions."""
     values = [observation.values.get((number, 1), "") for observation in seen]
-    return Counter(value for value in values if value != "None" and _is_literal(value))
+    return Counter(value for value in values if _is_literal(value))
 
 
 def _is_literal(text: str) -> bool:
