@@ -60,7 +60,8 @@ def variety(dialogues: Sequence[Dialogue]) -> dict[str, Any]:
     near_duplicates: those whose problem or solution is nearly that of an earlier one. with_idea:
     those that take up an idea of their seed. difficulty: how many problems which share of their
     independent solutions solves, where there were any; "unconfirmed" are those that could not be
-    told from a wrong problem.
+    told from a wrong problem, "unsolved" those whose examples hold for others and whose own
+    solution failed.
     """
     problems = [d for d in dialogues if d["messages"]]
     texts = [d["messages"][0]["content"] for d in problems]
@@ -77,9 +78,9 @@ def variety(dialogues: Sequence[Dialogue]) -> dict[str, Any]:
 def feedback(dialogues: Sequence[Dialogue]) -> dict[str, int]:
     """What came of feedback.
 
-    revisions: solutions that were asked for after an error. no_ops: those that changed nothing,
-    which ends a dialogue. repaired: dialogues that failed at first and passed their tests in the
-    end; no test changes on the way. Of dialogues with evidence.
+    revisions: answers to an error. no_ops: those with the same solution; after the last one that
+    may be asked for, the dialogue ends. repaired: those with which all tests passed, at most one of
+    each dialogue; no test changes on the way. Of dialogues with evidence.
     """
     known = [d["evidence"] for d in dialogues if "revisions" in d.get("evidence", {})]
     no_ops = sum(evidence["revisions"]["no_ops"] for evidence in known)
@@ -119,7 +120,9 @@ def _repeats(texts: Sequence[str]) -> set[int]:
 
 def _difficulty(dialogue: Dialogue) -> str:
     counts = dialogue.get("evidence", {}).get("solutions", {})
-    stopped = dialogue.get("evidence", {}).get("stopped")
+    stopped = dialogue.get("evidence", {}).get("stopped", "")
+    if stopped.startswith("unsolved-"):
+        return "unsolved"
     if not counts.get("of") or stopped:
         return "unconfirmed" if stopped == "unconfirmed" else ""
     quarter = min(3, 4 * counts.get("held", 0) // counts["of"])

@@ -77,6 +77,26 @@ def test_a_task_as_a_problem():
     assert audit_problem(helped) is None
 
 
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (
+            "numbers: List[Tuple[int, str]], most: int=1",
+            "numbers: list[tuple[int, str]], most: int=1",
+        ),
+        ("x: Optional[Dict[str, float]]=None", "x: dict[str, float] | None=None"),
+        ("x: Union[int, List[int], None]", "x: int | list[int] | None"),
+        ("x: Any, f: Callable[[int], int], *more: Set[str]", "x, f, *more: set[str]"),
+        ("x, y: str", "x, y: str"),
+    ],
+)
+def test_a_problem_s_signature_needs_no_import(given, told):
+    prompt = f'from typing import *\n\ndef f({given}):\n    """Do it."""\n'
+    problem = audit_problem({**task("f"), "prompt": prompt})
+    assert problem.description == f"Write a function `f({told})`.\n\nDo it."
+    exec(f"def f({told}): pass", {})
+
+
 def test_one_example_is_made_wrong():
     """As in a small teacher's own problems. The others stay, and all can still be read."""
     for name in ("once_a", "once_bb", "mended_c"):

@@ -88,6 +88,71 @@ def test_what_is_no_contract(text, flaw):
     assert read_contract(text).flaw == flaw
 
 
+TWO = "`f(1)` returns `2`, `f(2)` returns `3`, "
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "`f(xyy)` returns `3`",  # a bare word
+        "f(xyy) => False",
+        "`f(3)` returns the sum",
+        "`f(3)` returns `g(2)`",
+        "f(3) == 1 + 9",
+        "`f(3)` should be four",
+        "`f(float('inf'))` returns `0`",
+        "`f(**{})` returns `0`",
+        ">>> f(3)\n<object>",
+    ],
+)
+def test_an_example_that_cannot_be_read_is_not_passed_over(more):
+    contract = read_contract(f"Write `f(x)`. {TWO}{more}.")
+    assert contract.flaw == "unread-examples"
+    assert [e.call for e in contract.examples] == ["f(1)", "f(2)"]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "and `f(x)` returns `x` plus one",  # of all values
+        "f(x) = f(x - 1) + 1",
+        "and `f(x - 1)` is smaller",
+        "and `f()` is to be short",  # names the function
+        "though `f(3)` isn't asked for",
+        "long before `f(3)` became known",
+        "and `f(3)` raises `ValueError`",
+    ],
+)
+def test_what_is_no_example(more):
+    assert read_contract(f"Write `f(x)`. {TWO}{more}.").flaw == ""
+
+
+@pytest.mark.parametrize(
+    ("signature", "flaw"),
+    [
+        ("`f(x)`", ""),
+        ("`f(x: list[tuple[int, int]], n: int = (1, 2)[0]) -> int`", ""),
+        ("`f(*numbers)`", ""),
+        ("the function `f()`; that is `f(x)`", ""),
+        ("`f(x, ...)`", ""),  # no signature that can be read
+        ("`f(x, x)`", ""),
+        ("`f()`", "contradictory"),
+        ("`f(x, y)`", "contradictory"),
+        ("`f(*, x)`", "contradictory"),
+        ("`f(x, *, n)`", "contradictory"),
+    ],
+)
+def test_examples_have_the_arguments_of_the_signature(signature, flaw):
+    assert read_contract(f"Write {signature}. {TWO}").flaw == flaw
+
+
+def test_arguments_by_name_fit_their_parameters():
+    given = "`f(1, step=2)` returns `3`, `f(start=1)` returns `1`"
+    assert read_contract(f"Write `f(start, step=1)`: {given}.").flaw == ""
+    assert read_contract(f"Write `f(start, **more)`: {given}.").flaw == ""
+    assert read_contract(f"Write `f(start, end)`: {given}.").flaw == "contradictory"
+
+
 def test_examples_can_be_taken_out():
     text = (
         "Write `f(x)` that doubles `x`. For example, `f(1)` returns `2` and `f(2)` returns `4`.\n"

@@ -19,6 +19,7 @@ from aiev.recipes.aiev_instruct.prompt_sets import load
 from aiev.recipes.aiev_instruct.settings import Sampling
 from aiev.recipes.aiev_instruct.talk import Talk
 from aiev.recipes.base import turn_seed, write_dialogues
+from aiev.recipes.verification.contract import read_contract
 from aiev.recipes.verification.policies import Policy, judge
 from aiev.recipes.verification.separate import Parts
 from aiev.sandbox.api import open_sandbox
@@ -161,6 +162,11 @@ def test_a_repaired_dialogue_in_full(write):
 def test_a_test_that_no_independent_solution_confirms_is_left_out(write):
     (dialogue,) = write("once_a")
     assert "'wrong'" not in str(dialogue["messages"]) and dialogue["tests"].count("assert") == 4
+    evidence = dialogue["evidence"]
+    (unconfirmed,) = evidence["unconfirmed_tests"]
+    assert "'wrong'" in unconfirmed["text"]
+    assert (unconfirmed["agreed"], unconfirmed["of"]) == (0, 3), "when the tests were settled"
+    assert evidence["draft"] == {"corrected": 0, "solutions": 0, "problem": ""}
 
 
 def test_a_solution_is_not_verified_by_tests_that_others_do_not_confirm(write, scripted):
@@ -187,7 +193,9 @@ def test_a_wrong_example_of_a_draft_is_corrected_and_confirmed_by_others(write, 
     assert verdict(dialogue) == "verified"
     problem = dialogue["messages"][0]["content"]
     assert "`once_a(3)` returns `9`" in problem and "`10`" not in problem
-    assert dialogue["evidence"]["draft"] == {"corrected": 1, "solutions": 4}
+    draft = dialogue["evidence"]["draft"]
+    assert (draft["corrected"], draft["solutions"]) == (1, 4)
+    assert draft["problem"] == problem.replace("returns `9`", "returns `10`")
     independent = [(row["draft"], row["passes"]) for row in dialogue["independent"]]
     assert independent == [(True, None)] * 4 + [(False, True)] * 4
     votes = [b["messages"][-1]["content"] for b in scripted.bodies if b["temperature"] == 0.8]
@@ -279,6 +287,38 @@ def test_a_problem_that_is_no_contract_is_asked_again_and_then_dropped(
     (dialogue,) = write("once_a", settings=SETTINGS.model_copy(update={"answers": 3}))
     assert dialogue["reason"] == reason and kinds(dialogue) == ["problem"]
     assert len(scripted.bodies) == 3 and len({b["seed"] for b in scripted.bodies}) == 3
+    contract = read_contract(text)
+    examples = {"found": len(contract.examples), "held": 0, "agreed": 0, "flaw": contract.flaw}
+    assert dialogue["evidence"]["examples"] == examples
+
+
+def test_a_draft_with_an_argument_of_a_few_shot_example_is_asked_again(write, scripted):
+    def echoing(times):
+        """Proposes with an argument that the Questioner was shown, so many times."""
+        asked = []
+
+        def script(body):
+            said = dialogues(body)
+            if not said.startswith("Write a function"):
+                return said
+            asked.append(body)
+            echo = said.replace("(2)` returns `8`", "('a/b/c')` returns `8`")
+            return echo if len(asked) <= times else said
+
+        return script
+
+    settings = SETTINGS.model_copy(update={"answers": 3})
+    scripted.script = echoing(2)
+    (dialogue,) = write("once_a", settings=settings)
+    answers = dialogue["evidence"]["answers"]
+    assert verdict(dialogue) == "verified" and "a/b/c" not in str(dialogue["messages"])
+    assert (answers["echoed"], answers["resampled"]) == (2, 2)
+    scripted.script = echoing(3)
+    (dialogue,) = write("once_a", settings=settings)
+    assert dialogue["reason"] == verdict(dialogue) == "echoed" and kinds(dialogue) == ["problem"]
+    evidence = dialogue["evidence"]
+    assert (evidence["answers"]["echoed"], evidence["answers"]["asked"]) == (3, 3)
+    assert (evidence["examples"]["found"], evidence["examples"]["flaw"]) == (2, "")
 
 
 def cut(text: str) -> Raw:
@@ -345,6 +385,9 @@ def test_the_same_solution_again_ends_the_dialogue(write, scripted):
     assert dialogue["reason"] == "unsolved-failed"
     assert kinds(dialogue) == ["problem", "solution", "stderr", "description"]
     assert dialogue["evidence"]["revisions"] == {"of": 0, "no_ops": 1}
+    # The error's words once, and three answers to it.
+    (dialogue,) = write("once_a", settings=SETTINGS.model_copy(update={"answers": 3}))
+    assert dialogue["evidence"]["revisions"] == {"of": 0, "no_ops": 3}
 
 
 def test_empty_words(write, scripted):

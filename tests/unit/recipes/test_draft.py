@@ -40,5 +40,13 @@ def test_an_example_that_enough_solutions_keep_stays_whatever_the_others_return(
     assert "`last(['a', 'b'])` returns `'b'`" in new.problem and new.changed == 1
 
 
+def test_none_is_no_result_to_correct_by():
+    """Solutions that only change their argument all return it."""
+    assert correct((4, {"'b'": 4}), (0, {"None": 4}), (0, {"'c'": 4})) is None
+    stated = PROBLEM.replace('`" "`', "`None`")
+    new = correct((4, {"'b'": 4}), (4, {"None": 4}), (0, {"'c'": 4}), problem=stated)
+    assert "`last([])` returns `None`" in new.problem and new.changed == 1
+
+
 def test_a_result_that_does_not_read_back_as_it_was_written_is_no_example():
     assert correct((0, {"'`'": 4}), (0, {"'``'": 4}), (0, {"'c'": 4})) is None

@@ -26,6 +26,15 @@ def test_good_evidence_is_enough_for_each_policy(name):
     assert judge(GOOD, Policy(policy=name)) == ""
 
 
+def test_tests_that_nobody_confirms_are_not_called_missing():
+    unconfirmed = [{"text": "assert f(1) == 3", "agreed": 1, "of": 3}]
+    evidence = {**GOOD, "tests": [TEST], "unconfirmed_tests": unconfirmed}
+    for name in ("paper", "examples", "consensus"):
+        assert judge(evidence, Policy(policy=name)) == "unconfirmed"
+    assert judge({**evidence, "ended": False}, Policy()) == "unfinished"
+    assert judge({**GOOD, "unconfirmed_tests": unconfirmed}, Policy()) == ""
+
+
 @pytest.mark.parametrize(
     ("path", "value", "reason", "first_policy"),
     [

@@ -48,12 +48,14 @@ def test_near_duplicates_ideas_and_difficulty_are_counted():
             dialogue(double.replace("twice", "Twice"), "", of=4, held=1),
             dialogue("Write twice.", "def double(x):\n    return 2 * x", of=2, held=0),
             dialogue("Write something else altogether.", of=4, held=0, stopped="unconfirmed"),
+            dialogue("And a last thing.", of=2, held=0, stopped="unsolved-failed"),
+            dialogue("Without code.", of=2, held=0, stopped="no-code"),
             dialogue(""),
         ]
     )
     assert found == {
-        **{"problems": 4, "near_duplicates": 2, "with_idea": 1},
-        "difficulty": {"0-25%": 1, "25-50%": 1, "75-100%": 1, "unconfirmed": 1},
+        **{"problems": 6, "near_duplicates": 2, "with_idea": 1},
+        "difficulty": {"0-25%": 1, "25-50%": 1, "75-100%": 1, "unconfirmed": 1, "unsolved": 1},
     }
 
 

@@ -76,6 +76,20 @@ def test_all_of_them_for_an_audit(voters):
     assert counting.cases == 2 + 4
 
 
+def test_a_result_is_the_value_alone(voters):
+    """A function that changes its argument has no other result for that."""
+    sorts = "def f(x):\n    x.sort()\n    return x[0]\n"
+    tests = ["assert f([2, 1]) == 5"]
+    some, _ = voters([sorts, sorts, "def f(x):\n    x.sort()\n", "def f(x):\n    exit(x[9])\n"])
+    assert asyncio.run(some.results(tests, needed=3)) == [(0, {"1": 2, "None": 1})]
+
+
+def test_a_number_that_is_too_long_to_be_shown_is_no_result(voters):
+    some, _ = voters(["def f(x):\n    return 10 ** x\n"] * 4)
+    tests = ["assert f(9) == 5", "assert f(400) == 5"]
+    assert asyncio.run(some.results(tests, 3)) == [(0, {"1000000000": 4}), (0, {})]
+
+
 def test_a_vote_more_that_is_refused_is_an_empty_one(voters):
     """The dialogue has its tests already, and keeps them."""
     found, _ = voters([RIGHT, RIGHT, None, WRONG])

@@ -167,15 +167,14 @@ async def _feedback(
     talk.say("user", "description", words)
 
     def changes(text: str) -> bool:
-        return _differ(solution_of(text, name), solution)
+        changed = _differ(solution_of(text, name), solution)
+        talk.no_ops += not changed
+        return changed
 
     answer = await talk.sample(
         programmer, lambda seed: programmer.revise(name, error, words, seed), changes
     )
-    if not changes(answer):
-        talk.no_ops += 1
-        return ""
-    return answer
+    return answer if _differ(solution_of(answer, name), solution) else ""
 
 
 def _differ(one: str | None, other: str) -> bool:

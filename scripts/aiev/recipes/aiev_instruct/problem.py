@@ -1,23 +1,29 @@
 """What a dialogue asks for: a problem whose examples independent solutions keep, and its tests."""
 
+from typing import Any
+
 from aiev.recipes.aiev_instruct.compose import asserts_of, solution_of
 from aiev.recipes.aiev_instruct.draft import Corrected, corrected
+from aiev.recipes.aiev_instruct.echoes import echoes, shown_arguments
 from aiev.recipes.aiev_instruct.roles import Questioner
 from aiev.recipes.aiev_instruct.talk import Rejected, Talk
 from aiev.recipes.aiev_instruct.voting import Voters
-from aiev.recipes.verification.contract import read_contract
+from aiev.recipes.verification.contract import Contract, read_contract
 
 MAX_ASKED_TESTS = 8
 """Asserts that are read of an answer."""
 
 
 async def propose(talk: Talk, questioner: Questioner) -> str:
-    """A problem that is a contract: with a signature and examples that can be read. Another one is
-    asked again before anything is paid for its solution."""
+    """A problem that is a contract: with a signature and examples that can be read, and with none
+    of a few-shot example's arguments. Another one is asked again before anything is paid for its
+    solution."""
+    shown = shown_arguments(talk.settings.prompt_set)
 
     def usable(text: str) -> bool:
-        talk.contract = read_contract(text, talk.settings.examples)
-        return not talk.contract.flaw
+        reason = _unusable(read_contract(text, talk.settings.examples), shown)
+        talk.answers["echoed"] += reason == "echoed"
+        return not reason
 
     text, language = talk.seed["text"], talk.seed["language"]
     problem = await talk.sample(
@@ -25,11 +31,18 @@ async def propose(talk: Talk, questioner: Questioner) -> str:
     )
     if not problem:
         raise Rejected("empty-problem")
-    if not usable(problem):
+    talk.contract = read_contract(problem, talk.settings.examples)
+    if reason := _unusable(talk.contract, shown):
         talk.say("user", "problem", problem)
-        broken = talk.contract.flaw == "contradictory"
-        raise Rejected("contract-broken" if broken else "no-contract")
+        raise Rejected(reason)
     return problem
+
+
+def _unusable(contract: Contract, shown: list[Any]) -> str:
+    """Why a draft is not used, "" where it is. shown: arguments of the few-shot examples."""
+    if contract.flaw:
+        return "contract-broken" if contract.flaw == "contradictory" else "no-contract"
+    return "echoed" if echoes(contract, shown) else ""
 
 
 def open_voters(talk: Talk, problem: str) -> Voters:
@@ -57,7 +70,7 @@ async def agree(talk: Talk, problem: str) -> tuple[str, Voters]:
         return problem, voters
     new = await _corrected(talk, problem, voters)
     if new:
-        talk.corrected, talk.draft_others = new.changed, talk.others
+        talk.draft, talk.corrected, talk.draft_others = problem, new.changed, talk.others
         problem, talk.contract = new.problem, new.contract
         voters = open_voters(talk, problem)
         if await examples_kept(talk, voters):
@@ -90,7 +103,14 @@ async def confirm_tests(talk: Talk, problem: str, voters: Voters) -> list[str]:
     reply = await talk.ask(talk.programmer().test(problem, name, talk.next_seed()))
     asserts = [] if reply.cut else asserts_of(reply.text, name, MAX_ASKED_TESTS)
     asserts = [test for test in asserts if test not in examples]
-    return [*examples, *(await voters.confirm(asserts, settings.tests))[: settings.tests]]
+    confirmed = await voters.confirm(asserts, settings.tests)
+    agreed, of = await voters.agreed(asserts), len(voters.solutions)
+    talk.unconfirmed = [
+        {"text": test, "agreed": agreed[test], "of": of}
+        for test in asserts
+        if test not in confirmed
+    ]
+    return [*examples, *confirmed[: settings.tests]]
 
 
 def _examples(talk: Talk) -> list[str]:

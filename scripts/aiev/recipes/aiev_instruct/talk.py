@@ -34,11 +34,12 @@ class Talk:
     """One dialogue under way.
 
     messages, executions: the record so far. script: the last program, `parts` of it taken apart.
-    others: independent solutions. draft_others: those of the problem's draft, where its examples
-    were corrected, and `corrected`: how many were. first_tests: of the first program.
-    no_ops: revisions that changed nothing.
+    others: independent solutions. draft: the problem's text before its examples were corrected,
+    draft_others: the independent solutions of that, and `corrected`: how many examples were.
+    unconfirmed: the tests that too few of `others` pass. first_tests: of the first program.
+    no_ops: answers to an error that changed nothing.
     answers: how many were asked for, how many of them again because the one before could not be
-    used (resampled), and how many were cut off or refused.
+    used (resampled), and how many were echoed (a few-shot example), cut off or refused.
     """
 
     seed: Seed
@@ -55,8 +56,10 @@ class Talk:
     turn: int = 0
     contract: Contract = NO_CONTRACT
     others: list[str] = field(default_factory=list)
+    draft: str = ""
     draft_others: list[str] = field(default_factory=list)
     corrected: int = 0
+    unconfirmed: list[dict[str, Any]] = field(default_factory=list)
     first_tests: str = ""
     evidence: dict[str, Any] = field(default_factory=lambda: dict(NOTHING))
     no_ops: int = 0
@@ -123,8 +126,10 @@ class Talk:
     def record(self, stopped: str) -> dict[str, Any]:
         """The evidence, with what only the loop knows."""
         solutions = self.evidence["solutions"]
+        contract = {"found": len(self.contract.examples), "flaw": self.contract.flaw}
         return {
             **self.evidence,
+            "examples": {**self.evidence["examples"], **contract},
             "stopped": stopped,
             "rounds": self.rounds,
             "revisions": {"of": self.rounds, "no_ops": self.no_ops},
@@ -135,7 +140,12 @@ class Talk:
                 "of": len(self.others),
                 "distinct": distinct(self.others),
             },
-            "draft": {"corrected": self.corrected, "solutions": len(self.draft_others)},
+            "draft": {
+                "corrected": self.corrected,
+                "solutions": len(self.draft_others),
+                "problem": self.draft,
+            },
+            "unconfirmed_tests": self.unconfirmed,
             "answers": {name: count for name, count in sorted(self.answers.items()) if count},
         }
 

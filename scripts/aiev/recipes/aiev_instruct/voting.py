@@ -43,7 +43,7 @@ class Voters:
         confirmed, and, where it needs all, none once a test cannot be confirmed any more.
         """
         while True:
-            agreed = _count(tests, await self._watch(tests))
+            agreed = await self.agreed(tests)
             confirmed = [test for test in tests if agreed[test] >= self.agreeing]
             asked, missing = len(self.solutions), len(tests) - len(confirmed)
             undecided = sum(
@@ -56,6 +56,10 @@ class Voters:
             # The first ones at once: fewer cannot confirm anything.
             for _ in range(max(1, self.agreeing - asked)):
                 self.solutions.append(await self.ask())
+
+    async def agreed(self, tests: list[str]) -> dict[str, int]:
+        """How many of the solutions so far pass each test."""
+        return _count(tests, await self._watch(tests))
 
     async def results(self, tests: list[str], needed: int) -> list[tuple[int, Counter[str]]]:
         """For each test, how many solutions pass it, and how many return which value from its call,
@@ -107,14 +111,14 @@ def _count(tests: list[str], seen: list[Observation]) -> dict[str, int]:
 
 def _values(number: int, seen: list[Observation]) -> Counter[str]:
     """What the last call of a test returned, over all solutions."""
-    calls = [observation.calls.get((number, 1)) for observation in seen]
-    return Counter(value for call in calls if call and (value := _literal(call[-1][2])))
+    values = [observation.values.get((number, 1), "") for observation in seen]
+    return Counter(value for value in values if _is_literal(value))
 
 
-def _literal(text: str) -> str:
-    """A value's source text; "" for what cannot be read back, as it was cut or is an object."""
+def _is_literal(text: str) -> bool:
+    """Whether a value's source text can be read back: it is no object."""
     try:
         ast.literal_eval(text)
     except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
-        return ""
-    return text
+        return False
+    return True

@@ -7,10 +7,12 @@ of an audit is written below results/.
 """
 
 import ast
+import builtins
 import gzip
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +63,7 @@ def audit_problem(task: Mapping[str, Any], examples: str = "kept") -> AuditProbl
     signature = next(node for node in functions if node.name == name)
     words = ast.get_docstring(ast.parse(prompt)) or ast.get_docstring(signature) or ""
     words = "\n".join(line for line in words.split("\n") if not line.startswith("assert "))
-    head = f"Write a function `{name}({ast.unparse(signature.args)})`."
+    head = f"Write a function `{name}({parameters(signature.args)})`."
     description = f"{head}\n\n{words.strip()}"
     true_examples = read_contract(description, entry_point=name).examples
     if examples != "kept":
@@ -72,6 +74,38 @@ def audit_problem(task: Mapping[str, Any], examples: str = "kept") -> AuditProbl
         description = "\n".join([description.rstrip(), *one_wrong(task["task_id"], true_examples)])
     contract = read_contract(description, entry_point=name)
     return AuditProblem(task["task_id"], description, contract, true_examples)
+
+
+def parameters(given: ast.arguments) -> str:
+    """A signature's parameters as they stand without any import: `List[int]` is `list[int]`,
+    `Optional[int]` is `int | None`, and an annotation that no builtin says is left out."""
+    parsed = ast.parse(f"def f({ast.unparse(given)}): pass")
+    for node in ast.walk(parsed):
+        if isinstance(node, ast.arg) and node.annotation:
+            node.annotation = _Builtin().visit(node.annotation)
+            names = {n.id for n in ast.walk(node.annotation) if isinstance(n, ast.Name)}
+            node.annotation = node.annotation if names <= set(dir(builtins)) else None
+    (function,) = parsed.body
+    assert isinstance(function, ast.FunctionDef)
+    return ast.unparse(function.args)
+
+
+class _Builtin(ast.NodeTransformer):
+    """Names of `typing` as the builtins that mean the same."""
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        same = node.id in ("List", "Tuple", "Dict", "Set", "FrozenSet")
+        return ast.Name(node.id.lower()) if same else node
+
+    def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
+        self.generic_visit(node)
+        match node.value:
+            case ast.Name(id="Optional"):
+                return ast.BinOp(node.slice, ast.BitOr(), ast.Constant(None))
+            case ast.Name(id="Union"):
+                each = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+                return reduce(lambda one, other: ast.BinOp(one, ast.BitOr(), other), each)
+        return node
 
 
 def one_wrong(task_id: str, examples: Sequence[Example]) -> list[str]:

@@ -5,11 +5,15 @@ Understood: `f(x)` returns `y`, f(x) == y, f(x) -> y, and a `>>>` line with its 
 
 import ast
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
+
+from aiev.recipes.verification.signature import fits, stated
 
 _VERB = re.compile(
     r"""[\s`"'*)]*(?:\#\s*)?(?:(?:should|would|must|will)\s+)?
-    (?:returns?|gives?|is|be|equals?|evaluates?\s+to|yields?|outputs?|results?\s+in
+    (?:(?:returns?|gives?|is|be|equals?|evaluates?\s+to|yields?|outputs?|results?\s+in)\b
     |→|⟹|➞|-+>|=+>|={1,2}|:)
     [\s:]*(?:the\s+(?:list|string|value|number|tuple|dictionary|integer)\s+)?""",
     re.VERBOSE | re.IGNORECASE,
@@ -32,12 +36,23 @@ class Example:
     def check(self) -> str:
         return f"assert {self.call} == {self.result}"
 
+    @property
+    def arguments(self) -> list[Any]:
+        """The values of the call's arguments, in order."""
+        call = _call(self)
+        return [ast.literal_eval(n) for n in (*call.args, *(k.value for k in call.keywords))]
+
 
 @dataclass(frozen=True)
 class Contract:
     """What a problem promises. entry_point: the function that it names, "" for none.
-    flaw: why it is no contract: "no-signature", "holds-code", "too-few-examples",
-    "contradictory"; else ""."""
+    flaw: why it is no contract; else "":
+      no-signature      it names no function
+      contradictory     a call has two results, or arguments that the signature does not take
+      holds-code        it holds code, most often its own solution
+      too-few-examples  that can be read
+      unread-examples   it states one more whose call or result is no literal
+    """
 
     entry_point: str
     examples: tuple[Example, ...]
@@ -50,17 +65,20 @@ def read_contract(problem: str, min_examples: int = 2, entry_point: str = "") ->
     name = entry_point or named_function(problem)
     if not name:
         return Contract("", (), "no-signature")
+    read = list(_stated(problem, name))
+    examples = [example for example in read if example]
     found: dict[str, Example] = {}
-    contradicts = False
-    for example in _examples(problem, name):
-        known = found.setdefault(example.call, example)
-        contradicts |= known.result != example.result
-    if contradicts:
+    for example in examples:
+        found.setdefault(example.call, example)
+    flaw = ""
+    if len(set(examples)) > len(found) or not _all_fit(examples, problem, name):
         flaw = "contradictory"
     elif not entry_point and _CODE.search(problem):
-        flaw = "holds-code"  # most often its own solution
-    else:
-        flaw = "too-few-examples" if len(found) < min_examples else ""
+        flaw = "holds-code"
+    elif len(found) < min_examples:
+        flaw = "too-few-examples"
+    elif len(examples) < len(read):
+        flaw = "unread-examples"
     return Contract(name, tuple(found.values()), flaw)
 
 
@@ -87,7 +105,28 @@ def without_examples(problem: str, name: str) -> str:
     return "\n".join(lines)
 
 
-def _examples(text: str, name: str):
+def _all_fit(examples: list[Example], problem: str, name: str) -> bool:
+    """Whether the signature, if it can be read, takes the arguments of all examples."""
+    signature = stated(problem, name)
+    return signature is None or all(fits(_call(example), signature) for example in examples)
+
+
+def _call(example: Example) -> ast.Call:
+    call = ast.parse(example.call, mode="eval").body
+    assert isinstance(call, ast.Call)
+    return call
+
+
+def _examples(text: str, name: str) -> Iterator[Example]:
+    return (example for example in _stated(text, name) if example)
+
+
+def _stated(text: str, name: str) -> Iterator[Example | None]:
+    """Each example that the text states; None for one whose call or result is no literal.
+
+    A call with a name of a parameter in it speaks of all values, and is no example.
+    """
+    signature = stated(text, name)
     for match in re.finditer(rf"(?<![\w.]){re.escape(name)}\s*\(", text):
         call, end = _call_at(text, match.start())
         if call is None:
@@ -97,24 +136,25 @@ def _examples(text: str, name: str):
         start = verb.end() if verb else end if doctest else None
         if start is None:
             continue
+        arguments = [*call.args, *(k.value for k in call.keywords)]
+        names = {n.id for each in arguments for n in ast.walk(each) if isinstance(n, ast.Name)}
+        general = not names.isdisjoint(signature.parameters) if signature else bool(names)
+        literal = all(map(_is_literal, arguments)) and all(k.arg for k in call.keywords)
         value = _literal_at(text[start:].lstrip() if doctest else text[start:])
-        if value is not None:
-            yield Example(call, value)
+        if literal and value is not None:
+            yield Example(ast.unparse(call), value)
+        elif arguments and not general:
+            yield None
 
 
-def _call_at(text: str, start: int) -> tuple[str | None, int]:
-    """The call with literal arguments that begins there, and where it ends."""
+def _call_at(text: str, start: int) -> tuple[ast.Call | None, int]:
+    """The call that begins there, and where it ends."""
     for end in (m.end() for m in re.finditer(r"\)", text[start : start + MAX_VALUE])):
         try:
             node = ast.parse(text[start : start + end], mode="eval").body
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             continue
-        if not isinstance(node, ast.Call):
-            return None, start
-        arguments = [*node.args, *(k.value for k in node.keywords)]
-        if not all(map(_is_literal, arguments)):
-            return None, start
-        return ast.unparse(node), start + end
+        return (node, start + end) if isinstance(node, ast.Call) else (None, start)
     return None, start
 
 

@@ -17,10 +17,12 @@ Evidence is a plain record, kept with the dialogue:
   inputs       {of, alike}: mutated inputs, and [alike, answered] for each that can be compared: how
                many of the independent solutions that answered gave the solution's own output
   repetitions  {of, same}: runs under other hash seeds
-  draft        {corrected, solutions}: examples of the problem's draft that were corrected, and the
-               independent solutions of the draft
-  revisions    {of, no_ops}: solutions after an error that changed something, and nothing
-  answers      {asked, resampled, cut-off, refused, ...}: of the model; those that are not 0
+  draft        {corrected, solutions, problem}: examples of the problem's draft that were corrected,
+               the independent solutions of the draft, and its text; "" where there was no other
+  unconfirmed_tests  [{text, agreed, of}]: the model's tests that are not used, with the number of
+               independent solutions that passed, of those that there were then
+  revisions    {of, no_ops}: answers to an error with another solution, and with the same one
+  answers      {asked, resampled, echoed, cut-off, refused, ...}: of the model; those that are not 0
 """
 
 from collections import Counter

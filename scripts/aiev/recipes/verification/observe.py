@@ -56,15 +56,17 @@ class Observation:
     """What was seen of one case.
 
     results: whether each check held. texts, calls: of each check its source, and the calls of the
-    solution's functions since the check before. objects: the functions that returned an object of a
-    class of the solution's own, other than a plain value. ended: whether all statements ran to the
-    end.
+    solution's functions since the check before: name, arguments, and what came of it, with the
+    arguments that it changed. values: of each check what the last of these calls returned, and
+    nothing else, "" if that is too long. objects: the functions that returned an object of a class
+    of the solution's own, other than a plain value. ended: whether all statements ran to the end.
     problem: why not: "left", "gone", "raised", "broken", "timed-out" or "lost", with what was said.
     """
 
     results: dict[Key, bool] = field(default_factory=dict)
     texts: dict[Key, str] = field(default_factory=dict)
     calls: dict[Key, tuple[tuple[str, str, str], ...]] = field(default_factory=dict)
+    values: dict[Key, str] = field(default_factory=dict)
     objects: set[str] = field(default_factory=set)
     ended: bool = False
     problem: str = ""
@@ -167,18 +169,20 @@ def _lost(
 
 def _observation(case: dict) -> Observation:
     seen = Observation(problem="" if case["in_time"] else "timed-out")
-    checks, calls, times = [], [], {}
+    checks, calls, value, times = [], [], "", {}
     for kind, *words in case["reports"]:
         if kind == "checks":
             checks = words[0]
         elif kind == "call":
-            calls.append(tuple(words))
+            *call, value = words
+            calls.append(tuple(call))
         elif kind == "check":
             number, held, _ = words
             times[number] = times.get(number, 0) + 1
             key = (number, times[number])
             seen.results[key], seen.texts[key] = held, checks[number]["text"]
-            seen.calls[key], calls = tuple(calls), []
+            seen.calls[key], seen.values[key] = tuple(calls), value
+            calls, value = [], ""
         elif kind == "object":
             seen.objects.add(words[0])
         elif kind == "end":

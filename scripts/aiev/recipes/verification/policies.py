@@ -46,7 +46,8 @@ def judged(dialogue: Mapping[str, Any], policy: Policy) -> dict[str, Any]:
 
 def _paper(evidence: Mapping[str, Any], policy: Policy) -> str:
     if len(evidence["tests"]) < policy.min_tests:
-        return _unfinished(evidence) or "no-tests"
+        few = "unconfirmed" if evidence.get("unconfirmed_tests") else "no-tests"
+        return _unfinished(evidence) or few
     if evidence["stub_passes"] or not any(test["fails"] for test in evidence["tests"]):
         return "vacuous"
     repetitions = evidence["repetitions"]

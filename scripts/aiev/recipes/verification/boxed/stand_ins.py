@@ -135,7 +135,7 @@ class Peer:
         else:
             answer = self._exchange(send_question)
         if name:
-            self.report("call", name, shown, _outcome(answer, args[1:])[:MAX_SHOWN])
+            self.report("call", name, shown, *_outcome(answer, args[1:]))
             if answer[0] == "value" and _has_own_object(answer[1]):
                 self.report("object", name)
         if answer[0] == "error":
@@ -183,14 +183,18 @@ class Peer:
             send(self.fd, b"=" + encode(result, self.export))
 
 
-def _outcome(answer: tuple, args: tuple) -> str:
-    """What came of a call: its value, with the arguments that it changed; or the exception."""
+def _outcome(answer: tuple, args: tuple) -> tuple[str, str]:
+    """What came of a call: its value, with the arguments that it changed, or the exception. Then
+    the value alone, "" where there is none or it is too long: digits that are cut are another
+    number."""
     if answer[0] == "error":
-        return f"raised {answer[3]}"
+        return f"raised {answer[3]}"[:MAX_SHOWN], ""
     _, value, _, after = answer
     pairs = zip(args, after, strict=False)
-    changed = [new for old, new in pairs if type(old) in (list, dict, set) and new != old]
-    return repr((value, *changed)) if changed else repr(value)
+    changed = [repr(new) for old, new in pairs if type(old) in (list, dict, set) and new != old]
+    shown = repr(value)
+    whole = f"({', '.join([shown, *changed])})" if changed else shown
+    return whole[:MAX_SHOWN], shown if len(shown) <= MAX_SHOWN else ""
 
 
 def _has_own_object(value: Any) -> bool:
