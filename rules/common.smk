@@ -20,7 +20,7 @@ from aiev.core.hashing import of_directory, of_json
 from aiev.engine import run_record
 from aiev.engine.codehash import PINNED, Sources
 from aiev.engine.directories import check_directories
-from aiev.engine.environment import environment
+from aiev.engine.environment import check_installed, environment
 from aiev.engine.events import EVENTS, Reporter
 from aiev.engine.run_lock import guard_directory, noted_exit, only_looks
 from aiev.engine.tampering import (
@@ -81,6 +81,8 @@ with clear_errors():
         mixed = len(FILES) != 1 or workflow.config_settings.config
         check_config(config, SOURCES / "config", None if mixed else FILES[0])
     check_directories(config["name"], config["execution"]["ledger"]["path"])
+    if RUNS:
+        check_installed(SOURCES / "envs")
     guard_directory(workflow.is_main_process, LOOKS)
     if workflow.is_main_process:
         quarantine_changed(config["name"], only_look=LOOKS)

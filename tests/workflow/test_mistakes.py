@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -31,6 +32,18 @@ def test_a_file_that_its_resource_does_not_declare(project):
     code, said = project.run("resources/humaneval/SmolLM2-135M-Instruct.Q4_1.gguf", "-n")
     assert code == 1 and "no rule makes resources/humaneval/SmolLM2" in said, said
     assert "  hint: name a rule, or an output" in said and "Exception" not in said
+
+
+def test_packages_that_are_not_the_pinned_ones(project, scripted):
+    """A new lock and an old .venv: a run would name the new one beside what the old one made."""
+    lock = project.root / "envs/lock.txt"
+    lock.write_text(re.sub(r"(?m)^transformers==.*", "transformers==0.1", lock.read_text("utf-8")))
+    code, said = project.run("results/tiny/seeds/000.jsonl")
+    assert code == 2 and "is installed, and envs/lock.txt pins 0.1" in said, said
+    assert "make -B .venv" in said and "Traceback" not in said
+    assert not (project.root / "results").exists()
+    code, said = project.run("results/tiny/seeds/000.jsonl", "-n")
+    assert code == 0 and "mine_seeds" in said, said
 
 
 @pytest.mark.slow
