@@ -8,16 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from aiev.core.errors import UserError
-from aiev.core.files import check_file
 from aiev.core.settings import did_you_mean
 from aiev.evaluation.chosen_styles import check_styles
 from aiev.llm.endpoints import needs_weights
 from aiev.resources.declare import is_snapshot
 from aiev.seeds.mine import check_source
 from aiev.training.attention import check_attention
-from aiev.training.batch import accumulation
 from aiev.training.chat import template_file
 from aiev.training.checkpoints import check_checkpoint
+from aiev.training.deepspeed_file import check_deepspeed
 
 
 def check_run(config: dict[str, Any]) -> None:
@@ -32,8 +31,7 @@ def check_run(config: dict[str, Any]) -> None:
     for number, source in enumerate(config["seeds"]["sources"]):
         check_source(source, config["seeds"]["licences"], f"config: seeds.sources.{number}")
     _check_sizes(config)
-    _check_deepspeed(config["training"]["deepspeed"])
-    accumulation(config["training"])
+    check_deepspeed(config["training"])
     check_attention(config["training"])
     check_styles(config["evaluation"])
     _check_recorded(config["rounds"]["recorded"])
@@ -138,14 +136,6 @@ def _check_sizes(config: dict[str, Any]) -> None:
             hint="lower rounds.count or rounds.dialogues, or raise seeds.shards; the latter "
             "distributes the seeds again, so that earlier rounds of this run get other seeds",
         )
-
-
-def _check_deepspeed(path: str) -> None:
-    try:
-        check_file(Path(path), "no such file", "name a DeepSpeed configuration, a JSON file")
-    except UserError as error:
-        where = f"config: training.deepspeed: {path}"
-        raise UserError(error.message, where=where, hint=error.hint) from None
 
 
 def _check_recorded(path: str | None) -> None:

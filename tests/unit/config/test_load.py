@@ -245,6 +245,47 @@ def test_a_contradiction_is_found_before_anything_is_paid_for(config, where):
     assert error.where == f"config: {where}" and error.hint
 
 
+FAULTY_DEEPSPEED = {
+    "": "not JSON",
+    "[]": "a JSON object is needed",
+    '"auto"': "a JSON object is needed",
+    '{"zero_optimization": 3}': "zero_optimization should be an object",
+    '{"zero_optimization": {"stage": 4}}': "zero_optimization.stage is 4",
+    '{"zero_optimization": {"sub_group_size": "auto"}}': "sub_group_size is 'auto', and a number",
+    '{"train_micro_batch_size_per_gpu": 8}': "train_micro_batch_size_per_gpu is 8, and not 2",
+    '{"gradient_accumulation_steps": 4}': "gradient_accumulation_steps is 4, and not 2",
+    '{"train_batch_size": 16}': "train_batch_size is 16, and not 4",
+    '{"gradient_clipping": 0.5}': "gradient_clipping is 0.5, and not 1.0",
+    '{"bf16": {"enabled": true}}': "bf16.enabled is True, and not False",
+    '{"optimizer": {"params": {"lr": 3e-4}}}': "optimizer.params.lr is 0.0003, and not 5e-05",
+    '{"scheduler": {"params": {"warmup_num_steps": 9}}}': "the number of dialogues decides it",
+}
+
+
+@pytest.mark.parametrize("text", FAULTY_DEEPSPEED)
+def test_a_deepspeed_file_that_would_end_the_training(text, tmp_path):
+    path = tmp_path / "zero.json"
+    path.write_text(text, "utf-8")
+    error = mistake({"training": {"deepspeed": str(path), "micro_batch": 2, "global_batch": 4}})
+    assert FAULTY_DEEPSPEED[text] in error.message and error.hint
+    assert error.where == f"config: training.deepspeed: {path}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{}",
+        '{"zero_optimization": {"stage": 1, "offload_optimizer": null}, "optimizer": null}',
+        '{"zero_optimization": {"reduce_bucket_size": 5e8}, "train_batch_size": 4}',
+        '{"optimizer": {"type": "AdamW", "params": {"lr": 0.00005, "betas": [0.9, 0.999]}}}',
+    ],
+)
+def test_a_deepspeed_file_that_agrees_with_the_config(text, tmp_path):
+    path = tmp_path / "zero.json"
+    path.write_text(text, "utf-8")
+    checked({"training": {"deepspeed": str(path), "global_batch": 4}})
+
+
 @pytest.mark.parametrize(
     ("text", "where"),
     [
