@@ -151,7 +151,7 @@ def test_why_names_what_has_changed(copy):
 
 def test_why_of_a_file_that_nobody_makes(run):
     code, said = why(run, f"{RUN}/rounds/0/trane.jsonl")
-    assert code == 2 and "no rule makes this file" in said and "Traceback" not in said
+    assert code == 2 and "no rule of this run makes" in said and "Traceback" not in said
     assert f"did you mean {RUN}/rounds/0/train.jsonl" in said
 
 
