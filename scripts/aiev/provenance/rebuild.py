@@ -32,9 +32,8 @@ TRAINING = "train_model"
 MAX_LOG_LINES = 25  # that are shown of the log of a failed job
 MAX_CHARACTERS = 200  # that are shown of a wrong value in a manifest
 PATHS = (
-    "do not trust it; in your own run, name seed sources, code and prompts by their paths in the "
+    "do not trust it; in your own run, name seed sources, code and prompts as the checkout has them"
 )
-PATHS += "checkout"
 CHOICES = ("kind", "recipe", "language")
 """Keys of a config that may name a Python file of one's own; docs/extending.md lists them."""
 WRITTEN = ("results", "logs", "benchmarks", "ledger", ".aiev", ".snakemake")
@@ -90,8 +89,8 @@ class Rebuild:
         self.events = place / "events.jsonl"
 
     def prepare(self, checkout: Path, ledger: Path) -> None:
-        """Fill the directory: code copied; inputs that no rule makes, code and prompts of one's own,
-        and answers linked.
+        """Fill the directory. Code is copied; inputs that no rule makes, code and prompts of one's
+        own, and answers are linked.
 
         ledger: a directory; may be `ledger` below the place itself.
         """
@@ -219,7 +218,7 @@ def check_shape(manifest: Any, where: Path) -> None:
         what = f"not a manifest: {place}: {_short(error.message)}"
         raise UserError(what, where=str(where), hint=hint)
     artifacts = manifest["artifacts"]
-    inputs = [*sources(artifacts), *own_files(manifest["config"])]
+    inputs = dict.fromkeys([*sources(artifacts), *own_files(manifest["config"])])
     for path in [*artifacts, *inputs]:
         if fault := _fault(path, path in inputs):
             what = f"{_short(path)}: a path in the manifest that {fault}"
