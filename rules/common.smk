@@ -14,6 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
+from aiev.config.checks import doubts
 from aiev.config.load import check_config, keys_of
 from aiev.core.errors import UserError, hint_for
 from aiev.core.hashing import of_directory, of_json
@@ -85,6 +86,8 @@ with clear_errors():
         check_installed(SOURCES / "envs")
     guard_directory(workflow.is_main_process, LOOKS)
     if workflow.is_main_process:
+        for doubt in doubts(config):
+            logger.warning(doubt)
         quarantine_changed(config["name"], only_look=LOOKS)
 
 OPTIONS = "--log {log} --params {params.settings:q} "

@@ -38,6 +38,19 @@ def check_run(config: dict[str, Any]) -> None:
     _check_prices(config)
 
 
+def doubts(config: dict[str, Any]) -> Iterator[str]:
+    """What a checked config may say and rarely means, a line each."""
+    teacher = config["models"]["teacher"]
+    address = config["execution"]["models"]["teacher"]["base_url"] or "https:"
+    # A server on one's own network may well have loaded the file; one behind https rarely has.
+    if teacher["resource"] and not needs_weights(teacher) and address.startswith("https:"):
+        yield (
+            f"models.teacher: {teacher['name']} is asked by its URL, and its answers are recorded "
+            f"as those of the file {teacher['resource']}: unless the server has loaded that file, "
+            "remove models.teacher.resource"
+        )
+
+
 def _named(config: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """(key, name) of each declared file that the config names."""
     sections = {f"models.{role}": model for role, model in config["models"].items()}

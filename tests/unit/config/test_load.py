@@ -13,6 +13,7 @@ import pytest
 import yaml
 from config_walk import KEYS, SECTIONS
 
+from aiev.config.checks import doubts
 from aiev.config.load import check_config, read_config
 from aiev.core.errors import UserError
 from aiev.seeds.settings import SOURCE
@@ -439,6 +440,24 @@ def test_keys_that_an_alias_or_a_merge_repeats_are_not_given_twice(tmp_path):
     path.write_text(text + "  student: {<<: *m, name: b}\nexecution: {prices: {}}\n", "utf-8")
     config = read_config(path)
     assert config["models"]["student"]["name"] == "b"
+
+
+@pytest.mark.parametrize(
+    ("teacher", "url", "told"),
+    [
+        ({"kind": "openai", "resource": "smollm2-135m"}, None, True),
+        ({"kind": "openai", "resource": "smollm2-135m"}, "https://host.invalid/v1", True),
+        ({"kind": "openai", "resource": "smollm2-135m"}, "http://localhost:8000/v1", False),
+        ({"kind": "openai"}, None, False),
+        ({"kind": "llamacpp", "resource": "smollm2-135m"}, None, False),
+    ],
+)
+def test_answers_of_another_model_under_the_digest_of_a_file_are_doubted(teacher, url, told):
+    servers = {"teacher": {"base_url": url}}
+    models = {"teacher": {"name": "gpt-4", **teacher}}
+    found = [*doubts(checked({"models": models, "execution": {"models": servers}}))]
+    assert len(found) == told
+    assert all("remove models.teacher.resource" in doubt for doubt in found)
 
 
 def test_a_budget_in_dollars_needs_prices():
