@@ -86,7 +86,8 @@ with clear_errors():
         check_installed(SOURCES / "envs")
     guard_directory(workflow.is_main_process, LOOKS)
     if workflow.is_main_process:
-        for doubt in doubts(config):
+        same_name = [] if mixed else run_record.other_config(config["name"], FILES[0])
+        for doubt in [*doubts(config), *same_name]:
             logger.warning(doubt)
         quarantine_changed(config["name"], only_look=LOOKS)
 
@@ -155,6 +156,8 @@ def begin():
                 files=run_record.input_digests(SOURCES),
             )
             run_record.write_record(begun)
+            if not mixed:
+                run_record.note_config(config["name"], FILES[0])
 
 
 def declared_files():

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import re
+import shutil
 import stat
 import subprocess
 import sys
@@ -44,6 +45,15 @@ def test_packages_that_are_not_the_pinned_ones(project, scripted):
     assert not (project.root / "results").exists()
     code, said = project.run("results/tiny/seeds/000.jsonl", "-n")
     assert code == 0 and "mine_seeds" in said, said
+
+
+def test_a_copied_config_that_kept_its_name(project):
+    target = "results/tiny/seeds/000.jsonl"
+    code, said = project.run(target)
+    assert code == 0 and "same name" not in said, said
+    shutil.copyfile(project.root / "tiny.yaml", project.root / "copy.yaml")
+    code, said = project.aiev("run", "--config", "copy.yaml", "-n", target)
+    assert code == 0 and "copy.yaml: results/tiny/ is of tiny.yaml" in said, said
 
 
 @pytest.mark.slow

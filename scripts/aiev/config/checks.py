@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from aiev.core.errors import UserError
+from aiev.core.files import check_file
 from aiev.core.settings import did_you_mean
 from aiev.evaluation.chosen_styles import check_styles
 from aiev.llm.endpoints import needs_weights
@@ -118,9 +119,17 @@ def _check_student(model: dict[str, Any]) -> None:
             hint='set models.student.resource to ""',
         )
     if model["checkpoint"]:
+        _check_directory(model["checkpoint"], f"{key}.checkpoint")
         check_checkpoint(Path(model["checkpoint"]))
     if model["chat_template"]:
         template_file(model["chat_template"])
+
+
+def _check_directory(path: str, key: str) -> None:
+    if not os.path.isdir(path):
+        home = "; `~` is not expanded" if path.startswith("~") else ""
+        hint = "name a directory as `save_pretrained` writes it, by its path from here or from /"
+        raise UserError(f"no such directory{home}", where=f"{key}: {path}", hint=hint)
 
 
 def _check_sizes(config: dict[str, Any]) -> None:
@@ -160,9 +169,11 @@ def _check_recorded(path: str | None) -> None:
     if path is None:
         return
     where = f"config: rounds.recorded: {path}"
-    if not os.path.isfile(path):  # also for a name that is too long
+    try:
         hint = "name a JSON Lines file of dialogues, or set rounds.recorded to null"
-        raise UserError("no such file", where=where, hint=hint)
+        check_file(Path(path), "no such file", hint)
+    except UserError as error:
+        raise UserError(error.message, where=where, hint=error.hint) from None
     with open(path, "rb") as file:
         for number, line in enumerate(file, 1):
             if not _is_recorded(line):

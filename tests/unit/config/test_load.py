@@ -237,6 +237,8 @@ def test_a_resource_that_is_not_declared(config, where):
         ({"seeds": {"sources": [{"kind": "directory", "path": ".", "licence": "GPL-3.0-only"}]}},
          "seeds.sources.0.licence"),
         ({"seeds": {"licences": ["ISC"]}}, "seeds.sources.0.licence"),
+        ({"models": {"student": {"name": "s", "checkpoint": "~/model"}}},
+         "models.student.checkpoint: ~/model"),
         ({"evaluation": {"style": "completion"}}, "evaluation.style"),
         ({"evaluation": {"base_styles": ["chatty"]}}, "evaluation.base_styles"),
     ],
@@ -377,7 +379,9 @@ def test_a_file_that_is_no_config(kind, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("student", "words"),
     [
-        ({"checkpoint": "nowhere", "resource": ""}, "not a checkpoint: config.json"),
+        ({"checkpoint": "nowhere", "resource": ""}, "no such directory"),
+        ({"checkpoint": "~/model", "resource": ""}, "no such directory; `~` is not expanded"),
+        ({"checkpoint": "config", "resource": ""}, "not a checkpoint: config.json"),
         ({"checkpoint": "here"}, "both a resource and a checkpoint"),
         ({"chat_template": "chatlm"}, "no chat template is called 'chatlm'"),
         ({"chat_template": "own.jinja"}, "no such chat template"),
@@ -425,6 +429,14 @@ def test_every_shipped_run_passes(path, monkeypatch):
         (f"seed: 1{'0' * 5000}\n", "not YAML: "),
         ("name: 2026-02-30\n", "not YAML: "),
         ("training: &a\n  loop: *a\n", "unknown key"),
+        ("version: 2024-04-09\n", r'2024-04-09 is a date.*\n.*: version\n.* quotes: "2024-04-09"'),
+        ("models: {teacher: {version: 2024-04-09}}\n", "is a date.*\n.*: models.teacher.version"),
+        ("seeds: {sources: [{1: x}]}\n", "unknown key: 1 is no text\n.*: seeds.sources.0.1\n"),
+        ("on: x\n", "unknown key: True is no text"),
+        (
+            "resources: {model: {file: m}}\n",
+            "files are not declared here\n.*: resources\n.*declare them in config/resources.yaml",
+        ),
     ],
 )
 def test_yaml_that_would_be_misread_is_refused(text, told, tmp_path):
@@ -509,10 +521,17 @@ def test_an_address_that_is_a_url_passes(url):
     checked(put(("execution", "models", "teacher", "base_url"), url))
 
 
-@pytest.mark.parametrize("path", ["config/recorded/no-such-file.jsonl", "x" * 300])
-def test_a_recorded_round_that_does_not_exist(path):
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("config/recorded/no-such-file.jsonl", "no such file"),
+        ("x" * 300, "no such file"),
+        (str(CONFIG), "this is a directory, and a file is needed"),
+    ],
+)
+def test_a_recorded_round_that_is_no_file(path, told):
     error = mistake(put(("rounds", "recorded"), path))
-    assert error.message == "no such file" and path in error.where
+    assert error.message == told and error.where == f"config: rounds.recorded: {path}"
 
 
 def test_a_directory_is_no_config(tmp_path):
