@@ -169,7 +169,7 @@ class Rebuild:
             found = of_path(source) if source.exists() else ""
             note = Store(checkout / STORE).made(Path(path))
             if found != made["sha256"] or not note or note["key"] != made["action"]:
-                because = ["it was to be taken from this checkout, not trained (TRAINING=no)"]
+                because = ["it was to be taken from this checkout, not trained (--no-training)"]
                 return Difference(path, made, found, note["key"] if note else "", because)
             self._store(note, checkout)
         return None
@@ -212,7 +212,7 @@ def in_order(artifacts: dict[str, Any]) -> list[str]:
 def check_shape(manifest: Any, where: Path) -> None:
     """Raise UserError for what is no manifest, and for one whose paths lead elsewhere: it may be
     anybody's, and its inputs are linked by these names."""
-    hint = "give the manifest.json of a finished run; `make run` writes it"
+    hint = "give the manifest.json of a finished run; `aiev run` writes it"
     for error in Draft202012Validator(SHAPE).iter_errors(manifest):
         place = " -> ".join(map(str, error.absolute_path)) or "the whole"
         what = f"not a manifest: {place}: {_short(error.message)}"

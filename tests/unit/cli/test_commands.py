@@ -134,6 +134,15 @@ def test_a_mistyped_command_line(words, told):
     assert done.returncode == 2 and told in done.stderr and "Traceback" not in done.stderr
 
 
+def test_no_message_names_a_variable_of_make():
+    """`aiev` has options of its own."""
+    files = [*(ROOT / "scripts/aiev").rglob("*.py"), ROOT / "config/schema.yaml"]
+    found = [path for path in files if re.search(r"[A-Z]+=(yes|no)\b", path.read_text("utf-8"))]
+    assert len(files) > 200 and found == []
+    texts = [path.read_text("utf-8") for path in files]
+    assert not [text for text in texts if re.search(r"`make (run|plan|why|verify|costs)\b", text)]
+
+
 def test_no_option_of_snakemake_is_taken_for_a_mistyped_one_of_ours():
     from snakemake.cli import get_argument_parser
 
