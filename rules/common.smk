@@ -14,13 +14,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
+from aiev.config.checks import doubts
 from aiev.config.load import check_config, keys_of
 from aiev.core.errors import UserError, hint_for
 from aiev.core.hashing import of_directory, of_json
 from aiev.engine import run_record
 from aiev.engine.codehash import PINNED, Sources
 from aiev.engine.directories import check_directories
-from aiev.engine.environment import environment
+from aiev.engine.environment import check_installed, environment
 from aiev.engine.events import EVENTS, Reporter
 from aiev.engine.run_lock import guard_directory, noted_exit, only_looks
 from aiev.engine.tampering import (
@@ -81,8 +82,13 @@ with clear_errors():
         mixed = len(FILES) != 1 or workflow.config_settings.config
         check_config(config, SOURCES / "config", None if mixed else FILES[0])
     check_directories(config["name"], config["execution"]["ledger"]["path"])
+    if RUNS:
+        check_installed(SOURCES / "envs")
     guard_directory(workflow.is_main_process, LOOKS)
     if workflow.is_main_process:
+        same_name = [] if mixed else run_record.other_config(config["name"], FILES[0])
+        for doubt in [*doubts(config), *same_name]:
+            logger.warning(doubt)
         quarantine_changed(config["name"], only_look=LOOKS)
 
 OPTIONS = "--log {log} --params {params.settings:q} "
@@ -150,6 +156,8 @@ def begin():
                 files=run_record.input_digests(SOURCES),
             )
             run_record.write_record(begun)
+            if not mixed:
+                run_record.note_config(config["name"], FILES[0])
 
 
 def declared_files():

@@ -2,6 +2,8 @@
 
 import fcntl
 import os
+import re
+import shutil
 import stat
 import subprocess
 import sys
@@ -29,8 +31,29 @@ def test_a_bad_config(project, scripted):
 def test_a_file_that_its_resource_does_not_declare(project):
     """Nor does the name of another resource's file name a thing to fetch."""
     code, said = project.run("resources/humaneval/SmolLM2-135M-Instruct.Q4_1.gguf", "-n")
-    assert code == 1 and "no rule makes resources/humaneval/SmolLM2" in said, said
+    assert code == 2 and "no rule makes resources/humaneval/SmolLM2" in said, said
     assert "  hint: name a rule, or an output" in said and "Exception" not in said
+
+
+def test_packages_that_are_not_the_pinned_ones(project, scripted):
+    """A new lock and an old .venv: a run would name the new one beside what the old one made."""
+    lock = project.root / "envs/lock.txt"
+    lock.write_text(re.sub(r"(?m)^transformers==.*", "transformers==0.1", lock.read_text("utf-8")))
+    code, said = project.run("results/tiny/seeds/000.jsonl")
+    assert code == 2 and "is installed, and envs/lock.txt pins 0.1" in said, said
+    assert "make -B .venv" in said and "Traceback" not in said
+    assert not (project.root / "results").exists()
+    code, said = project.run("results/tiny/seeds/000.jsonl", "-n")
+    assert code == 0 and "mine_seeds" in said, said
+
+
+def test_a_copied_config_that_kept_its_name(project):
+    target = "results/tiny/seeds/000.jsonl"
+    code, said = project.run(target)
+    assert code == 0 and "same name" not in said, said
+    shutil.copyfile(project.root / "tiny.yaml", project.root / "copy.yaml")
+    code, said = project.aiev("run", "--config", "copy.yaml", "-n", target)
+    assert code == 0 and "copy.yaml: results/tiny/ is of tiny.yaml" in said, said
 
 
 @pytest.mark.slow

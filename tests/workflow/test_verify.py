@@ -67,7 +67,7 @@ def test_a_checkpoint_that_is_not_the_manifest_s_is_not_taken(copy):
     whole = weights.read_bytes()
     weights.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     code, said = copy.aiev("verify", "--config", "tiny.yaml", "--no-training")
-    assert code == 1 and f"{RUN}/model differs" in said and "TRAINING=no" in said
+    assert code == 1 and f"{RUN}/model differs" in said and "--no-training" in said
 
 
 def test_an_answer_that_is_missing_is_named(copy):
@@ -151,7 +151,7 @@ def test_why_names_what_has_changed(copy):
 
 def test_why_of_a_file_that_nobody_makes(run):
     code, said = why(run, f"{RUN}/rounds/0/trane.jsonl")
-    assert code == 2 and "no rule makes this file" in said and "Traceback" not in said
+    assert code == 2 and "no rule of this run makes" in said and "Traceback" not in said
     assert f"did you mean {RUN}/rounds/0/train.jsonl" in said
 
 

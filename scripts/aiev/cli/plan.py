@@ -29,15 +29,20 @@ def plan(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> 
       aiev plan --config config/mine.yaml --json
     """
     check_checkout(config)
+    from aiev.config.checks import doubts
     from aiev.config.load import read_config
+    from aiev.core.log import log
     from aiev.engine.directories import check_directories
     from aiev.engine.events import dry_run
+    from aiev.engine.run_record import other_config
     from aiev.engine.store import open_store
     from aiev.reporting import plan as planning
     from aiev.reporting.rates import rates_of
 
     read = read_config(config)
     check_directories(read["name"], str(ledger_of(read)))
+    for doubt in [*doubts(read), *other_config(read["name"], config)]:
+        log.warning(doubt)
     done = dry_run(str(config))
     jobs = done.jobs()
     spending = spending_of(read)

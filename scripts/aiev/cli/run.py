@@ -1,10 +1,12 @@
 """`aiev run`: the workflow, through Snakemake with the options that a run needs."""
 
+import difflib
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -13,6 +15,10 @@ from aiev.core.errors import UserError
 
 QUIET = ["--quiet", "rules", "progress", "host", "reason"]
 OPTIONS = ("--config", "--cores")
+CLOSE = 0.85
+"""How alike a mistyped option is to one of ours; Snakemake's own are less so."""
+FLAGS = ("-n", "--dry-run", "--dryrun")
+"""Options of Snakemake without a value, behind which a config may stand by mistake."""
 
 CoresOption = Annotated[
     int | None,
@@ -56,7 +62,10 @@ def run(
     code = 0
     if _needs_check(config, more):
         _check_keys(config)
-        code = _wait_for([*command, *more, str(_checked(config)), *_named_tasks(config)])
+        checked = _checked(config)
+        code = _wait_for([*command, *more, str(checked), *_named_tasks(config)])
+        if not code:
+            checked.touch()  # also where nothing was to be checked again
     code = code or _wait_for(command + more)
     if code:
         raise typer.Exit(code)
@@ -86,15 +95,31 @@ def _named_tasks(config: Path) -> list[str]:
 
 def _needs_check(config: Path, words: list[str]) -> bool:
     """Whether the models are to be checked before anything is paid for: of a whole run, with or
-    without a profile, whose config has changed since the last check."""
+    without a profile, where a file that decides the questions has changed since the last check."""
     from aiev.config.load import read_config
 
     whole = not words or (words[0] == "--profile" and len(words) == 2)
     whole |= len(words) == 1 and words[0].startswith("--profile=")
-    if not whole or not read_config(config)["execution"]["preflight"]:
+    if not whole or not (read := read_config(config))["execution"]["preflight"]:
         return False
     checked = _checked(config)
-    return not checked.is_file() or checked.stat().st_mtime < config.stat().st_mtime
+    times = [path.stat().st_mtime for path in _decisive(config, read) if path.exists()]
+    return not checked.is_file() or checked.stat().st_mtime < max(times)
+
+
+def _decisive(config: Path, read: dict[str, Any]) -> Iterator[Path]:
+    """Files, and directories with all that is in them, that decide what a check of the models
+    asks, the config first."""
+    from aiev.provenance.rebuild import own_files
+    from aiev.training.chat import template_file
+
+    yield from (config, Path("config/resources.yaml"))
+    student = read["models"]["student"]
+    if student["chat_template"]:
+        yield template_file(student["chat_template"])
+    for path in map(Path, [*own_files(read), *filter(None, [student["checkpoint"]])]):
+        yield path
+        yield from path.rglob("*")
 
 
 def _check_keys(config: Path) -> None:
@@ -118,10 +143,10 @@ def _check_keys(config: Path) -> None:
 
 
 def _check_arguments(words: list[str]) -> None:
-    """Raise UserError for a second config among the arguments for Snakemake: which of the two it
-    would take is not what the summary shows. And for an abbreviation of an option of this command,
-    which Snakemake would take for one of its own."""
-    for word in words:
+    """Raise UserError for what Snakemake would misread: a second config among its arguments, where
+    the summary would show only one; an abbreviation of an option of this command, or a mistyped
+    one; a config without --config, which it would take for an output."""
+    for before, word in zip(["", *words], words, strict=False):
         option = word.partition("=")[0]
         own = next((name for name in OPTIONS if len(option) > 2 and name.startswith(option)), None)
         if own:
@@ -136,6 +161,13 @@ def _check_arguments(words: list[str]) -> None:
                 where=" ".join(words),
                 hint="name the run's config with --config FILE",
             )
+        if close := difflib.get_close_matches(option, OPTIONS, 1, CLOSE):
+            hint = f"did you mean {close[0]}?"
+            raise UserError(f"no such option: {option}", where=" ".join(words), hint=hint)
+        is_value = before.startswith("-") and before not in FLAGS
+        if word.endswith((".yaml", ".yml")) and Path(word).is_file() and not is_value:
+            hint = f"name it with --config {word}"
+            raise UserError("a config, and no output of the run", where=word, hint=hint)
 
 
 def _wait_for(command: list[str]) -> int:

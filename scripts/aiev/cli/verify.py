@@ -59,11 +59,13 @@ def verify(
     check_checkout()
     from aiev.core.locks import hold
     from aiev.core.log import log, start_log
+    from aiev.engine.environment import check_installed
     from aiev.engine.store import STORE, remove
     from aiev.provenance.rebuild import Rebuild
 
     start_log(None)
     log.setLevel("WARNING")  # progress is printed anyway
+    check_installed()
     start, place = time.monotonic(), STORE / "verify"
     if manifest:
         check_file(manifest, "no such manifest", "name a published manifest.json")

@@ -15,9 +15,9 @@ from aiev.llm.endpoints import needs_weights
 from aiev.resources.declare import is_snapshot
 from aiev.seeds.mine import check_source
 from aiev.training.attention import check_attention
-from aiev.training.batch import accumulation
 from aiev.training.chat import template_file
 from aiev.training.checkpoints import check_checkpoint
+from aiev.training.deepspeed_file import check_deepspeed
 
 
 def check_run(config: dict[str, Any]) -> None:
@@ -32,12 +32,24 @@ def check_run(config: dict[str, Any]) -> None:
     for number, source in enumerate(config["seeds"]["sources"]):
         check_source(source, config["seeds"]["licences"], f"config: seeds.sources.{number}")
     _check_sizes(config)
-    _check_deepspeed(config["training"]["deepspeed"])
-    accumulation(config["training"])
+    check_deepspeed(config["training"])
     check_attention(config["training"])
     check_styles(config["evaluation"])
     _check_recorded(config["rounds"]["recorded"])
     _check_prices(config)
+
+
+def doubts(config: dict[str, Any]) -> Iterator[str]:
+    """What a checked config may say and rarely means, a line each."""
+    teacher = config["models"]["teacher"]
+    address = config["execution"]["models"]["teacher"]["base_url"] or "https:"
+    # A server on one's own network may well have loaded the file; one behind https rarely has.
+    if teacher["resource"] and not needs_weights(teacher) and address.startswith("https:"):
+        yield (
+            f"models.teacher: {teacher['name']} is asked by its URL, and its answers are recorded "
+            f"as those of the file {teacher['resource']}: unless the server has loaded that file, "
+            "remove models.teacher.resource"
+        )
 
 
 def _named(config: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -107,9 +119,17 @@ def _check_student(model: dict[str, Any]) -> None:
             hint='set models.student.resource to ""',
         )
     if model["checkpoint"]:
+        _check_directory(model["checkpoint"], f"{key}.checkpoint")
         check_checkpoint(Path(model["checkpoint"]))
     if model["chat_template"]:
         template_file(model["chat_template"])
+
+
+def _check_directory(path: str, key: str) -> None:
+    if not os.path.isdir(path):
+        home = "; `~` is not expanded" if path.startswith("~") else ""
+        hint = "name a directory as `save_pretrained` writes it, by its path from here or from /"
+        raise UserError(f"no such directory{home}", where=f"{key}: {path}", hint=hint)
 
 
 def _check_sizes(config: dict[str, Any]) -> None:
@@ -140,14 +160,6 @@ def _check_sizes(config: dict[str, Any]) -> None:
         )
 
 
-def _check_deepspeed(path: str) -> None:
-    try:
-        check_file(Path(path), "no such file", "name a DeepSpeed configuration, a JSON file")
-    except UserError as error:
-        where = f"config: training.deepspeed: {path}"
-        raise UserError(error.message, where=where, hint=error.hint) from None
-
-
 def _check_recorded(path: str | None) -> None:
     """Recorded dialogues are there and are dialogues: one row in ten thousand that is not would
     stop the run only after the seeds were mined.
@@ -157,9 +169,11 @@ def _check_recorded(path: str | None) -> None:
     if path is None:
         return
     where = f"config: rounds.recorded: {path}"
-    if not os.path.isfile(path):  # also for a name that is too long
+    try:
         hint = "name a JSON Lines file of dialogues, or set rounds.recorded to null"
-        raise UserError("no such file", where=where, hint=hint)
+        check_file(Path(path), "no such file", hint)
+    except UserError as error:
+        raise UserError(error.message, where=where, hint=error.hint) from None
     with open(path, "rb") as file:
         for number, line in enumerate(file, 1):
             if not _is_recorded(line):

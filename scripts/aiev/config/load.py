@@ -1,5 +1,7 @@
 """Reads a config, checks it, and fills in its defaults."""
 
+import datetime
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +32,8 @@ def read_config(path: Path) -> dict[str, Any]:
 def keys_of(path: Path) -> dict[str, Any]:
     """The keys that a config gives, as they stand there.
 
-    Raises UserError for a file that is missing, empty or not YAML, or that gives a key twice.
+    Raises UserError for a file that is missing, empty or not YAML, that gives a key twice, or that
+    holds what no key of a config may be.
     """
     hint = "name the config of a run, such as config/config.yaml"
     check_file(path, "no such config", hint)
@@ -41,7 +44,30 @@ def keys_of(path: Path) -> dict[str, Any]:
     if not isinstance(config, dict):
         message = f"not a config: a mapping of keys is needed, not {_kind(config)}"
         raise UserError(message, where=str(path), hint=hint)
+    if "resources" in config:
+        here = "declare them in config/resources.yaml, and name them here"
+        raise UserError("files are not declared here", where=f"{path}: resources", hint=here)
+    for place, message, hint in _no_text(config, "", set()):
+        raise UserError(message, where=f"{path}: {place}", hint=hint)
     return config
+
+
+def _no_text(value: Any, place: str, seen: set[int]) -> Iterator[tuple[str, str, str]]:
+    """(place, what is wrong, hint) of each key and value that YAML reads as something else than the
+    text that was meant: a key that is a number, a date.
+
+    seen: ids of the collections that were looked at; an alias may name one of them again.
+    """
+    if isinstance(value, datetime.date):
+        yield place, f"{value} is a date to YAML, and no text", f'write it in quotes: "{value}"'
+    if not isinstance(value, dict | list) or id(value) in seen:
+        return
+    seen.add(id(value))
+    for key, each in value.items() if isinstance(value, dict) else enumerate(value):
+        inside = f"{place}.{key}" if place else str(key)
+        if isinstance(value, dict) and not isinstance(key, str):
+            yield inside, f"unknown key: {key!r} is no text", f'write a name in quotes: "{key}"'
+        yield from _no_text(each, inside, seen)
 
 
 def check_config(config: dict[str, Any], directory: Path, file: Path | None = None) -> None:

@@ -14,7 +14,7 @@ What nothing here can see are modules that are loaded by a computed name. Ruff r
 The build layer itself does not count: see PLUMBING.
 
 A digest is made of parts: every top-level function, every method, what is left of each class and
-of the module, and every data file. `make why` names the parts that changed.
+of the module, and every data file. `aiev why` names the parts that changed.
 """
 
 import ast

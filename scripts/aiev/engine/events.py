@@ -32,7 +32,8 @@ UNASKED = re.compile(r"\s*(sbatch call:|For further error details see)")
 
 class Reporter(logging.Filter):
     """Writes Snakemake's events to a file, and puts a short message in place of Snakemake's own
-    about a job that failed, which shows the whole command with every parameter.
+    about a job that failed, which shows the whole command with every parameter. Ends the process
+    with a user's mistake where a target has no rule.
 
     logger: Snakemake's, which has this filter. events: the file, as JSON Lines; None for none.
     """
@@ -56,6 +57,7 @@ class Reporter(logging.Filter):
         if unknown:
             hint = "name a rule, or an output of the run; `aiev run --dry-run` lists both"
             self._logger.error(str(UserError(f"no rule makes {unknown[1]}", hint=hint)))
+            sys.exit(UserError.exit_code)  # Snakemake's own is 1
         # What follows is a job's command that ended with an error, and the job's error is shown.
         repeats = event == "error" and record.exception == "RuleException"
         repeats = repeats and "CalledProcessError" in record.getMessage()

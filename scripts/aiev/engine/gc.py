@@ -41,10 +41,10 @@ ABANDONED = 24 * 3600
 checkpoint to the slowest shared disk takes minutes; process numbers mean nothing on other hosts."""
 
 NOBODY = MappingProxyType({})
-RECORDED = "made files of this checkout (ALL=yes removes these too)"
+RECORDED = "made files of this checkout (--all removes these too)"
 USED = "used meanwhile"
 FOREIGN = "another user's"
-UNFINISHED = "of jobs that stopped within a day and can go on (ALL=yes removes these too)"
+UNFINISHED = "of jobs that stopped within a day and can go on (--all removes these too)"
 
 
 @dataclass

@@ -5,11 +5,12 @@ and the digests of its sources when it begins; a job that finds other sources th
 asks for the same command again. Jobs whose own code has not changed go on.
 
 .aiev/run.json       of the newest run: see `Record`
-.aiev/code/*.json    the parts of the code of each digest, for `make why`
+.aiev/configs.json   of each run by name: the config file with which it was last begun
+.aiev/code/*.json    the parts of the code of each digest, for `aiev why`
 """
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from aiev.engine.codehash import Sources, digest_of_parts
 from aiev.engine.store import STORE
 
 RECORD = STORE / "run.json"
+CONFIGS = STORE / "configs.json"
 CODE = STORE / "code"
 RUN = "AIEV_RUN"
 """Environment variable with the name of the run that a job belongs to, on whatever host it is."""
@@ -53,6 +55,30 @@ def write_record(record: Record) -> None:
     write_json(RECORD, asdict(record))
 
 
+def note_config(name: str, file: Path) -> None:
+    """Write down with which config file a run was begun."""
+    if _configs().get(name) != str(file):
+        write_json(CONFIGS, {**_configs(), name: str(file)})
+
+
+def other_config(name: str, file: Path) -> Iterator[str]:
+    """A line for a run that was begun with another config file, which is still there: a copy that
+    kept its `name` writes over the results of the first."""
+    before = _configs().get(name, "")
+    if os.path.isfile(before) and not os.path.samefile(before, file):
+        yield (
+            f"{file}: results/{name}/ is of {before}, which has the same name; what differs will "
+            "be made again there. Change `name` to keep both"
+        )
+
+
+def _configs() -> dict[str, str]:
+    try:
+        return dict(read_json(CONFIGS))
+    except (UserError, TypeError, ValueError):
+        return {}
+
+
 def newest_run() -> Record | None:
     """The record of the directory's newest run; None where there is none that can be read."""
     try:
@@ -82,7 +108,7 @@ def code_key(script: str, modules: Iterable[str]) -> str:
 
 
 def recorded_code(sources: Sources, script: Path, modules: Iterable[str]) -> str:
-    """Digest of a main's code, whose parts are written down for `make why`."""
+    """Digest of a main's code, whose parts are written down for `aiev why`."""
     parts = sources.parts(script, modules)
     digest = digest_of_parts(parts, script.name)
     if not (CODE / f"{digest}.json").is_file():

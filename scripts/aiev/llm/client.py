@@ -140,7 +140,7 @@ class ChatClient:
     async def _ask(self, question: Question, conversation: int | None) -> Answer:
         request = request_of(self.endpoint, question)
         # Of equal questions at the same time, one is asked; the others find its answer on record.
-        key = key_of(request)
+        key = self.ledger.key(request)
         self.used.add(key)
         async with self._inflight.setdefault(key, asyncio.Lock()):
             answer = self._lookup(request)

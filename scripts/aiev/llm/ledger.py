@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from aiev.core.errors import UserError, hint_for
 from aiev.core.files import dump_line, write_text
-from aiev.core.hashing import of_text
+from aiev.core.hashing import canonical_json, of_text
 from aiev.core.locks import lock_when_free
 from aiev.core.log import log
 from aiev.llm.responses import Answer
@@ -33,16 +33,25 @@ _FLOATS = ("temperature", "top_p")
 def key_of(request: dict[str, Any]) -> str:
     """Key of a request: SHA-256 of its canonical JSON.
 
-    A temperature of 1 is 1.0, so that one value has one key however the config spells it. Keys do
-    not change between versions: answers are worth hours.
+    A temperature of 1 is 1.0, and any other 1.0 is 1, so that one value has one key however the
+    config spells it. Keys do not change between versions: answers are worth hours.
     """
+    return canonical_digest(_with_floats(json.loads(canonical_json(request))))
+
+
+def keys_of(request: dict[str, Any]) -> tuple[str, str]:
+    """Its key, and the one that it had where its numbers counted as the config spells them."""
+    return key_of(request), canonical_digest(_with_floats(request))
+
+
+def _with_floats(request: dict[str, Any]) -> dict[str, Any]:
     floats = {name: float(request[name]) for name in _FLOATS if type(request.get(name)) is int}
-    return canonical_digest({**request, **floats})
+    return {**request, **floats}
 
 
 def canonical_digest(value: Any) -> str:
     """SHA-256 of a value's canonical JSON, in which 1.0 is 1.0."""
-    # core.hashing.of_json takes 1.0 for 1, and would find no older entry.
+    # core.hashing.of_json takes 1.0 for 1, and would find no entry at a temperature of 1.0.
     form = {"sort_keys": True, "separators": (",", ":"), "ensure_ascii": False}
     return of_text(json.dumps(value, allow_nan=False, **form))
 
@@ -56,6 +65,12 @@ class Ledger:
     def path(self, key: str) -> Path:
         return self.root / key[:2] / f"{key}.json"
 
+    def key(self, request: dict[str, Any]) -> str:
+        """The key under which a request is on record, or will be."""
+        key, spelled = keys_of(request)
+        older = spelled != key and not self.path(key).exists() and self.path(spelled).exists()
+        return spelled if older else key
+
     def find(self, request: dict[str, Any]) -> Answer | None:
         """The answer on record for `request`, or None when it has to be asked.
 
@@ -63,7 +78,7 @@ class Ledger:
         in replay mode, where nothing may be asked, for a damaged or missing entry, and in either
         mode for one that cannot be read: it may be intact, and was paid for.
         """
-        key = key_of(request)
+        key = self.key(request)
         path = self.path(key)
         answer = self._read(path, request, key)
         if answer:
@@ -109,7 +124,7 @@ class Ledger:
 
     def place(self, key: dict[str, Any]) -> str:
         """Where the entry of `key` lies, for messages."""
-        return str(self.path(key_of(key)))
+        return str(self.path(self.key(key)))
 
     @asynccontextmanager
     async def lock(self, key: str) -> AsyncIterator[None]:

@@ -18,7 +18,7 @@ from pathlib import Path
 from aiev.core.errors import UserError, hint_for
 from aiev.core.files import dump_line, write_bytes
 from aiev.core.log import Progress
-from aiev.llm.ledger import Ledger, check_entry, key_of, read_entry
+from aiev.llm.ledger import Ledger, check_entry, keys_of, read_entry
 
 MAX_LINE_BYTES = 64 * 2**20
 """Size of one entry. A hostile pack of a few kB can unfold to a line that fills the memory."""
@@ -32,13 +32,14 @@ MAX_NAMED = 5
 _FOLDER, _NAME = re.compile(r"[0-9a-f]{2}"), re.compile(r"[0-9a-f]{64}\.json")
 
 
-def _line(data: bytes) -> tuple[str, bytes]:
-    """An entry's key and its one true line. Raises ValueError for one whose digest is another."""
+def _line(data: bytes) -> tuple[tuple[str, str], bytes]:
+    """An entry's keys (`keys_of`) and its one true line. Raises ValueError for one whose digest is
+    another."""
     try:
         entry = json.loads(data)
         request, _ = check_entry(entry)
         wanted = {name: entry[name] for name in ("request", "answer", "digest")}
-        return key_of(request), (dump_line(wanted) + "\n").encode("utf-8")
+        return keys_of(request), (dump_line(wanted) + "\n").encode("utf-8")
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
 
@@ -94,8 +95,8 @@ def entries(ledger: Path) -> Iterator[Path]:
 def _line_of(path: Path, bad: list[str]) -> bytes:
     """The entry's line; nothing, and its path in `bad`, for a damaged one."""
     try:
-        key, line = _line(path.read_bytes())
-        if key == path.stem:
+        keys, line = _line(path.read_bytes())
+        if path.stem in keys:
             return line
     except ValueError:
         pass
@@ -116,8 +117,8 @@ def unpack(source: Path, ledger: Ledger) -> dict[str, int]:
     bad: list[str] = []
     for number, data in enumerate(_lines(source), 1):
         try:
-            key, line = _line(data)
-            counts[_put(ledger.path(key), line)] += 1
+            keys, line = _line(data)
+            counts[_put(ledger.path(keys[0]), line)] += 1
         except ValueError as error:
             bad.append(f"line {number} ({error})")
         if len(bad) > MAX_DAMAGED:
@@ -166,8 +167,8 @@ def _put(path: Path, line: bytes) -> str:
     if before == line:
         return "same"
     try:
-        key, there = _line(before)
-        if key == path.stem:
+        keys, there = _line(before)
+        if path.stem in keys:
             return "same" if there == line else "different"
     except ValueError:
         pass

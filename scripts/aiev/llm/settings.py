@@ -175,7 +175,7 @@ class Model(Section):
         4096,
         ge=256,
         description="Maximum length of a conversation in tokens, of a model that is served here; "
-        "for others, what `make plan` counts for each question.",
+        "for others, what `aiev plan` counts for each question.",
     )
 
 

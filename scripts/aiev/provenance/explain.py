@@ -24,7 +24,7 @@ def explain(file: Path, config: str) -> Iterator[str]:
     """Lines about `file`: its rule, inputs, code, model and answers; what has changed since; and
     the jobs that a run with `config` would start for it.
 
-    Raises UserError for a file that no rule makes.
+    Raises UserError for a file that no rule of that config makes.
     """
     # As rules name it: relative to here, and without "..".
     file = Path(os.path.relpath(file))
@@ -52,11 +52,10 @@ def _plan(file: Path, config: str, *options: str) -> list[Job]:
 def _not_made(file: Path) -> UserError:
     known = [p.as_posix() for p in _made_here()]
     close = ", ".join(difflib.get_close_matches(str(file), known, 3))
-    return UserError(
-        "no rule makes this file",
-        where=str(file),
-        hint=f"did you mean {close}?" if close else "name a file below results/ or resources/",
-    )
+    hint = f"did you mean {close}?" if close else "name a file below results/ or resources/"
+    if file.as_posix() in known:
+        hint = "it is another run's: name that run's config with --config FILE"
+    return UserError("no rule of this run makes this file", where=str(file), hint=hint)
 
 
 def _made_here() -> list[Path]:

@@ -31,7 +31,11 @@ CODE = ("Snakefile", "rules", "scripts", "config", "profiles", "envs")
 TRAINING = "train_model"
 MAX_LOG_LINES = 25  # that are shown of the log of a failed job
 MAX_CHARACTERS = 200  # that are shown of a wrong value in a manifest
-PATHS = "do not trust it; in your own run, name seed sources by their paths in the checkout"
+PATHS = (
+    "do not trust it; in your own run, name seed sources, code and prompts as the checkout has them"
+)
+CHOICES = ("kind", "recipe", "language")
+"""Keys of a config that may name a Python file of one's own; docs/extending.md lists them."""
 WRITTEN = ("results", "logs", "benchmarks", "ledger", ".aiev", ".snakemake")
 """Where a run writes: a link from there would lead the rebuild out of its directory."""
 _DIGEST = {"type": "string", "pattern": r"\A[0-9a-f]{64}\Z"}
@@ -85,7 +89,8 @@ class Rebuild:
         self.events = place / "events.jsonl"
 
     def prepare(self, checkout: Path, ledger: Path) -> None:
-        """Fill the directory: code copied, inputs that no rule makes linked, answers linked.
+        """Fill the directory. Code is copied; inputs that no rule makes, code and prompts of one's
+        own, and answers are linked.
 
         ledger: a directory; may be `ledger` below the place itself.
         """
@@ -96,7 +101,7 @@ class Rebuild:
                 shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
             else:
                 shutil.copyfile(source, target)
-        for path in sources(self.artifacts):
+        for path in [*sources(self.artifacts), *own_files(self.config)]:
             source, target = checkout / path, self.place / path
             # A pinned file that is not here is fetched, and checked by its digest.
             if source.exists() and not target.exists():
@@ -164,7 +169,7 @@ class Rebuild:
             found = of_path(source) if source.exists() else ""
             note = Store(checkout / STORE).made(Path(path))
             if found != made["sha256"] or not note or note["key"] != made["action"]:
-                because = ["it was to be taken from this checkout, not trained (TRAINING=no)"]
+                because = ["it was to be taken from this checkout, not trained (--no-training)"]
                 return Difference(path, made, found, note["key"] if note else "", because)
             self._store(note, checkout)
         return None
@@ -207,13 +212,13 @@ def in_order(artifacts: dict[str, Any]) -> list[str]:
 def check_shape(manifest: Any, where: Path) -> None:
     """Raise UserError for what is no manifest, and for one whose paths lead elsewhere: it may be
     anybody's, and its inputs are linked by these names."""
-    hint = "give the manifest.json of a finished run; `make run` writes it"
+    hint = "give the manifest.json of a finished run; `aiev run` writes it"
     for error in Draft202012Validator(SHAPE).iter_errors(manifest):
         place = " -> ".join(map(str, error.absolute_path)) or "the whole"
         what = f"not a manifest: {place}: {_short(error.message)}"
         raise UserError(what, where=str(where), hint=hint)
     artifacts = manifest["artifacts"]
-    inputs = sources(artifacts)
+    inputs = dict.fromkeys([*sources(artifacts), *own_files(manifest["config"])])
     for path in [*artifacts, *inputs]:
         if fault := _fault(path, path in inputs):
             what = f"{_short(path)}: a path in the manifest that {fault}"
@@ -223,6 +228,25 @@ def check_shape(manifest: Any, where: Path) -> None:
     except CycleError as error:
         what = f"not a manifest: made from each other: {_short(', '.join(error.args[1]))}"
         raise UserError(what, where=str(where), hint=hint) from None
+
+
+def own_files(config: dict[str, Any]) -> list[str]:
+    """What a config chooses by a path instead of a name: Python files, each with the folder
+    prompts/ beside it, and directories of prompts. Names of prompt sets are among them."""
+    found: list[str] = []
+    rest: list[Any] = [config]
+    while rest:
+        section = rest.pop()
+        if isinstance(section, list):
+            rest += section
+        elif isinstance(section, dict):
+            rest += section.values()
+            named = [section.get(key) for key in CHOICES]
+            for name in (name for name in named if isinstance(name, str) and name.endswith(".py")):
+                found += [name, str(PurePosixPath(name).with_name("prompts"))]
+            if isinstance(section.get("prompts"), str):
+                found.append(section["prompts"])
+    return found
 
 
 def _fault(path: str, linked: bool) -> str:

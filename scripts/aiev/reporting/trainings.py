@@ -1,6 +1,5 @@
 """What the planned trainings take: memory, accelerator hours, disk."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from aiev.core.errors import UserError
 from aiev.core.files import read_json
 from aiev.reporting.rates import Rates
 from aiev.resources.declare import SHAPE
+from aiev.training.deepspeed_file import read_deepspeed
 from aiev.training.memory import SHARD, Memory, bytes_of, memory_of, trained_parameters
 from aiev.training.shape import Shape
 
@@ -87,7 +87,7 @@ def trainings(config: Mapping[str, Any], jobs: Sequence["Job"], rates: Rates) ->
     if not rounds:
         return None
     shape, params = shape_of(config), config["training"]
-    memory = memory_of(shape, params, _deepspeed(Path(params["deepspeed"])))
+    memory = memory_of(shape, params, read_deepspeed(params["deepspeed"]))
     saved = shape.parameters * bytes_of(config["models"]["student"]["dtype"])
     # Two are kept, and a third one is there while it is written: float32 weights and moments too.
     trained = trained_parameters(shape, params["lora"])
@@ -107,14 +107,6 @@ def trainings(config: Mapping[str, Any], jobs: Sequence["Job"], rates: Rates) ->
         disk_bytes=saved * (models + len(rounds)) + work,
         too_much=None if room is None else max(0, memory.total - int(room * GIB)),
     )
-
-
-def _deepspeed(path: Path) -> dict[str, Any]:
-    try:
-        return json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        message = f"the DeepSpeed config cannot be read: {error}"
-        raise UserError(message, where=str(path), hint="see training.deepspeed") from error
 
 
 def _training(config: Mapping[str, Any], number: int, shape: Shape, rates: Rates) -> Training:

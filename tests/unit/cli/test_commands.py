@@ -17,6 +17,7 @@ from aiev.cli.audit import audit
 from aiev.cli.conversing import Conversing
 from aiev.cli.errors import handle_errors
 from aiev.cli.main import COMMANDS, LEDGER_COMMANDS
+from aiev.cli.run import OPTIONS, _check_arguments
 from aiev.core.errors import BudgetError, UserError
 from aiev.interpreter.models import TriggerName
 from aiev.recipes.verification.audit import BENCHMARKS, EXAMPLES
@@ -101,6 +102,17 @@ def test_another_directory_than_a_checkout(words, tmp_path):
         (["run", "--configf", "x.yaml"], "hint: name the run's config with --config FILE"),
         (["run", "--cor", "2"], "--cor is not an option of this command"),
         (["run", "-n", "--conf=x.yaml"], "hint: write --config"),
+        (
+            ["run", "--confg", "x.yaml"],
+            "no such option: --confg\n  where: --confg x.yaml\n  hint: did",
+        ),
+        (["run", "--coers=2"], "hint: did you mean --cores?"),
+        (
+            ["run", "config/by-url.yaml"],
+            "a config, and no output of the run\n  where: config/by-url.yaml\n"
+            "  hint: name it with --config config/by-url.yaml",
+        ),
+        (["run", "-n", "config/by-url.yaml"], "a config, and no output of the run"),
         (["plan", "--config", "config"], "this is a directory, and a file is needed"),
         (["costs", "--config", "config"], "this is a directory, and a file is needed"),
         (
@@ -140,6 +152,24 @@ def test_the_folder_of_an_audit_s_record_is_made(tmp_path):
     words = ("--record", "new/folder/audit.jsonl", "--prompts", "nowhere")
     done = aiev_here("audit", *words, root=tmp_path)
     assert done.returncode == 2 and (tmp_path / "new/folder").is_dir(), done.stderr
+
+
+def test_no_message_names_a_variable_of_make():
+    """`aiev` has options of its own."""
+    files = [*(ROOT / "scripts/aiev").rglob("*.py"), ROOT / "config/schema.yaml"]
+    found = [path for path in files if re.search(r"[A-Z]+=(yes|no)\b", path.read_text("utf-8"))]
+    assert len(files) > 200 and found == []
+    texts = [path.read_text("utf-8") for path in files]
+    assert not [text for text in texts if re.search(r"`make (run|plan|why|verify|costs)\b", text)]
+
+
+def test_no_option_of_snakemake_is_taken_for_a_mistyped_one_of_ours():
+    from snakemake.cli import get_argument_parser
+
+    known = {option for each in get_argument_parser()._actions for option in each.option_strings}
+    for option in known - {*OPTIONS, "--configfile", "--configfiles"}:
+        _check_arguments([option])
+    _check_arguments(["--slurm-partition-config", "config/by-url.yaml"])
 
 
 def test_run_passes_on_what_snakemake_understands():

@@ -2,12 +2,14 @@
 
 import re
 import shlex
+import shutil
 import subprocess
 from functools import cache
 from pathlib import Path
 
 import pytest
 import typer
+import yaml
 from command import ROOT
 
 from aiev.cli.main import COMMANDS, LEDGER_COMMANDS, app
@@ -82,6 +84,17 @@ def test_every_command_is_on_the_page_of_commands():
 
 def test_the_readme_is_short():
     assert len((ROOT / "README.md").read_text("utf-8").splitlines()) < 120
+
+
+def test_the_readme_makes_the_config_that_its_commands_name(tmp_path):
+    """A reader copies the lines one after another."""
+    lines = code_of(ROOT / "README.md")
+    first, *others = [line for line in lines if "mine" in line]
+    assert len(others) == 4 and all("--config config/mine.yaml" in line for line in others)
+    shutil.copytree(ROOT / "config", tmp_path / "config")
+    subprocess.run(first, shell=True, check=True, cwd=tmp_path)
+    made = (tmp_path / "config/mine.yaml").read_text("utf-8")
+    assert yaml.safe_load(made)["name"] == "mine"
 
 
 def test_the_picture_is_current(tmp_path):

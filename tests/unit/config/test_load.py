@@ -13,6 +13,7 @@ import pytest
 import yaml
 from config_walk import KEYS, SECTIONS
 
+from aiev.config.checks import doubts
 from aiev.config.load import check_config, read_config
 from aiev.core.errors import UserError
 from aiev.seeds.settings import SOURCE
@@ -246,6 +247,8 @@ def test_a_resource_that_is_not_declared(config, where):
         ({"seeds": {"sources": [{"kind": "directory", "path": ".", "licence": "GPL-3.0-only"}]}},
          "seeds.sources.0.licence"),
         ({"seeds": {"licences": ["ISC"]}}, "seeds.sources.0.licence"),
+        ({"models": {"student": {"name": "s", "checkpoint": "~/model"}}},
+         "models.student.checkpoint: ~/model"),
         ({"evaluation": {"style": "completion"}}, "evaluation.style"),
         ({"evaluation": {"base_styles": ["chatty"]}}, "evaluation.base_styles"),
         *(({"evaluation": {"benchmarks": {"h": {"resource": "humaneval", **two}}}},
@@ -256,6 +259,47 @@ def test_a_resource_that_is_not_declared(config, where):
 def test_a_contradiction_is_found_before_anything_is_paid_for(config, where):
     error = mistake(config)
     assert error.where == f"config: {where}" and error.hint
+
+
+FAULTY_DEEPSPEED = {
+    "": "not JSON",
+    "[]": "a JSON object is needed",
+    '"auto"': "a JSON object is needed",
+    '{"zero_optimization": 3}': "zero_optimization should be an object",
+    '{"zero_optimization": {"stage": 4}}': "zero_optimization.stage is 4",
+    '{"zero_optimization": {"sub_group_size": "auto"}}': "sub_group_size is 'auto', and a number",
+    '{"train_micro_batch_size_per_gpu": 8}': "train_micro_batch_size_per_gpu is 8, and not 2",
+    '{"gradient_accumulation_steps": 4}': "gradient_accumulation_steps is 4, and not 2",
+    '{"train_batch_size": 16}': "train_batch_size is 16, and not 4",
+    '{"gradient_clipping": 0.5}': "gradient_clipping is 0.5, and not 1.0",
+    '{"bf16": {"enabled": true}}': "bf16.enabled is True, and not False",
+    '{"optimizer": {"params": {"lr": 3e-4}}}': "optimizer.params.lr is 0.0003, and not 5e-05",
+    '{"scheduler": {"params": {"warmup_num_steps": 9}}}': "the number of dialogues decides it",
+}
+
+
+@pytest.mark.parametrize("text", FAULTY_DEEPSPEED)
+def test_a_deepspeed_file_that_would_end_the_training(text, tmp_path):
+    path = tmp_path / "zero.json"
+    path.write_text(text, "utf-8")
+    error = mistake({"training": {"deepspeed": str(path), "micro_batch": 2, "global_batch": 4}})
+    assert FAULTY_DEEPSPEED[text] in error.message and error.hint
+    assert error.where == f"config: training.deepspeed: {path}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{}",
+        '{"zero_optimization": {"stage": 1, "offload_optimizer": null}, "optimizer": null}',
+        '{"zero_optimization": {"reduce_bucket_size": 5e8}, "train_batch_size": 4}',
+        '{"optimizer": {"type": "AdamW", "params": {"lr": 0.00005, "betas": [0.9, 0.999]}}}',
+    ],
+)
+def test_a_deepspeed_file_that_agrees_with_the_config(text, tmp_path):
+    path = tmp_path / "zero.json"
+    path.write_text(text, "utf-8")
+    checked({"training": {"deepspeed": str(path), "global_batch": 4}})
 
 
 @pytest.mark.parametrize(
@@ -348,7 +392,9 @@ def test_a_file_that_is_no_config(kind, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("student", "words"),
     [
-        ({"checkpoint": "nowhere", "resource": ""}, "not a checkpoint: config.json"),
+        ({"checkpoint": "nowhere", "resource": ""}, "no such directory"),
+        ({"checkpoint": "~/model", "resource": ""}, "no such directory; `~` is not expanded"),
+        ({"checkpoint": "config", "resource": ""}, "not a checkpoint: config.json"),
         ({"checkpoint": "here"}, "both a resource and a checkpoint"),
         ({"chat_template": "chatlm"}, "no chat template is called 'chatlm'"),
         ({"chat_template": "own.jinja"}, "no such chat template"),
@@ -396,6 +442,14 @@ def test_every_shipped_run_passes(path, monkeypatch):
         (f"seed: 1{'0' * 5000}\n", "not YAML: "),
         ("name: 2026-02-30\n", "not YAML: "),
         ("training: &a\n  loop: *a\n", "unknown key"),
+        ("version: 2024-04-09\n", r'2024-04-09 is a date.*\n.*: version\n.* quotes: "2024-04-09"'),
+        ("models: {teacher: {version: 2024-04-09}}\n", "is a date.*\n.*: models.teacher.version"),
+        ("seeds: {sources: [{1: x}]}\n", "unknown key: 1 is no text\n.*: seeds.sources.0.1\n"),
+        ("on: x\n", "unknown key: True is no text"),
+        (
+            "resources: {model: {file: m}}\n",
+            "files are not declared here\n.*: resources\n.*declare them in config/resources.yaml",
+        ),
     ],
 )
 def test_yaml_that_would_be_misread_is_refused(text, told, tmp_path):
@@ -411,6 +465,24 @@ def test_keys_that_an_alias_or_a_merge_repeats_are_not_given_twice(tmp_path):
     path.write_text(text + "  student: {<<: *m, name: b}\nexecution: {prices: {}}\n", "utf-8")
     config = read_config(path)
     assert config["models"]["student"]["name"] == "b"
+
+
+@pytest.mark.parametrize(
+    ("teacher", "url", "told"),
+    [
+        ({"kind": "openai", "resource": "smollm2-135m"}, None, True),
+        ({"kind": "openai", "resource": "smollm2-135m"}, "https://host.invalid/v1", True),
+        ({"kind": "openai", "resource": "smollm2-135m"}, "http://localhost:8000/v1", False),
+        ({"kind": "openai"}, None, False),
+        ({"kind": "llamacpp", "resource": "smollm2-135m"}, None, False),
+    ],
+)
+def test_answers_of_another_model_under_the_digest_of_a_file_are_doubted(teacher, url, told):
+    servers = {"teacher": {"base_url": url}}
+    models = {"teacher": {"name": "gpt-4", **teacher}}
+    found = [*doubts(checked({"models": models, "execution": {"models": servers}}))]
+    assert len(found) == told
+    assert all("remove models.teacher.resource" in doubt for doubt in found)
 
 
 def test_a_budget_in_dollars_needs_prices():
@@ -462,10 +534,17 @@ def test_an_address_that_is_a_url_passes(url):
     checked(put(("execution", "models", "teacher", "base_url"), url))
 
 
-@pytest.mark.parametrize("path", ["config/recorded/no-such-file.jsonl", "x" * 300])
-def test_a_recorded_round_that_does_not_exist(path):
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("config/recorded/no-such-file.jsonl", "no such file"),
+        ("x" * 300, "no such file"),
+        (str(CONFIG), "this is a directory, and a file is needed"),
+    ],
+)
+def test_a_recorded_round_that_is_no_file(path, told):
     error = mistake(put(("rounds", "recorded"), path))
-    assert error.message == "no such file" and path in error.where
+    assert error.message == told and error.where == f"config: rounds.recorded: {path}"
 
 
 def test_a_directory_is_no_config(tmp_path):

@@ -212,7 +212,7 @@ def test_why_the_size_is_not_reached_is_said(store):
     write_json(store.root / "made/results/x.jsonl.json", {"key": "a" * 64})
     said = gc(store, "0")
     assert "0.0 MiB are left, above the limit of 0.0 MiB" in said
-    assert "of actions: made files of this checkout (ALL=yes" in said
+    assert "of actions: made files of this checkout (--all removes" in said
     assert "are left" not in gc(store, "0", "--all")
 
 

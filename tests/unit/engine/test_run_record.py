@@ -16,6 +16,8 @@ from aiev.engine.run_record import (
     check_unchanged,
     input_digests,
     newest_run,
+    note_config,
+    other_config,
     recorded_code,
     rules_digest,
     write_record,
@@ -46,6 +48,26 @@ def started(tmp_path, monkeypatch):
     code = {"work": recorded_code(Sources(tmp_path), tmp_path / "work.py", ())}
     write_record(Record("run:1", {}, "", environment(), code, input_digests(tmp_path)))
     return tmp_path
+
+
+def test_a_copied_config_that_kept_its_name_is_told(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    first, second = Path("config.yaml"), Path("mine.yaml")
+    for path in (first, second):
+        path.touch()
+    assert not [*other_config("laptop", first)], "no run yet"
+    note_config("laptop", first)
+    assert not [*other_config("laptop", first)] and not [*other_config("laptop", first.absolute())]
+    assert not [*other_config("mine", second)]
+    (told,) = other_config("laptop", second)
+    assert told.startswith("mine.yaml: results/laptop/ is of config.yaml")
+    note_config("laptop", second)
+    assert not [*other_config("laptop", second)], "told once"
+    first.unlink()
+    note_config("laptop", first)
+    assert not [*other_config("laptop", second)], "it was renamed"
+    Path(".aiev/configs.json").write_text("[]")
+    assert not [*other_config("laptop", second)]
 
 
 def job(place: Path, run: str = "run:1") -> subprocess.CompletedProcess:

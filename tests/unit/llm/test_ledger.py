@@ -3,9 +3,11 @@
 import asyncio
 import copy
 import errno
+import gzip
 import json
 import multiprocessing
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiev.core.errors import UserError
-from aiev.llm.ledger import LOCKS, Answer, Ledger, canonical_digest, key_of
+from aiev.llm.ledger import LOCKS, Answer, Ledger, canonical_digest, key_of, keys_of
 
 REQUEST = {
     "kind": "openai",
@@ -176,6 +178,45 @@ def test_any_changed_field_changes_the_key(request, other):
     for name in request:
         changed = {**copy.deepcopy(request), name: other[name]}
         assert (key_of(changed) == key_of(request)) == (changed == request)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"repetition_penalty": 1}, {"repetition_penalty": 1.0}),
+        ({"options": {"penalties": [2, 0]}}, {"options": {"penalties": [2.0, 0.0]}}),
+        ({"temperature": 1}, {"temperature": 1.0}),
+    ],
+)
+def test_a_number_has_one_key_however_the_config_spells_it(one, other, ledger):
+    assert key_of({**REQUEST, **one}) == key_of({**REQUEST, **other})
+    added = ledger.add({**REQUEST, **one}, ANSWER)
+    assert Ledger(ledger.root, "replay").find({**REQUEST, **other}) == added
+    assert key_of({**REQUEST, "seed": True}) != key_of(REQUEST), "true is no number"
+
+
+def test_an_entry_whose_key_is_that_of_an_earlier_version_is_found_where_it_lies(ledger):
+    """That version took a number as the config spelled it."""
+    request = {**REQUEST, "temperature": 1, "repetition_penalty": 1.0}
+    key = canonical_digest({**request, "temperature": 1.0})
+    added = ledger.add(request, ANSWER)
+    assert key != added.key
+    ledger.path(key).parent.mkdir()
+    ledger.path(added.key).rename(ledger.path(key))
+    found = Ledger(ledger.root, "replay").find(request)
+    assert found == replace(added, key=key) and ledger.key(request) == key
+    assert ledger.place(request) == str(ledger.path(key))
+    assert ledger.find({**request, "repetition_penalty": 1.1}) is None
+
+
+def test_keys_do_not_change_between_versions():
+    """A digest that was computed once, and all answers that the project ships."""
+    assert key_of(REQUEST) == "32e5871bfaaa332446958b2a2d762ba89dc5ddebd62b0f8b37df053ea3b16b39"
+    for path in (Path(__file__).parents[2] / "answers").glob("*.jsonl.gz"):
+        lines = gzip.decompress(path.read_bytes()).splitlines()
+        requests = [json.loads(line)["request"] for line in lines]
+        assert len(requests) > 100
+        assert [r for r in requests if len({*keys_of(r)}) > 1] == []
 
 
 def test_the_order_of_messages_matters():

@@ -14,7 +14,7 @@ from aiev.core.errors import UserError
 from aiev.core.hashing import of_bytes, of_json
 from aiev.core.log import Progress
 from aiev.llm import ledger_pack as ledgerpack
-from aiev.llm.ledger import Answer, Ledger
+from aiev.llm.ledger import Answer, Ledger, canonical_digest
 from aiev.llm.ledger_pack import pack, unpack
 
 TEXTS = ["Good day", "", "zwei\nZeilen\r\n", "\u2028 and \x85", "\ud800 alone", "\x00", "é😀" * 99]
@@ -55,6 +55,19 @@ def other(tmp_path):
 def write(path: Path, lines: list[bytes]) -> Path:
     path.write_bytes(gzip.compress(b"".join(line + b"\n" for line in lines)))
     return path
+
+
+def test_an_entry_of_an_earlier_version_is_packed_and_found_behind_its_key(ledger, other, tmp_path):
+    """That version's key of 1.0 was another one than that of 1."""
+    question = {**request(99), "repetition_penalty": 1.0}
+    added = ledger.add(question, Answer("yes", "stop", 1, 1))
+    older = ledger.path(canonical_digest(question))
+    older.parent.mkdir(exist_ok=True)
+    ledger.path(added.key).rename(older)
+    assert pack(ledger.root, tmp_path / "pack")[0] == 41
+    assert unpack(tmp_path / "pack", other)["added"] == 41
+    assert other.find({**question, "repetition_penalty": 1}) == added
+    assert unpack(tmp_path / "pack", ledger)["different"] == 0
 
 
 def test_there_and_back(ledger, packed, other):

@@ -261,8 +261,3 @@ def test_a_config_that_cannot_be_read(change, words):
     with pytest.raises(UserError, match=words) as caught:
         Shape.of(DEEPSEEK_6_7B | change, "here")
     assert caught.value.where == "here" and caught.value.hint
-
-
-def test_a_stage_that_does_not_exist():
-    with pytest.raises(UserError, match="stage is 4"):
-        memory_of(Shape.of(DEEPSEEK_6_7B), TRAINING, zero(4))
