@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import torch
 from project import DIALOGUES
 from scripted import Raw
 from tiny import answers
@@ -33,6 +34,21 @@ def test_a_wrong_key_ends_the_run_at_its_first_question(project, scripted, tmp_p
     assert scripted.bodies == short
     assert json.loads(project.file(CHECKED))["teacher"] == "answered"
     assert not (project.root / DIALOGUES).exists()
+
+
+def test_what_a_run_on_gpus_needs_is_missed_before_anything_is_asked(project, scripted, tmp_path):
+    """PyTorch's build, where it is the CPUs', and vLLM, which is not installed here."""
+    project.make_whole(tmp_path / "mirror")
+    project.config["execution"]["preflight"] = True
+    project.config["models"]["student"]["kind"] = "vllm"
+    project.config["training"]["accelerator"] = "cuda"
+    if torch.version.cuda is None and torch.version.hip is None:
+        code, said = project.run(CHECKED, seconds=600)
+        assert code == 2 and "is built for CPUs, and training.accelerator is cuda" in said, said
+    project.config["training"]["accelerator"] = "cpu"
+    code, said = project.run(CHECKED, seconds=600, PATH="/usr/bin:/bin")
+    assert code == 3 and "the command vllm is not on the PATH" in said, said
+    assert scripted.bodies == []
 
 
 def is_short(body) -> bool:
