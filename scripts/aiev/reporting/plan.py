@@ -200,7 +200,9 @@ def _memory(found: Trainings, room: float | None) -> Iterator[str]:
     if found.too_much is not None:
         verdict = f"{found.too_much / GIB:.1f} too much" if found.too_much else "fits"
         total = f"{total} of {room:g}, {verdict}"
-    yield total
+    number = found.processes
+    host = f"of the host, with {number} process{'es' * (number > 1)} on a node, GiB"
+    yield f"{total}; {host}: {found.host_bytes / GIB:.1f}"
     parts = [f"{name} {getattr(memory, name) / GIB:.1f}" for name in ACCELERATOR_MEMORY]
     away = f", on the host {memory.offloaded / GIB:.1f}" if memory.offloaded else ""
     yield f"  {', '.join(parts)}{away}"

@@ -99,6 +99,33 @@ def test_the_paper_s_models_fit_the_gpus_of_their_configs(
     assert trainings(paper, jobs(0), Rates()).too_much > 0
 
 
+@pytest.mark.parametrize(
+    ("name", "parameters", "accelerators", "asked"),
+    [("autocoder-s-6.7b", PARAMETERS, 8, 64000), ("autocoder-33b", 33_342_991_360, 40, 128000)],
+)
+def test_the_memory_that_docs_ask_of_a_node_is_enough(
+    name, parameters, accelerators, asked, monkeypatch
+):
+    monkeypatch.chdir(ROOT)
+    found = trainings(read_config(ROOT / f"config/{name}.yaml"), jobs(0), Rates())
+    # The whole model on one of eight processes, and on each its part in float32.
+    part = 4 * parameters // accelerators
+    assert found.host_bytes == pytest.approx(2 * parameters + 8 * (2 * 2**30 + part), abs=64)
+    assert found.processes == 8
+    assert 0.75 * asked < found.host_bytes / 2**20 < asked
+    assert f"`mem_mb: attempt * {asked}`" in (ROOT / "docs/cluster.md").read_text("utf-8")
+
+
+def test_what_is_offloaded_is_in_the_host_s_memory(tmp_path):
+    here, away = config(), config()
+    file = json.loads(Path(here["training"]["deepspeed"]).read_text())
+    file["zero_optimization"]["offload_optimizer"] = {"device": "cpu"}
+    write_json(tmp_path / "offload.json", file)
+    away["training"]["deepspeed"] = str(tmp_path / "offload.json")
+    less, more = (trainings(each, jobs(0), Rates()).host_bytes for each in (here, away))
+    assert more - less == pytest.approx(12 * PARAMETERS, rel=1e-6)
+
+
 def test_disk():
     found = trainings(config(), jobs(0, 1), Rates())
     assert found.model_bytes == 2 * PARAMETERS == found.largest_file
