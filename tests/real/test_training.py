@@ -246,6 +246,14 @@ def test_results_are_not_in_the_labels_that_were_trained_on(trained):
         )
 
 
+def test_zero_3_in_bfloat16_follows_the_losses_of_float32(trained, student, data, tmp_path):
+    """Its file has the gradients of the micro batches of a step summed in float32."""
+    _, report = trained
+    found = run(student, data, tmp_path, zero="zero3", precision="bfloat16", epochs=2)["steps"]
+    for exact, rounded in zip(report["steps"], found, strict=False):
+        assert rounded["loss"] == pytest.approx(exact["loss"], abs=0.1)
+
+
 def test_gradients_are_clipped_as_the_config_says(trained, student, data, tmp_path):
     """Far below what Adam adds to its denominator, so that next to nothing is learnt."""
     _, report = trained

@@ -6,6 +6,7 @@ its GPUs meanwhile. What is written is the same with any number of them.
 
 import multiprocessing
 import os
+import signal
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -61,6 +62,8 @@ def _in_order(
 def _begin(work: tuple) -> None:
     """In a process that encodes."""
     die_with_parent()
+    # Ctrl-C reaches all; the parent says so and ends them.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     # The tokenizer's own threads were not forked.
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     _inherited.append(work)
