@@ -35,7 +35,7 @@ rule check_models:
         settings=hashed_config(
             *("dialogues", "rounds.self_learning", "rounds.count"),
             *("duel.max_tokens", "evaluation.max_tokens", "training.lora"),
-            "training.attention",
+            *("training.attention", "training.accelerator"),
             models={model: model_params(model) for model in ("teacher", "base")},
         ),
     shell:

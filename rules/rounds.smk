@@ -32,7 +32,7 @@ rule write_dialogues:
     resources:
         model_server=1,
         nodes=1,
-        gpu=lambda w: server_gpus(*authors(w)),
+        gpu=author_gpus,
     params:
         settings=lambda w: hashed_config(
             *("seed", "dialogues", *BOXED),

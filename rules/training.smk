@@ -23,7 +23,7 @@ rule train_model:
         "benchmarks/{run}/model.tsv"
     threads: config["training"]["threads"]
     resources:
-        **accelerators(),
+        **unless_copied(accelerators()),
     params:
         settings=hashed_config("training"),
     shell:

@@ -1,9 +1,10 @@
 """Check the models of a run before anything is paid for: `execution.preflight`.
 
 Each model that is served elsewhere is asked one short question; one that is served here is known by
-its digest, and its first question costs nothing. The student's tokenizer and chat template must be
-fit for training, and it must have the layers that LoRA is to train. The output says what was
-checked, and nothing reads it.
+its digest, and its first question costs nothing: only the server's program is looked at. The
+student's tokenizer and chat template must be fit for training, it must have the layers that LoRA is
+to train, and PyTorch must be built for what it is trained on. No GPU is needed: this runs where
+Snakemake was started. The output says what was checked, and nothing reads it.
 """
 
 import asyncio
@@ -13,11 +14,12 @@ from aiev.core.files import write_json
 from aiev.core.log import log
 from aiev.engine.job import Job, run_job
 from aiev.llm.client import open_client
-from aiev.llm.endpoints import needs_weights, serve, with_server
+from aiev.llm.endpoints import KINDS, needs_weights, serve, with_server
 from aiev.llm.failures import Unreachable
 from aiev.llm.preflight import Check, check_model
 from aiev.recipes import RECIPES
 from aiev.training.attention import check_package
+from aiev.training.build import check_build
 from aiev.training.student import check_lora, check_student
 
 
@@ -30,7 +32,10 @@ def main(job: Job) -> None:
     check_student(job.input("student"), system=learns)
     check_lora(job.input("student"), job.params["training"]["lora"])
     check_package(job.params["training"])
+    check_build(job.params["training"]["accelerator"])
     checks = _checks(job.params, learns)
+    for name in checks:
+        _check_program(job, name)
     found = {name: _check(job, name, check) for name, check in checks.items()}
     write_json(job.output("checked"), {**found, "student": "template and tokens are fit"})
 
@@ -43,6 +48,15 @@ def _checks(params: dict[str, Any], learns: bool) -> dict[str, Check]:
     longest = max(params["duel"]["max_tokens"], params["evaluation"]["max_tokens"])
     solving = {"temperature": 0.0, "max_tokens": longest}
     return {"teacher": Check(writing, system=True), "base": Check(solving, system=learns)}
+
+
+def _check_program(job: Job, name: str) -> None:
+    """Look at the program that would serve a model here. Raises EndpointError where it cannot."""
+    model = with_server(job.params["models"][name], job.execution)
+    kind = KINDS.get(model["kind"])()
+    # A kind of a user's own need not know how.
+    if hasattr(kind, "check") and job.execution["ledger"]["mode"] != "replay":
+        kind.check(model)
 
 
 def _check(job: Job, name: str, check: Check) -> str:

@@ -37,6 +37,7 @@ TRAINING = TrainingSettings().model_dump() | {
     "epochs": 1,
     "warmup_ratio": 0.0,
     "weight_decay": 0.0,
+    "max_grad_norm": 1.0,
     "scheduler": "constant",
     "micro_batch": 1,
     "global_batch": 1,

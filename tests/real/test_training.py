@@ -33,6 +33,7 @@ PARAMS = {
     "learning_rate": 3e-3,
     "warmup_ratio": 0.0,
     "weight_decay": 0.0,
+    "max_grad_norm": 1.0,
     "scheduler": "constant",
     "micro_batch": 2,
     "global_batch": 4,
@@ -244,6 +245,23 @@ def test_results_are_not_in_the_labels_that_were_trained_on(trained):
         assert in_loss == (
             f"<API_RUN_START>```python\nprint({number})\n```<API_RUN_STOP> Done.<|im_end|>"
         )
+
+
+def test_zero_3_in_bfloat16_follows_the_losses_of_float32(trained, student, data, tmp_path):
+    """Its file has the gradients of the micro batches of a step summed in float32."""
+    _, report = trained
+    found = run(student, data, tmp_path, zero="zero3", precision="bfloat16", epochs=2)["steps"]
+    for exact, rounded in zip(report["steps"], found, strict=False):
+        assert rounded["loss"] == pytest.approx(exact["loss"], abs=0.1)
+
+
+def test_gradients_are_clipped_as_the_config_says(trained, student, data, tmp_path):
+    """Far below what Adam adds to its denominator, so that next to nothing is learnt."""
+    _, report = trained
+    clipped = run(student, data, tmp_path, max_grad_norm=1e-12, epochs=2)["steps"]
+    first, last = clipped[0]["loss"], clipped[-1]["loss"]
+    assert first == report["steps"][0]["loss"]
+    assert last > first - 0.1 > report["steps"][len(clipped) - 1]["loss"]
 
 
 def test_zero_3_saves_whole_weights_and_follows_the_same_losses(trained, student, data, tmp_path):

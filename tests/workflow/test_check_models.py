@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import torch
 from project import DIALOGUES
 from scripted import Raw
 from tiny import answers
@@ -47,6 +48,21 @@ def test_a_task_that_a_benchmark_lacks_is_named_before_the_dialogues(project, sc
     assert code == 2 and "tasks that the benchmark does not contain: HumanEval/9" in said, said
     assert "evaluation.benchmarks.humaneval.subset_ids" in said
     assert all(map(is_short, scripted.bodies)) and not (project.root / DIALOGUES).exists()
+
+
+def test_what_a_run_on_gpus_needs_is_missed_before_anything_is_asked(project, scripted, tmp_path):
+    """PyTorch's build, where it is the CPUs', and vLLM, which is not installed here."""
+    project.make_whole(tmp_path / "mirror")
+    project.config["execution"]["preflight"] = True
+    project.config["models"]["student"]["kind"] = "vllm"
+    project.config["training"]["accelerator"] = "cuda"
+    if torch.version.cuda is None and torch.version.hip is None:
+        code, said = project.run(CHECKED, seconds=600)
+        assert code == 2 and "is built for CPUs, and training.accelerator is cuda" in said, said
+    project.config["training"]["accelerator"] = "cpu"
+    code, said = project.run(CHECKED, seconds=600, PATH="/usr/bin:/bin")
+    assert code == 3 and "the command vllm is not on the PATH" in said, said
+    assert scripted.bodies == []
 
 
 def is_short(body) -> bool:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import pytest
 
 from aiev.config.run import RunConfig
+from aiev.core.files import write_json
 from aiev.core.settings import checked
 
 pytestmark = pytest.mark.workflow
@@ -129,9 +130,43 @@ def test_gpus_and_tasks_follow_from_the_config(project):
     found = handed(project).resources
     for rule in ("write_dialogues", "run_duel"):
         assert {"gpu": "6", "nodes": "1"}.items() <= found[rule].items()
-    for rule in ("train_student", "train_model"):
-        wanted = {"gpu": "4", "tasks": "4", "tasks_per_gpu": "0", "nodes": "1", "mpi": "srun"}
-        assert wanted.items() <= found[rule].items()
+    wanted = {"gpu": "4", "tasks": "4", "tasks_per_gpu": "0", "nodes": "1", "mpi": "srun"}
+    # On one machine it takes turns with the model servers, which start on the same GPUs.
+    assert (wanted | {"model_server": "1"}).items() <= found["train_student"].items()
+
+
+def test_a_copy_of_the_last_student_asks_for_no_gpu(project):
+    project.config["training"] = {"accelerator": "cuda", "accelerators": 4, "global_batch": 8}
+    found = handed(project).resources["train_model"]
+    assert {"gpu": "0", "nodes": "1"}.items() <= found.items()
+    assert not {"tasks", "tasks_per_gpu", "mpi", "model_server"} & found.keys()
+
+    # Its action is not in the store any more: the final model has to be trained.
+    note = project.root / ".aiev/made/results/tiny/rounds/0/student.sha256.json"
+    write_json(note, {"sha256": "0" * 64, "key": "0" * 64})
+    assert {"gpu": "4", "mpi": "srun"}.items() <= handed(project).resources["train_model"].items()
+
+
+@pytest.mark.parametrize(("author", "gpus"), [(None, "<TBD>"), ("teacher", "0"), ("student", "4")])
+def test_a_round_asks_for_the_gpus_of_the_model_that_the_gate_has_named(project, author, gpus):
+    project.config["models"]["student"] = {"name": "s", "kind": "vllm", "resource": "smollm2-135m"}
+    project.config["execution"]["models"]["student"] = {"data_parallel": 4, "threads": 1}
+    project.config["rounds"] |= {"count": 2}
+    project.config["seeds"]["shards"] = 2
+    if author:
+        write_json(project.root / "results/tiny/rounds/0/next.json", {"author": author})
+    assert gpus_of_rounds(project) == {"0": "0", "1": gpus}
+    project.config["rounds"]["self_learning"] = False
+    assert gpus_of_rounds(project) == {"0": "0", "1": "0"}
+
+
+def gpus_of_rounds(project) -> dict[str, str]:
+    """GPUs for which write_dialogues asks, by round."""
+    code, said = project.run("all", "--dry-run")
+    assert code == 0, said
+    blocks = re.findall(r"^rule write_dialogues:\n((?: {4}.*\n)*)", said, re.MULTILINE)
+    rounds = (re.search(r"round=(\d+)(?s:.*)\bgpu=([^,\s]+)", block) for block in blocks)
+    return dict(found.groups() for found in rounds)
 
 
 def test_the_test_split_is_an_input_of_training_where_its_loss_is_measured(project):

@@ -94,6 +94,9 @@ def test_a_run_that_is_to_come(fresh):
     assert row(found, "generate_samples", "base")[:3] == [4, 4 * 4096, 6 * 768]
     # No run of this teacher is there: the laptop run's rates, under this config's limits.
     assert not found["rates"]["of_this_teacher"] and "no round with this teacher" in said
+    # A paid teacher costs what a strong one did, and not what the laptop's would have.
+    assert found["rates"]["paper_usd"] == pytest.approx(16 * 28_600 / 185_900)
+    assert "1,000 for 6,500 dialogues: $2 for these 16" in said
     expected = row(found, "write_dialogues", "teacher", "expected")
     mean = (3 * 10 + 17 * 100 + 512 + 6 * 1) / 27  # fewer than the 111 that were measured
     assert expected[:3] == pytest.approx([16 * 7.5, 16 * 7.5 * 248, 16 * 7.5 * mean])
@@ -115,6 +118,7 @@ def test_what_is_measured_beside_the_scores(fresh):
     more = {"interpreter": True, "max_runs": 4, "run_rate": {"prompts": 3, "max_tokens": 20}}
     fresh.config["evaluation"] |= more
     found = numbers(fresh)
+    assert found["rates"]["paper_usd"] is None, "this teacher has no price"
     assert row(found, "measure_run_rate", "student")[:3] == [6, 6 * 4096, 6 * 20]
     # An answer to each of two tasks, and one after each run.
     interpreted = row(found, "generate_with_interpreter", "base")
@@ -172,7 +176,7 @@ def test_a_bound_is_kept_and_a_finished_run_has_nothing_to_do(fresh, finished_co
     fresh.config["name"], fresh.config["seed"] = "again", 2
     again = numbers(fresh)
     fresh.config["name"], fresh.config["seed"] = "tiny", 1
-    assert again["rates"]["runs"] == ["tiny"]
+    assert again["rates"]["runs"] == ["tiny"] and again["rates"]["paper_usd"] is None
     expected = row(again, "write_dialogues", "teacher", "expected")[:3]
     # A plan is for full shards: 16 dialogues, of which this run had seeds for a few only.
     shards = (fresh.root / RUN / "rounds/0/dialogues").glob("*.jsonl")

@@ -98,7 +98,9 @@ class Execution(Section):
     preflight: bool = Field(
         True,
         description="Before the first dialogue, ask each model that is served elsewhere one short "
-        "question, and check that the student's tokenizer and chat template are fit for training.",
+        "question, and check that the student's tokenizer and chat template are fit for training, "
+        "that vllm is here in a version that can serve it, and that PyTorch is built for the "
+        "accelerator.",
     )
     in_flight: int = Field(
         4,

@@ -11,7 +11,7 @@ from aiev.engine.events import Job
 from aiev.llm.costs import Costs, cost_table
 from aiev.llm.endpoints import needs_weights
 from aiev.reporting.bounds import Bounds, asked_as, behind
-from aiev.reporting.rates import LaptopRates, Rates
+from aiev.reporting.rates import PAPER_USD, LaptopRates, Rates
 from aiev.reporting.terminal import columns
 from aiev.reporting.trainings import GIB, Trainings, trainings
 
@@ -40,6 +40,20 @@ class Plan:
     @property
     def asks(self) -> bool:
         return self.config["execution"]["ledger"]["mode"] != "replay"
+
+    @property
+    def dialogues(self) -> int:
+        """Dialogues that would be written, in full shards."""
+        return self.counts["write_dialogues"] * self.config["seeds"]["per_shard"]
+
+    def paper_usd(self) -> float | None:
+        """What the paper paid for as many dialogues; None where the teacher costs nothing, or where
+        it is known what it costs."""
+        prices = self.config["execution"]["prices"]
+        paid = prices.get(asked_as(self.config, "teacher"), {})
+        if not isinstance(self.rates, LaptopRates) or not any(paid.values()):
+            return None
+        return self.dialogues * PAPER_USD
 
     def hours_of_answers(self) -> tuple[float | None, float | None]:
         """Hours in which the slots of the models' servers write all answers, one job at a time:
@@ -91,6 +105,7 @@ def as_json(plan: Plan) -> dict[str, Any]:
         "rates": {
             "runs": plan.rates.runs,
             "of_this_teacher": not isinstance(plan.rates, LaptopRates),
+            "paper_usd": plan.paper_usd(),
             "calls": plan.rates.calls,
             "verified": plan.rates.verified,
             "tokens": plan.rates.tokens,
@@ -139,6 +154,9 @@ def _asked(plan: Plan) -> list[str]:
     if not runs:
         lines.append("no round with this teacher is on record; plan again after a first one:")
         lines.append("  a teacher stronger than the laptop run's writes longer answers")
+        if paper := plan.paper_usd():
+            text = f"the paper paid GPT-4 Turbo about $1,000 for 6,500 dialogues: ${paper:,.0f}"
+            lines.append(f"  {text} for these {plan.dialogues:,}")
     return lines + list(_remarks(plan.config, bounds))
 
 
@@ -200,7 +218,9 @@ def _memory(found: Trainings, room: float | None) -> Iterator[str]:
     if found.too_much is not None:
         verdict = f"{found.too_much / GIB:.1f} too much" if found.too_much else "fits"
         total = f"{total} of {room:g}, {verdict}"
-    yield total
+    number = found.processes
+    host = f"of the host, with {number} process{'es' * (number > 1)} on a node, GiB"
+    yield f"{total}; {host}: {found.host_bytes / GIB:.1f}"
     parts = [f"{name} {getattr(memory, name) / GIB:.1f}" for name in ACCELERATOR_MEMORY]
     away = f", on the host {memory.offloaded / GIB:.1f}" if memory.offloaded else ""
     yield f"  {', '.join(parts)}{away}"

@@ -70,6 +70,9 @@ _LAPTOP_CALLS = {
 }
 """Tokens of the prompt and of the completion, for each call; of all models together."""
 
+PAPER_USD = 1000 / 6500
+"""Dollars that the paper paid GPT-4 Turbo for a dialogue (arXiv 2405.14906)."""
+
 
 def rates_of(
     teacher: str, spending: Costs, answers: Answers, results: Path = Path("results")

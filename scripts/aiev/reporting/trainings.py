@@ -1,5 +1,6 @@
 """What the planned trainings take: memory, accelerator hours, disk."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +18,12 @@ if TYPE_CHECKING:
     from aiev.engine.events import Job
 
 GIB = 2**30
+NODE = 8
+"""Accelerators of a node, at most; the config does not say."""
+
+PROCESS = 2 * GIB
+"""Memory of a process with PyTorch and CUDA, before it holds anything."""
+
 RULE = "train_student"
 """The final model is the last round's student: its training is not counted twice."""
 
@@ -38,7 +45,8 @@ class Trainings:
     """All planned trainings of a run, which differ only in their data.
 
     trained: how many of the parameters; with LoRA those that are added.
-    memory: on each accelerator. model_bytes: of one saved model; largest_file: its largest one.
+    memory: on each accelerator. host_bytes: memory of a node with `processes` of the training's.
+    model_bytes: of one saved model; largest_file: its largest one.
     work_bytes: of the checkpoints that a training may go on from, at most.
     disk_bytes: all models, in results/ and in the action store, and one training's checkpoints.
     too_much: bytes beyond the accelerator's memory; None where that is not known.
@@ -47,6 +55,8 @@ class Trainings:
     parameters: int
     trained: int
     memory: Memory
+    host_bytes: int
+    processes: int
     each: tuple[Training, ...]
     model_bytes: int
     largest_file: int
@@ -94,12 +104,15 @@ def trainings(config: Mapping[str, Any], jobs: Sequence["Job"], rates: Rates) ->
     work = 3 * trained * (12 + bytes_of(params["precision"]))
     work = work if config["execution"]["training"]["checkpoint_steps"] else 0
     room = config["execution"]["plan"]["accelerator_gib"]
+    processes = min(params["accelerators"], NODE)
     # The final model too, which is a copy of the last round's.
     models = len(rounds) + 1
     return Trainings(
         parameters=shape.parameters,
         trained=trained,
         memory=memory,
+        host_bytes=saved + processes * _process_bytes(trained, params, memory),
+        processes=processes,
         each=tuple(_training(config, number, shape, rates) for number in rounds),
         model_bytes=saved,
         largest_file=min(saved, SHARD),
@@ -107,6 +120,12 @@ def trainings(config: Mapping[str, Any], jobs: Sequence["Job"], rates: Rates) ->
         disk_bytes=saved * (models + len(rounds)) + work,
         too_much=None if room is None else max(0, memory.total - int(room * GIB)),
     )
+
+
+def _process_bytes(trained: int, params: Mapping[str, Any], memory: Memory) -> int:
+    """Memory that one process takes on the host while a checkpoint is written: Python and PyTorch,
+    and its part of the float32 weights on their way to the file; and what is offloaded."""
+    return PROCESS + 4 * math.ceil(trained / params["accelerators"]) + memory.offloaded
 
 
 def _training(config: Mapping[str, Any], number: int, shape: Shape, rates: Rates) -> Training:

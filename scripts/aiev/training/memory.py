@@ -1,10 +1,10 @@
 """Memory that a training takes on each accelerator, from the config alone.
 
-Counted as DeepSpeed 0.19 with ZeRO (Rajbhandari et al., arXiv 1910.02054) keeps it: weights and
-gradients in the precision of the computation; float32 weights and two moments of Adam for the
-optimiser, also where the computation is float32; what the backward pass needs. With LoRA only what
-is trained has gradients and optimiser state. Not counted: the CUDA context, NCCL, the allocator's
-fragments, and Python itself (some GiB together).
+Counted as DeepSpeed 0.19 with ZeRO (Rajbhandari et al., arXiv 1910.02054) keeps it: weights in the
+precision of the computation; gradients too, unless `data_types.grad_accum_dtype` is fp32; float32
+weights and two moments of Adam for the optimiser, also where the computation is float32; what the
+backward pass needs. With LoRA only what is trained has gradients and optimiser state. Not counted:
+the CUDA context, NCCL, the allocator's fragments, and Python itself (some GiB together).
 """
 
 import math
@@ -72,11 +72,12 @@ def memory_of(shape: Shape, params: Mapping[str, Any], deepspeed: Mapping[str, A
     updated = part if stage else trained
     if stage == 3:  # sub-groups of parameters are updated one after another
         updated = min(updated, int(zero.get("sub_group_size", 10**9)))
+    summed = 4 if deepspeed.get("data_types", {}).get("grad_accum_dtype") == "fp32" else each
     # A half-precision logit is copied to float32.
     logit = each + LOGITS + (4 if each < 4 else 0)
     return Memory(
         weights=each * (math.ceil(whole / ranks) if stage == 3 else whole),
-        gradients=each * (part if stage >= 2 else trained),
+        gradients=summed * (part if stage >= 2 else trained),
         optimiser=0 if offload else optimiser,
         gathered=each * _gathered(shape, stage, ranks, trained, zero),
         activations=tokens * _activations(shape, each, params["activation_checkpointing"], lora),

@@ -68,6 +68,11 @@ class TrainingSettings(Section):
         0.05, ge=0, lt=1, description="Share of the steps in which the learning rate rises."
     )
     weight_decay: float = Field(0.0, ge=0, description="Weight decay of AdamW.")
+    max_grad_norm: float = Field(
+        1.0,
+        ge=0,
+        description="Gradients are scaled down to this norm where theirs is larger; 0 for never.",
+    )
     micro_batch: int = Field(
         1, ge=1, description="Dialogues in one forward pass on one accelerator."
     )

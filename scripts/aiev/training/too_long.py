@@ -22,6 +22,12 @@ class Counts:
     too_long: Counter[int] = field(default_factory=Counter)
     shortened: Counter[int] = field(default_factory=Counter)
 
+    def add(self, other: "Counts") -> None:
+        """Count what another part of the conversations was counted as, too."""
+        self.dropped.update(other.dropped)
+        self.too_long.update(other.too_long)
+        self.shortened.update(other.shortened)
+
     def as_json(self) -> dict[str, Any]:
         """Of plain dictionaries, sorted; keys are strings, as JSON has them."""
         by_rounds = {"rounds": self.too_long, "shortened": self.shortened}

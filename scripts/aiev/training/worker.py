@@ -165,6 +165,8 @@ def _arguments(spec: dict[str, Any]) -> dict[str, Any]:
         "learning_rate": params["learning_rate"],
         "warmup_steps": params["warmup_ratio"],
         "weight_decay": params["weight_decay"],
+        # DeepSpeed's gradient_clipping, where its file says "auto".
+        "max_grad_norm": params["max_grad_norm"],
         "lr_scheduler_type": params["scheduler"],
         "per_device_train_batch_size": params["micro_batch"],
         "gradient_accumulation_steps": spec["accumulation"],

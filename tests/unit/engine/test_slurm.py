@@ -3,13 +3,20 @@
 import asyncio
 import inspect
 import logging
+import re
 from importlib.metadata import version
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import snakemake_executor_plugin_slurm as plugin
+import yaml
+from snakemake_executor_plugin_slurm.utils import set_gres_string
 
 from aiev.engine.slurm import FORGOTTEN, LIVING, VERSION, patch_executor
+
+ROOT = Path(__file__).parents[3]
+PROFILE = ROOT / "profiles/slurm/config.yaml"
 
 
 @pytest.fixture
@@ -90,3 +97,29 @@ def test_an_executor_of_another_version_is_left_as_it_is(caplog):
 
 def test_the_installed_executor_is_of_that_version():
     assert version("snakemake-executor-plugin-slurm") == VERSION
+
+
+@pytest.mark.parametrize("path", [PROFILE, ROOT / "docs/cluster.md"], ids=lambda path: path.name)
+def test_the_plugin_takes_each_gpu_model_that_is_shown(path):
+    shown = re.findall(r"gpu_model: ([^\s`,]+)", path.read_text("utf-8"))
+    assert shown
+    for model in shown:
+        job = SimpleNamespace(resources=Resources(gpu=8, gpu_model=model))
+        assert set_gres_string(job) == f" --gpus={model}:8"
+
+
+class Resources(dict):
+    """A job's resources, as the plugin reads them: by name, or as attributes."""
+
+    __getattr__ = dict.__getitem__
+
+
+def test_no_gpu_waits_while_answers_are_judged():
+    groups = yaml.safe_load(PROFILE.read_text("utf-8"))["groups"]
+    rules = "".join(path.read_text("utf-8") for path in (ROOT / "rules").glob("*.smk"))
+    start = r"^ *(?:rule|use rule (\w+) as) (\w+)"
+    blocks = re.findall(start + r"(.*(?:\n(?! *(?:use )?rule ).*)*)", rules, re.MULTILINE)
+    own = {name for _, name, text in blocks if "gpu=" in text or "accelerators()" in text}
+    own |= {name for base, name, _ in blocks if base in own}
+    assert {"train_student", "generate_samples", "generate_in_style", "run_duel"} <= own
+    assert not own & groups.keys()

@@ -14,11 +14,11 @@ from aiev.core.errors import EndpointError, UserError
 from aiev.core.files import read_json
 from aiev.core.hashing import of_path
 from aiev.llm.client import ChatClient
-from aiev.llm.endpoints import gpus_of, serve
+from aiev.llm.endpoints import KINDS, gpus_of, serve
 from aiev.llm.ledger import Ledger
 
 TESTS = Path(__file__).parents[2]
-SETTINGS = {"kind": "vllm", "name": "student-x", "slots": 3, "context_tokens": 512}
+SETTINGS = {"kind": "vllm", "name": "student-x", "slots": 8, "context_tokens": 512}
 SETTINGS |= {"tensor_parallel": 2, "data_parallel": 3}
 HELLO = [{"role": "user", "content": "Say hello."}]
 
@@ -30,6 +30,10 @@ PROGRAM = """
     from scripted import completion
 
     options = sys.argv[1:]
+    if options == ["--version"]:
+        print("INFO 11-30 22:00:00 [__init__.py:216] no platform detected, vllm is CPU-only")
+        print({version!r})
+        sys.exit()
     open({said!r}, "w").write(json.dumps([options, sorted(os.environ)]))
     print("loading" * 40000)  # more than a pipe holds
     if {broken}:
@@ -82,10 +86,10 @@ def checkpoint(tmp_path):
 
 @pytest.fixture
 def vllm(tmp_path, monkeypatch):
-    """`vllm(broken, worker)` puts the program on the PATH; returns the file in which it says how it
-    was started. worker: a program that it starts, with the name of a file to hold."""
+    """`vllm(broken, worker, version)` puts the program on the PATH; returns the file in which it
+    says how it was started. worker: a program that it starts, with the name of a file to hold."""
 
-    def put(broken=False, worker=""):
+    def put(broken=False, worker="", version="0.19.1"):
         said, program = tmp_path / "said.json", tmp_path / "bin/vllm"
         program.parent.mkdir()
         text = PROGRAM.format(
@@ -95,6 +99,7 @@ def vllm(tmp_path, monkeypatch):
             said=str(said),
             broken=broken,
             worker=worker,
+            version=version,
         )
         program.write_text(textwrap.dedent(text).lstrip())
         program.chmod(0o755)
@@ -189,3 +194,26 @@ def test_where_it_is_not_installed_it_says_what_to_do(checkpoint, tmp_path, monk
 def test_it_needs_weights(tmp_path):
     with pytest.raises(UserError, match="weights"), serve(SETTINGS, None, tmp_path, None):
         pass
+
+
+@pytest.mark.parametrize(
+    "version", ["0.19.1", "0.19.1rc2.dev7+g1234567.cu130", "0.20.0", "0.20", "1.0.0", "no number"]
+)
+def test_a_version_that_knows_what_transformers_5_writes(vllm, version):
+    vllm(version=version)
+    KINDS.get("vllm")().check(SETTINGS)
+
+
+@pytest.mark.parametrize("version", ["0.19.0", "0.12.0", "0.9"])
+def test_an_older_version_is_refused_before_anything_is_asked(vllm, version):
+    said = vllm(version=version)
+    with pytest.raises(EndpointError, match=f"version {version},") as caught:
+        KINDS.get("vllm")().check(SETTINGS)
+    assert "vllm 0.19.1 or later" in caught.value.hint and "student-x" in caught.value.where
+    assert not said.exists(), "no server was started"
+
+
+def test_the_check_misses_a_command_that_is_not_there(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(EndpointError, match="the command vllm is not on the PATH"):
+        KINDS.get("vllm")().check(SETTINGS)

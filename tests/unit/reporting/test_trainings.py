@@ -11,7 +11,7 @@ from aiev.engine.events import Job
 from aiev.llm.costs import Costs
 from aiev.reporting.bounds import STAGES
 from aiev.reporting.plan import between, money, short
-from aiev.reporting.rates import LaptopRates, Rates, rates_of
+from aiev.reporting.rates import PAPER_USD, LaptopRates, Rates, rates_of
 from aiev.reporting.trainings import trainings
 
 ROOT = Path(__file__).parents[3]
@@ -96,6 +96,46 @@ def test_the_paper_s_models_fit_the_gpus_of_their_configs(
     assert (found.parameters, found.too_much) == (parameters, 0)
     paper["execution"]["plan"]["accelerator_gib"] = 16
     assert trainings(paper, jobs(0), Rates()).too_much > 0
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "accelerators", "asked"),
+    [("autocoder-s-6.7b", PARAMETERS, 8, 64000), ("autocoder-33b", 33_342_991_360, 40, 128000)],
+)
+def test_the_memory_that_docs_ask_of_a_node_is_enough(
+    name, parameters, accelerators, asked, monkeypatch
+):
+    monkeypatch.chdir(ROOT)
+    found = trainings(read_config(ROOT / f"config/{name}.yaml"), jobs(0), Rates())
+    # The whole model on one of eight processes, and on each its part in float32.
+    part = 4 * parameters // accelerators
+    assert found.host_bytes == pytest.approx(2 * parameters + 8 * (2 * 2**30 + part), abs=64)
+    assert found.processes == 8
+    assert 0.75 * asked < found.host_bytes / 2**20 < asked
+    assert f"`mem_mb: attempt * {asked}`" in (ROOT / "docs/cluster.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("name", ["autocoder-s-6.7b", "autocoder-33b"])
+def test_the_paper_s_configs_are_for_gpus(name, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    paper = read_config(ROOT / f"config/{name}.yaml")
+    own, student = paper["execution"], paper["execution"]["models"]["student"]
+    assert paper["training"]["test_steps"] == 50, "the loss on held-out dialogues is measured"
+    assert own["scoring_slots"] == 16
+    assert student["slots"] == 64 * student["data_parallel"], "a vLLM takes so many at once"
+    assert own["in_flight"] > own["models"]["teacher"]["slots"], "some wait for the sandbox"
+    paid = paper["seeds"]["shards"] * paper["seeds"]["per_shard"] * PAPER_USD
+    assert own["budget"]["usd"] > 2 * paid, "the run is not stopped half-way"
+
+
+def test_what_is_offloaded_is_in_the_host_s_memory(tmp_path):
+    here, away = config(), config()
+    file = json.loads(Path(here["training"]["deepspeed"]).read_text())
+    file["zero_optimization"]["offload_optimizer"] = {"device": "cpu"}
+    write_json(tmp_path / "offload.json", file)
+    away["training"]["deepspeed"] = str(tmp_path / "offload.json")
+    less, more = (trainings(each, jobs(0), Rates()).host_bytes for each in (here, away))
+    assert more - less == pytest.approx(12 * PARAMETERS, rel=1e-6)
 
 
 def test_disk():

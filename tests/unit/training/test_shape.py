@@ -1,11 +1,15 @@
 """A model's size from its config alone, against published sizes and models that are built."""
 
+from pathlib import Path
+
 import pytest
 
 from aiev.core.errors import UserError
+from aiev.core.files import read_json
 from aiev.training.memory import memory_of, trained_parameters
 from aiev.training.shape import Shape
 
+ROOT = Path(__file__).parents[3]
 DEEPSEEK_6_7B = {
     "model_type": "llama",
     "hidden_size": 4096,
@@ -207,6 +211,25 @@ def test_zero_shares_out_optimiser_gradients_and_weights():
     # ZeRO 3 puts up to 10^9 parameters together for the layers at work.
     assert [each.gathered for each in found] == [0, 2000, 2000, 2000 + 2 * 10**9]
     assert found[0].total > found[1].total > found[2].total > found[3].total
+
+
+def test_gradients_that_are_summed_in_float32_take_twice_as_much():
+    shape = Shape.of(DEEPSEEK_6_7B)
+    file = read_json(ROOT / "config/deepspeed/zero3.json")
+    assert file["data_types"]["grad_accum_dtype"] == "fp32"
+    summed, short = memory_of(shape, TRAINING, file), memory_of(shape, TRAINING, zero(3))
+    assert summed.gradients == 2 * short.gradients == 4 * (shape.parameters // 8)
+    exact = TRAINING | {"precision": "float32"}
+    assert memory_of(shape, exact, file).gradients == memory_of(shape, exact, zero(3)).gradients
+
+
+def test_gradients_are_sent_while_others_are_computed():
+    """DeepSpeed's own default at stage 3."""
+    from deepspeed.runtime.zero.config import DeepSpeedZeroConfig
+
+    own = read_json(ROOT / "config/deepspeed/zero3.json")["zero_optimization"]
+    numbers = {key: value for key, value in own.items() if value != "auto"}
+    assert DeepSpeedZeroConfig(**numbers).overlap_comm is True
 
 
 def test_more_accelerators_take_less_of_each_and_the_same_activations():
