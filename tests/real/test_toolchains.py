@@ -2,6 +2,7 @@
 
 import shutil
 
+import answers_of_models
 import pytest
 from needs import unavailable
 
@@ -68,11 +69,15 @@ def sandbox():
         yield opened
 
 
-@pytest.mark.parametrize("language", sorted(TASKS))
-def test_outcomes_are_told_apart(language, sandbox):
-    toolchain = TOOLCHAINS.get(language)()
+@pytest.fixture(params=sorted(TASKS))
+def language(request):
+    toolchain = TOOLCHAINS.get(request.param)()
     if not all(shutil.which(program, path="/usr/bin") for program in toolchain.programs):
         unavailable(f"no {' '.join(toolchain.packages)}: make toolchains")
+    return request.param
+
+
+def test_outcomes_are_told_apart(language, sandbox):
     prompt, tests = TASKS[language]
     config = {"language": language, "run_seconds": 2}
     benchmark = open_benchmark(language, "multipl-e", config)
@@ -86,3 +91,15 @@ def test_outcomes_are_told_apart(language, sandbox):
     outcomes = {name: verdict.outcome for name, verdict in verdicts.items()}
     assert outcomes == {name: {"leaves": "failed"}.get(name, name) for name in wanted}
     assert [name for name, verdict in verdicts.items() if verdict.base] == ["passed"]
+
+
+def test_right_answers_of_any_layout_pass(language, sandbox):
+    benchmark = open_benchmark(language, "multipl-e", {"language": language})
+    problem = {"language": language, **answers_of_models.TASKS[language]}
+    answers = answers_of_models.ANSWERS[language]
+    tasks = [{**problem, "task_id": layout} for layout in answers]
+    solutions = {
+        task["task_id"]: benchmark.extract(answers[task["task_id"]], task) for task in tasks
+    }
+    verdicts = benchmark.judge(tasks, solutions, sandbox, ScoringLimits.of({}))
+    assert {name: verdict.outcome for name, verdict in verdicts.items() if not verdict.base} == {}

@@ -12,7 +12,8 @@ from aiev.evaluation.benchmarks.base import (
     open_benchmark,
     published_benchmarks,
 )
-from aiev.evaluation.multipl_e.programs import printed, program_of, solution_of
+from aiev.evaluation.multipl_e.answers import solution_of
+from aiev.evaluation.multipl_e.programs import printed, program_of
 from aiev.evaluation.scoring import validate_canonical
 from aiev.languages.toolchains import TOOLCHAINS
 from aiev.sandbox.api import Result, open_sandbox
@@ -86,6 +87,42 @@ def test_only_the_last_line_is_the_mark(stdout, right):
 def test_a_completion_is_taken_out_of_an_answer(answer):
     own = task("cpp")
     assert solution_of(answer, own, ("cpp", "c++")).rstrip() == own["prompt"] + "    return 2 * x;"
+
+
+@pytest.mark.parametrize(
+    ("code", "program"),
+    [
+        (
+            "long twice( long x )\n{\n    return 2 * x;\n}",
+            "#include <bits/stdc++.h>\n// Twice.\nlong twice(long x) {\n    return 2 * x;\n",
+        ),
+        (
+            "#include <cmath>\nlong two() { return 2; }\nlong twice(long x) { return two() * x; }\n"
+            "int main() { twice(1); }",
+            "#include <bits/stdc++.h>\n// Twice.\n#include <cmath>\nlong two() { return 2; }\n"
+            "long twice(long x) {\n return two() * x;\n",
+        ),
+        (
+            "int twice(int number) {\n    return 2 * number;\n}",
+            "#include <bits/stdc++.h>\n// Twice.\nint twice(int number) {\n"
+            "    return 2 * number;\n",
+        ),
+        (  # cut off: nothing is closed that the answer left open
+            "long twice(long x) {\n    while (x) {\n        x--;\n    }\n",
+            "#include <bits/stdc++.h>\n// Twice.\nlong twice(long x) {\n    while (x) {\n"
+            "        x--;\n    }\n",
+        ),
+    ],
+    ids=["another layout", "a program", "another signature", "cut off"],
+)
+def test_a_function_of_any_layout_is_put_behind_the_prompt_with_what_it_needs(code, program):
+    assert solution_of(f"```cpp\n{code}\n```", task("cpp"), ("cpp",)) == program
+
+
+def test_a_method_at_the_margin_ends_where_it_is_closed():
+    answer = "```java\npublic static long twice(long x) {\n    return 2 * x;\n}\n```"
+    own = task("java")
+    assert solution_of(answer, own, ("java",)) == own["prompt"] + "    return 2 * x;\n"
 
 
 def test_an_answer_without_code_has_an_empty_solution():
