@@ -4,6 +4,7 @@ import shutil
 
 import answers_of_models
 import pytest
+import tampering_answers
 from needs import unavailable
 
 from aiev.evaluation.benchmarks.base import ScoringLimits, open_benchmark
@@ -93,13 +94,30 @@ def test_outcomes_are_told_apart(language, sandbox):
     assert [name for name, verdict in verdicts.items() if verdict.base] == ["passed"]
 
 
-def test_right_answers_of_any_layout_pass(language, sandbox):
+def judged(language, solutions, sandbox):
+    """Verdicts on programs for the problem of `answers_of_models.py`."""
     benchmark = open_benchmark(language, "multipl-e", {"language": language})
     problem = {"language": language, **answers_of_models.TASKS[language]}
+    tasks = [{**problem, "task_id": name} for name in solutions]
+    return benchmark.judge(tasks, solutions, sandbox, ScoringLimits.of({}))
+
+
+def test_right_answers_of_any_layout_pass(language, sandbox):
+    benchmark = open_benchmark(language, "multipl-e", {"language": language})
+    task = {"language": language, **answers_of_models.TASKS[language]}
     answers = answers_of_models.ANSWERS[language]
-    tasks = [{**problem, "task_id": layout} for layout in answers]
-    solutions = {
-        task["task_id"]: benchmark.extract(answers[task["task_id"]], task) for task in tasks
-    }
-    verdicts = benchmark.judge(tasks, solutions, sandbox, ScoringLimits.of({}))
+    solutions = {layout: benchmark.extract(answer, task) for layout, answer in answers.items()}
+    verdicts = judged(language, solutions, sandbox)
     assert {name: verdict.outcome for name, verdict in verdicts.items() if not verdict.base} == {}
+
+
+def test_a_solution_that_changes_the_comparison_does_not_pass(language, sandbox):
+    attacks = {name: text.lstrip() for name, text in tampering_answers.ATTACKS[language].items()}
+    verdicts = judged(language, attacks, sandbox)
+    assert [name for name, verdict in verdicts.items() if verdict.base] == []
+
+
+def test_one_that_only_looks_like_it_passes(language, sandbox):
+    solutions = {"honest": tampering_answers.HONEST[language].lstrip()}
+    (verdict,) = judged(language, solutions, sandbox).values()
+    assert verdict.outcome == "passed"

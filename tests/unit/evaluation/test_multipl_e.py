@@ -14,6 +14,7 @@ from aiev.evaluation.benchmarks.base import (
 )
 from aiev.evaluation.multipl_e.answers import solution_of
 from aiev.evaluation.multipl_e.programs import printed, program_of
+from aiev.evaluation.multipl_e.tampering import guard, refusal
 from aiev.evaluation.scoring import validate_canonical
 from aiev.languages.toolchains import TOOLCHAINS
 from aiev.sandbox.api import Result, open_sandbox
@@ -123,6 +124,58 @@ def test_a_method_at_the_margin_ends_where_it_is_closed():
     answer = "```java\npublic static long twice(long x) {\n    return 2 * x;\n}\n```"
     own = task("java")
     assert solution_of(answer, own, ("java",)) == own["prompt"] + "    return 2 * x;\n"
+
+
+NAMES_OF_TESTS = {
+    "java": "assert(twice(2l).equals((new ArrayList<Long>(Arrays.asList(4l)))));",
+    "rs": 'assert_eq!(candidate(String::from("macro")), vec![Some(4)]);',
+    "js": "const assert = require('node:assert');\nfunction test() {}\ntest();",
+    "cpp": "}\nint main() { assert(candidate(2) == (4)); }",
+}
+
+
+@pytest.mark.parametrize(
+    ("language", "code", "refused"),
+    [
+        ("java", "class Arrays { }", "class Arrays"),
+        ("java", "static Own Arrays = null;", "Arrays ="),
+        ("java", "class Own { public boolean equals(Object o) {} }", "boolean equals("),
+        ("java", "ArrayList<Long> found = new ArrayList<>(); // class Arrays", ""),
+        ("rs", "macro_rules! vec { () => {} }", "macro_rules! vec"),
+        ("rs", "macro_rules! hashmap { () => {} }", ""),
+        ("rs", "struct String;", "struct String"),
+        ("rs", "use own::Vec as String;", "use own::Vec as String"),
+        ("rs", "use std::string::String;", ""),
+        ("rs", "impl PartialEq for Own {}", ""),
+        ("rs", "impl<'a> PartialEq<isize> for Own<'a> {}", "PartialEq<"),
+        ("js", "var require = 1", "var require"),
+        ("js", "test = () => {}", "test ="),
+        ("js", "  let test; test = 3; const found = require('x')", ""),
+        ("cpp", "bool operator ==(A, B)", "operator =="),
+        ("cpp", """if (c == '"') x(); struct A { bool operator==(B); }; y('"');""", "operator=="),
+        ("cpp", 'say("operator=="); // operator==\n/* operator== */', ""),
+        ("php", "function test() {}", ""),
+    ],
+)
+def test_a_solution_that_redefines_what_the_tests_use_is_refused(language, code, refused):
+    own = {"language": language, "prompt": "twice(\n", "tests": NAMES_OF_TESTS.get(language, "")}
+    assert refusal(code, own) == refused
+
+
+def test_an_operator_of_the_prompt_s_own_is_none_of_the_solution_s():
+    prompt = "struct A { bool operator==(long x); };\nA twice(long x) {\n"
+    own = {"language": "cpp", "prompt": prompt, "tests": NAMES_OF_TESTS["cpp"]}
+    assert refusal(prompt + "return A();", own) == ""
+    assert refusal("bool operator==(A, A);\n" + prompt, own) == "operator=="
+
+
+def test_macros_of_a_solution_end_before_the_tests():
+    own = task("cpp")
+    program = program_of(own, own["prompt"] + "    return 3;\n", TOOLCHAINS.get("cpp")(), "M")
+    before, _, after = program.partition("#undef NDEBUG\n")
+    assert before.rstrip().endswith("return 3;") and "#undef twice\n" in after
+    assert after.index("#undef assert\n") < after.index("#include <cassert>\n}\nint main")
+    assert guard(task("php")) == ""
 
 
 def test_an_answer_without_code_has_an_empty_solution():

@@ -5,6 +5,7 @@ word that nobody can know beforehand, and only a program that printed it has pas
 """
 
 from aiev.evaluation.benchmarks.base import Task
+from aiev.evaluation.multipl_e.tampering import guard
 from aiev.languages.toolchains.base import Toolchain
 
 
@@ -13,12 +14,17 @@ def program_of(task: Task, solution: str, toolchain: Toolchain, mark: str) -> st
 
     mark: a word that the program prints once all its tests have passed.
     """
+    before = without_tests(task, solution, toolchain)
+    return before + guard(task) + _marked(task["tests"].rstrip(), toolchain, mark)
+
+
+def without_tests(task: Task, solution: str, toolchain: Toolchain) -> str:
+    """A solution up to its tests, where it ends with them."""
     tests = task["tests"].rstrip()
     whole = solution.rstrip()
     if toolchain.end:
         whole = whole.removesuffix(toolchain.end).rstrip()
-    before = whole[: -len(tests)] if whole.endswith(tests) else f"{solution}\n"
-    return before + _marked(tests, toolchain, mark)
+    return whole[: -len(tests)] if whole.endswith(tests) else f"{solution}\n"
 
 
 def printed(stdout: str, mark: str) -> bool:
