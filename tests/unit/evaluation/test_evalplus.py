@@ -9,8 +9,10 @@ import pytest
 from aiev.core.errors import UserError
 from aiev.evaluation.benchmarks.base import EvaluatorCrashed, ScoringLimits, open_benchmark
 from aiev.evaluation.evalplus import execution
+from aiev.evaluation.evalplus.execution import Seen
 from aiev.evaluation.evalplus.hidden import hidden_tests, passable
 from aiev.evaluation.evalplus.inside import values
+from aiev.evaluation.evalplus.judge import _on_a_slow_machine
 from aiev.evaluation.evalplus.problems import UNPASSABLE
 from aiev.sandbox.api import Limits, Result, open_sandbox
 
@@ -267,6 +269,33 @@ def test_where_the_machine_is_slow_a_limit_is_longer(sandbox, monkeypatch, facto
     (verdict, *others) = judged(sandbox, [SLOW, RIGHT, WRONG["wrong"]]).values()
     assert verdict.outcome == outcome and left == []
     assert [each.outcome for each in others] == ["passed", "failed"]
+
+
+@pytest.mark.parametrize(
+    ("again", "outcomes"),
+    [
+        ("passed", ["passed", "passed"]),
+        ("crashed", ["passed", "crashed"]),
+        (None, ["passed", "timed-out"]),
+    ],
+)
+def test_a_retry_decides_only_about_the_phase_that_was_late(monkeypatch, again, outcomes):
+    """A phase that had passed is not run again, and a retry that is broken off changes nothing."""
+    monkeypatch.setattr("aiev.evaluation.evalplus.judge.slowdown", lambda _: 4.0)
+    first = {"base": Seen("passed", 0.1, (0.1,), ("1",)), "plus": Seen("timed-out", 1.0, (), ())}
+    asked = []
+
+    def run(_, phases):
+        asked.append(list(phases))
+        found = {name: Seen(again, 2.0, (2.0,), ("1",)) for name in phases} if again else None
+        return found, Result(1, "crashed", "", "", {}, 0.1)
+
+    def phases_of(factor):
+        return {name: execution.phase(["[1]\n"], [factor], factor) for name in first}
+
+    seen = _on_a_slow_machine(run, "", phases_of, None, first)
+    assert [each.outcome for each in seen.values()] == outcomes
+    assert asked == [["plus"]] and seen["base"] is first["base"]
 
 
 def test_a_machine_that_is_ever_slower_is_not_waited_for_without_end(sandbox, monkeypatch):

@@ -84,8 +84,8 @@ def _judge(
         memory_mib=limits.solution_memory_mib,
     )
     seen, result = run(solution)
-    if seen and _slow(seen):
-        seen, result = _on_a_slow_machine(run, solution, phases_of, sandbox, seen, result)
+    if seen and any(each.outcome == "timed-out" for each in seen.values()):
+        seen = _on_a_slow_machine(run, solution, phases_of, sandbox, seen)
     if seen is None or any(each.outcome == "crashed" for each in seen.values()):
         control, its = run(canonical_of(problem))
         if control is None or any(each.outcome == "crashed" for each in control.values()):
@@ -112,33 +112,33 @@ def _judge(
     return replace(verdict, ran=ran)
 
 
-def _slow(seen: Mapping[str, execution.Seen]) -> bool:
-    return any(each.outcome == "timed-out" for each in seen.values())
-
-
 def _on_a_slow_machine(
     run: Callable[..., tuple[dict[str, execution.Seen] | None, Result]],
     solution: str,
     phases_of: Callable[..., dict[str, execution.Phase]],
     sandbox: Sandbox,
-    seen: dict[str, execution.Seen] | None,
-    result: Result,
-) -> tuple[dict[str, execution.Seen] | None, Result]:
-    """What a solution that ran into its limit does under limits for the machine's speed, which is
-    measured before and after: the faster of the two counts."""
+    seen: dict[str, execution.Seen],
+) -> dict[str, execution.Seen]:
+    """What a solution does under limits for the machine's speed, in the phases that ran into their
+    limit: the speed is measured before and after, and the faster of the two counts. Other phases
+    stay as they were seen, and so do all from where a run is broken off."""
+    late = [name for name, each in seen.items() if each.outcome == "timed-out"]
     before = slowdown(sandbox)
     for _ in range(RETRIES):
         if before <= NOISE:
             break
-        seen, result = run(solution, phases=phases_of(before))
+        longer = phases_of(before)
+        again, _ = run(solution, phases={name: longer[name] for name in late})
+        if again is None:
+            break
         after = slowdown(sandbox)
-        if seen is None or not _slow(seen):
-            phases = phases_of(min(before, after))
-            return seen and {n: _in_time(each, phases[n]) for n, each in seen.items()}, result
-        if after <= before * NOISE:
+        allowed = phases_of(min(before, after))
+        seen = seen | {name: _in_time(each, allowed[name]) for name, each in again.items()}
+        late = [name for name, each in again.items() if each.outcome == "timed-out"]
+        if not late or after <= before * NOISE:
             break
         before = after
-    return seen, result
+    return seen
 
 
 def _in_time(seen: execution.Seen, phase: execution.Phase) -> execution.Seen:
