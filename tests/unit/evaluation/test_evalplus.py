@@ -498,6 +498,53 @@ def test_long_values_are_right_by_value(sandbox):
     assert base_passed(judged(sandbox, solutions, own)) == ["HumanEval/0", "HumanEval/1"]
 
 
+def long_problem():
+    own = problem(base_input=[[1]])
+    return own | {"canonical_solution": "    return list(range(20_000))\n"}
+
+
+class OfLongValues:
+    """A sandbox that does something else where a long value is asked for; sizes: of the outputs of
+    such runs, in bytes."""
+
+    def __init__(self, sandbox, instead=None):
+        self.sandbox, self.instead, self.sizes = sandbox, instead, []
+
+    def run(self, request):
+        task = json.loads(request.files.get("task.json", '{"phases": {}}'))
+        if all(phase["whole"] is None for phase in task["phases"].values()):
+            return self.sandbox.run(request)
+        if self.instead:
+            return self.instead()
+        result = self.sandbox.run(request)
+        self.sizes.append(len(result.files["outputs.base.jsonl"]))
+        return result
+
+
+def test_a_value_that_is_longer_than_a_right_one_stays_in_the_sandbox(sandbox):
+    watched = OfLongValues(sandbox)
+    flood = "def double(x):\n    return 'x' * 5_000_000"
+    assert base_passed(judged(watched, [flood], [long_problem()])) == []
+    right, own = watched.sizes
+    assert right > 100_000 > own
+
+
+def test_a_sandbox_that_breaks_when_a_long_value_is_compared_is_an_error(sandbox):
+    almost = "def double(x):\n    return list(map(float, range(20_000)))"
+
+    def full():
+        raise UserError("no space left on the device")
+
+    def broken():
+        return Result(1, "crashed", "", "no memory", {}, 0.1)
+
+    with pytest.raises(UserError, match="no space left"):
+        judged(OfLongValues(sandbox, full), [almost], [long_problem()])
+    with pytest.raises(EvaluatorCrashed, match="no memory"):
+        judged(OfLongValues(sandbox, broken), [almost], [long_problem()])
+    assert base_passed(judged(sandbox, [almost], [long_problem()])) == ["HumanEval/0"]
+
+
 def test_expected_outputs_are_made_once(sandbox):
     own = [problem(base_input=[["once"]])]
     counted = FullAfterSandbox(sandbox, 100)

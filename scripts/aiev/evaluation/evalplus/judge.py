@@ -21,6 +21,12 @@ from aiev.evaluation.evalplus.problems import UNPASSABLE, canonical_of, dataset_
 from aiev.evaluation.speed import MAX_SLOWDOWN, NOISE, slowdown
 from aiev.sandbox.request import Result, Sandbox
 
+LONGER, ROOM = 20, 1 << 20
+"""A long value's line may have so many times the right one's characters, and so many more; one that
+is longer is wrong. NumPy's numbers and fractions take 10 to 17 times those of plain ones."""
+TOO_LONG = ("output-cut", "out-of-memory")
+"""How the canonical solution ends where its own value is longer than can be handed over: half a
+gigabyte. There a value is right by its digest alone."""
 RETRIES = 2
 """Of what ran into a limit on a machine that is slower than the reference."""
 
@@ -96,12 +102,7 @@ def _judge(
         seen = {name: execution.Seen(outcome, 0.0, (), ()) for name in phases}
 
     def whole(name: str, number: int) -> tuple[str, str]:
-        """A long value of the solution and of the canonical one, each run once more for it."""
-        # Time has decided already; what is asked now is the value.
-        asked = {name: replace(phases_of(MAX_SLOWDOWN)[name], whole=number)}
-        own, _ = run(solution, phases=asked)
-        right, _ = run(canonical_of(problem), phases=asked)
-        return own[name].lines[number], right[name].lines[number]
+        return _whole(run, problem, solution, name, phases_of(MAX_SLOWDOWN)[name], number)
 
     outcomes = {
         name: _outcome(problem, name, oracle, each, partial(whole, name))
@@ -110,6 +111,37 @@ def _judge(
     ran = "base" not in seen or len(seen["base"].lines) == len(oracle.expected["base"])
     verdict = _verdict(problem, solution, outcomes, sum(each.seconds for each in seen.values()))
     return replace(verdict, ran=ran)
+
+
+def _whole(
+    run: Callable[..., tuple[dict[str, execution.Seen] | None, Result]],
+    problem: Task,
+    solution: str,
+    name: str,
+    phase: execution.Phase,
+    number: int,
+) -> tuple[str, str]:
+    """A long value of the solution and of the canonical one, each run once more up to that input;
+    a digest of what is longer than a right value can be, or is not there.
+
+    Raises EvaluatorCrashed where the canonical solution does not get through.
+    """
+    # Time has decided already; what is asked now is the value.
+    last = number + 1
+    asked = replace(phase, inputs=phase.inputs[:last], limits=phase.limits[:last], whole=number)
+    control, its = run(canonical_of(problem), phases={name: asked})
+    if control is None or control[name].outcome not in ("passed", *TOO_LONG):
+        raise _crashed(problem, its)
+    right = _line(control[name], number)
+    if right[:1] == "#":
+        return right, right
+    most = min(asked.whole_chars, LONGER * len(right) + ROOM)
+    own, _ = run(solution, phases={name: replace(asked, whole_chars=most)})
+    return "#" if own is None else _line(own[name], number), right
+
+
+def _line(seen: execution.Seen, number: int) -> str:
+    return seen.lines[number] if number < len(seen.lines) else "#"
 
 
 def _on_a_slow_machine(
