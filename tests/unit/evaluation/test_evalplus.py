@@ -12,7 +12,8 @@ from aiev.evaluation.evalplus import execution
 from aiev.evaluation.evalplus.execution import Seen
 from aiev.evaluation.evalplus.hidden import hidden_tests, passable
 from aiev.evaluation.evalplus.inside import values
-from aiev.evaluation.evalplus.judge import _on_a_slow_machine
+from aiev.evaluation.evalplus.judge import _on_a_slow_machine, _phase
+from aiev.evaluation.evalplus.oracle import oracles
 from aiev.evaluation.evalplus.problems import UNPASSABLE
 from aiev.sandbox.api import Limits, Result, open_sandbox
 
@@ -269,6 +270,23 @@ def test_where_the_machine_is_slow_a_limit_is_longer(sandbox, monkeypatch, facto
     (verdict, *others) = judged(sandbox, [SLOW, RIGHT, WRONG["wrong"]]).values()
     assert verdict.outcome == outcome and left == []
     assert [each.outcome for each in others] == ["passed", "failed"]
+
+
+def test_the_time_of_the_canonical_solution_is_that_of_the_reference_machine(
+    sandbox, monkeypatch, tmp_path
+):
+    """Made while the machine is four times slower, the limits are those of an idle one, and grow
+    with the machine's speed of the moment when a solution is late."""
+    monkeypatch.setattr("aiev.evaluation.speed.slowdown", lambda _: 4.0)
+    takes = "    import time\n    end = time.process_time() + 0.8\n"
+    takes += "    while time.process_time() < end: pass\n    return [x, x]\n"
+    own = problem(base_input=[["slow"]], canonical_solution=takes)
+    (made,) = oracles([own], sandbox, lambda f, tasks: [*map(f, tasks)], tmp_path).values()
+    (seconds,) = made.seconds["base"]
+    assert 0.2 <= seconds < 0.4
+    (limit,), (longer,) = (_phase("base", made, LIMITS, slower).limits for slower in (1.0, 3.0))
+    assert limit == LIMITS.reference_factor * seconds > LIMITS.min_time_limit_seconds
+    assert longer == pytest.approx(3 * limit)
 
 
 @pytest.mark.parametrize(

@@ -183,8 +183,8 @@ def _in_time(seen: execution.Seen, phase: execution.Phase) -> execution.Seen:
 
 
 def _phase(name: str, oracle: Oracle, limits: ScoringLimits, slower: float) -> execution.Phase:
-    least, factor = slower * limits.min_time_limit_seconds, limits.reference_factor
-    times = [max(least, factor * seconds) for seconds in oracle.seconds[name]]
+    least, factor = limits.min_time_limit_seconds, limits.reference_factor
+    times = [slower * max(least, factor * seconds) for seconds in oracle.seconds[name]]
     return execution.phase(oracle.inputs[name], times, slower)
 
 
