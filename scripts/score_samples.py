@@ -24,10 +24,11 @@ def main(job: Job) -> None:
         job.params["benchmark"]["known_exceptions"],
     )
     limits = ScoringLimits.of(scoring, job.execution["scoring_slots"])
-    facts = host_facts(benchmark, job.environment)
     judged = (of_file(job.input("problems")), scoring, job.params["sandbox"])
-    marker = job.mark("validated", *judged, facts)
     with open_sandbox(**with_containers(job.params["sandbox"], job.execution)) as sandbox:
+        versions = benchmark.versions(sandbox)
+        facts = host_facts(benchmark, job.environment, versions)
+        marker = job.mark("validated", *judged, facts)
         # The validation may come from another machine, or from this one before an upgrade.
         validate_here(benchmark, tasks, sandbox, limits, known, marker, facts)
         verdicts = benchmark.judge(tasks, solutions, sandbox, limits)
@@ -36,6 +37,7 @@ def main(job: Job) -> None:
     name, prefilled = job.params["style"], any(row.get("prefill") for row in rows)
     style = record(name, benchmark.style(name), tasks, prefilled)
     own = {"model": job.params["model"], "answers": counts(rows), "style": style}
+    own["versions"] = dict(versions)
     own["reached"] = reached(benchmark, tasks, solutions, verdicts)
     write_json(job.output("score"), {**own, **found})
 

@@ -1,5 +1,6 @@
 """Each language's own compiler in the sandbox: the right passes, the rest is told apart."""
 
+import re
 import shutil
 
 import answers_of_models
@@ -121,3 +122,9 @@ def test_one_that_only_looks_like_it_passes(language, sandbox):
     solutions = {"honest": tampering_answers.HONEST[language].lstrip()}
     (verdict,) = judged(language, solutions, sandbox).values()
     assert verdict.outcome == "passed"
+
+
+def test_each_program_of_a_toolchain_says_its_version(language, sandbox):
+    found = TOOLCHAINS.get(language)().versions(sandbox)
+    assert list(found) == list(TOOLCHAINS.get(language).programs)
+    assert all(re.search(r"\d+\.\d+", said) for said in found.values()), found

@@ -241,7 +241,8 @@ def notes(scores: Mapping[str, Any]) -> list[str]:
     found = ["In brackets: Wilson's 95% interval for so many tasks."]
     for name, score in scores["models"][0]["scores"].items():
         title = score["title"]
-        found.append(f"{title}: judged by {score['evaluator']}.")
+        versions = [f"{name}: {said}" for name, said in score.get("versions", {}).items()]
+        found.append(f"{title}: judged by {'; '.join([score['evaluator'], *versions])}.")
         found.append(f"{title}: {_style(name, scores['models'])}.")
         if score["size"] and score["tasks"] < score["size"]:
             found.append(

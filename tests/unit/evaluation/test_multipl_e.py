@@ -15,7 +15,7 @@ from aiev.evaluation.benchmarks.base import (
 from aiev.evaluation.multipl_e.answers import solution_of
 from aiev.evaluation.multipl_e.programs import printed, program_of
 from aiev.evaluation.multipl_e.tampering import guard, refusal
-from aiev.evaluation.scoring import validate_canonical
+from aiev.evaluation.scoring import host_facts, validate_canonical
 from aiev.languages.toolchains import TOOLCHAINS
 from aiev.sandbox.api import Result, open_sandbox
 
@@ -279,6 +279,21 @@ def test_a_solution_fails_where_the_toolchain_still_works():
     assert verdicts["T_1"].outcome == "compile-error" and not verdicts["T_1"].base
 
 
+def test_an_upgrade_of_a_compiler_changes_the_facts_of_a_validation():
+    class Upgraded:
+        def __init__(self, version):
+            self.version = version
+
+        def run(self, request):
+            assert "javac --version" in request.command[-1]
+            return Result(0, "passed", f"javac {self.version}\nopenjdk 17\n", "", {}, 0.1)
+
+    java = open_benchmark("m", "multipl-e", {"language": "java"})
+    old, new = (java.versions(Upgraded(version)) for version in ("17.0.1", "17.0.2"))
+    assert old == {"javac": "javac 17.0.1", "java": "openjdk 17"}
+    assert host_facts(java, "e", old) != host_facts(java, "e", new)
+
+
 def test_users_find_each_language_by_its_name():
     assert {f"multipl-e-{language}" for language in ("cpp", "java", "js", "php", "rs", "ts")} < set(
         published_benchmarks()
@@ -323,6 +338,7 @@ def test_a_language_of_one_file_outside_is_chosen_by_the_config_and_run(tmp_path
     path.write_text(opened.dump(tasks))
     with open_sandbox("bubblewrap") as sandbox:
         tasks = opened.prepare(path, sandbox, ScoringLimits.of({}).limits)
+        assert set(opened.versions(sandbox)) == {"sh"}
         assert "Complete this Shell function" in opened.prompt(tasks[0])
         solutions = {
             each["task_id"]: opened.extract(f"```sh\n    {body}\n```", each)

@@ -80,6 +80,9 @@ class Benchmark(base.Benchmark):
         """The language as MultiPL-E names it: a file of your own is called after it."""
         return Path(self.config.language).stem
 
+    def versions(self, sandbox: Sandbox) -> Mapping[str, str]:
+        return self._toolchain.versions(sandbox)
+
     def load(self, path: Path) -> list[Task]:
         tasks = [{**task, "task_id": task.get("name")} for task in read_rows(path, HINT)]
         for number, task in enumerate(tasks, 1):

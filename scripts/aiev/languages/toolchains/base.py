@@ -105,10 +105,13 @@ class Toolchain:
             message = f"the toolchain for {self.title} does not work: {ran.outcome}: {ran.said}"
             raise UserError(message, hint=hint)
 
-    def version(self, sandbox: Sandbox) -> str:
-        """First line of what the first program says of itself."""
-        step = f"{self.programs[0]} --version 2>&1 | head -n 1"
-        return self._step(step, {}, sandbox, self._limits(30, 2048)).stdout.strip()
+    def versions(self, sandbox: Sandbox) -> dict[str, str]:
+        """First line of what each program says of itself, by its name; "" of one that is missing or
+        says nothing."""
+        asks = [f'echo "$({program} --version 2>&1 | head -n 1)"' for program in self.programs]
+        said = self._step("; ".join(asks), {}, sandbox, self._limits(30, 2048)).stdout
+        lines = said.splitlines() or [""] * len(self.programs)
+        return dict(zip(self.programs, lines, strict=False))
 
     def _step(
         self,
