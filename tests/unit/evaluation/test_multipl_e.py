@@ -4,6 +4,8 @@ not fit are refused. tests/real/test_toolchains.py runs the compilers."""
 import json
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from aiev.core.errors import UserError
 from aiev.evaluation.benchmarks.base import (
@@ -108,13 +110,27 @@ def test_a_completion_is_taken_out_of_an_answer(answer):
             "#include <bits/stdc++.h>\n// Twice.\nint twice(int number) {\n"
             "    return 2 * number;\n",
         ),
+        (
+            "using namespace std;\nvector<long> unique(vector<long> x) { return x; }\n"
+            "long twice(long x) { return x; }",
+            "#include <bits/stdc++.h>\n// Twice.\nusing namespace std;\n"
+            "vector<long> unique(vector<long> x) { return x; }\nlong twice(long x) {\n return x;\n",
+        ),
+        (
+            "using namespace std;\nlong twice(long x) {\n    return max(x, 2);\n}",
+            "#include <bits/stdc++.h>\n// Twice.\nlong twice(long x) {\nusing namespace std;\n"
+            "    return max(x, 2);\n",
+        ),
         (  # cut off: nothing is closed that the answer left open
             "long twice(long x) {\n    while (x) {\n        x--;\n    }\n",
             "#include <bits/stdc++.h>\n// Twice.\nlong twice(long x) {\n    while (x) {\n"
             "        x--;\n    }\n",
         ),
     ],
-    ids=["another layout", "a program", "another signature", "cut off"],
+    ids=[
+        *("another layout", "a program", "another signature"),
+        *("names of std for a helper", "names of std for the function alone", "cut off"),
+    ],
 )
 def test_a_function_of_any_layout_is_put_behind_the_prompt_with_what_it_needs(code, program):
     assert solution_of(f"```cpp\n{code}\n```", task("cpp"), ("cpp",)) == program
@@ -124,6 +140,17 @@ def test_a_method_at_the_margin_ends_where_it_is_closed():
     answer = "```java\npublic static long twice(long x) {\n    return 2 * x;\n}\n```"
     own = task("java")
     assert solution_of(answer, own, ("java",)) == own["prompt"] + "    return 2 * x;\n"
+
+
+PIECES = ["twice(", "long x) {", "class A", "{", "}", "\n", "\n    ", "/*", "*/", "//", '"', "'"]
+PIECES += ["<?php ", "fn ", "function ", "const twice = ", ";", "#", "import a", "main(", "é\x00"]
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from(PIECES), max_size=25).map("".join), st.sampled_from(sorted(TASKS)))
+def test_a_program_is_made_of_any_block_of_code(code, language):
+    found = solution_of(f"```{language}\n{code}\n```", task(language), (language,))
+    assert "twice" in found
 
 
 NAMES_OF_TESTS = {

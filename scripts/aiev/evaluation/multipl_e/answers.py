@@ -21,7 +21,7 @@ TEXT = r'"(?:\\.|[^"\\\n])*"|//[^\n]*|/\*.*?\*/'
 NO_CODE = re.compile(TEXT + r"|'(?:\\[^\n]{1,9}?|[^'\\\n])'", re.DOTALL)
 NO_CODE_LOOSE = re.compile(TEXT + r"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`", re.DOTALL)
 TYPED = (
-    r"^(?!(?:return|else|if|while|for|new)\b)[\w:<>,&*\[\]?@. \t]*?"
+    r"^(?!\s|(?:return|else|if|while|for|new)\b)[\w:<>,&*\[\]?@. \t]*?"
     r"(?<![\w.]){name}\s*\([^;{{}}]*\{{"
 )
 SCRIPT = (
@@ -155,12 +155,12 @@ class _Answer:
         """Those of the items that the function may need."""
         left_out = re.compile(LEFT_OUT.get(self.language, r"(?!)"))
         helpers = re.compile(HELPERS.get(self.language, "") if behind else "")
-        own = f" {' '.join(TOKEN.findall(self.prompt))} "
+        own = _words(self.prompt)
         return [
             _not_exported(item.rstrip())
             for item in items
             if not _is_comment(item, self.language)
-            and f" {' '.join(TOKEN.findall(item))} " not in own
+            and _words(item) not in own
             and not left_out.match(item)
             and helpers.match(item)
             and not (behind and self._is_call(item))
@@ -259,10 +259,16 @@ def _opened(function: str, language: str) -> str:
     return function[: closing.start()] if closing and closed else function
 
 
+def _words(text: str) -> str:
+    """The tokens of a text without `std::`, each between blanks."""
+    bare = re.sub(r"\bstd\s*::\s*", "", text)
+    return f" {' '.join(TOKEN.findall(bare))} "
+
+
 def _signature(line: str) -> re.Pattern:
     """Finds a signature in any layout: other white space, a comma behind the last parameter, and
     with `std::` or without."""
-    tokens = TOKEN.findall(re.sub(r"\bstd\s*::\s*", "", line))
+    tokens = _words(line).split()
     parts = [
         rf"(?:\bstd\s*::\s*)?\b{re.escape(token)}\b"
         if re.match(r"\w", token)
