@@ -26,10 +26,11 @@ def main(job: Job) -> None:
         job.params["benchmark"]["known_exceptions"],
     )
     limits = ScoringLimits.of(scoring, job.execution["scoring_slots"])
-    facts = host_facts(benchmark, job.environment)
     judged = (of_file(job.input("problems")), scoring, job.params["sandbox"])
-    marker = job.mark("validated", *judged, facts)
     with open_sandbox(**with_containers(job.params["sandbox"], job.execution)) as sandbox:
+        versions = benchmark.versions(sandbox)
+        facts = host_facts(benchmark, job.environment, versions)
+        marker = job.mark("validated", *judged, facts)
         # The validation may come from another machine, or from this one before an upgrade.
         validate_here(benchmark, tasks, sandbox, limits, known, marker, facts)
         verdicts = benchmark.judge(tasks, solutions, sandbox, limits)
@@ -39,6 +40,7 @@ def main(job: Job) -> None:
     style = record(name, as_asked(benchmark.style(name), rows), tasks, prefilled)
     own = {"model": job.params["model"], "answers": counts(rows), "style": style}
     own["subset"] = subset_of(job.params["benchmark"])
+    own["versions"] = dict(versions)
     own["reached"] = reached(benchmark, tasks, solutions, verdicts)
     write_json(job.output("score"), {**own, **found})
 

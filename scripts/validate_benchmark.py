@@ -16,7 +16,8 @@ def main(job: Job) -> None:
     known = job.params["benchmark"]["known_exceptions"]
     with open_sandbox(**with_containers(job.params["sandbox"], job.execution)) as sandbox:
         validation = validate_canonical(benchmark, tasks, sandbox, limits, known)
-    facts = host_facts(benchmark, job.environment)
+        versions = benchmark.versions(sandbox)
+    facts = host_facts(benchmark, job.environment, versions)
     judged = (
         of_file(job.input("problems")),
         job.params["evaluation"]["scoring"],

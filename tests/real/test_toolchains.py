@@ -1,8 +1,11 @@
 """Each language's own compiler in the sandbox: the right passes, the rest is told apart."""
 
+import re
 import shutil
 
+import answers_of_models
 import pytest
+import tampering_answers
 from needs import unavailable
 
 from aiev.evaluation.benchmarks.base import ScoringLimits, open_benchmark
@@ -68,11 +71,15 @@ def sandbox():
         yield opened
 
 
-@pytest.mark.parametrize("language", sorted(TASKS))
-def test_outcomes_are_told_apart(language, sandbox):
-    toolchain = TOOLCHAINS.get(language)()
+@pytest.fixture(params=sorted(TASKS))
+def language(request):
+    toolchain = TOOLCHAINS.get(request.param)()
     if not all(shutil.which(program, path="/usr/bin") for program in toolchain.programs):
         unavailable(f"no {' '.join(toolchain.packages)}: make toolchains")
+    return request.param
+
+
+def test_outcomes_are_told_apart(language, sandbox):
     prompt, tests = TASKS[language]
     config = {"language": language, "run_seconds": 2}
     benchmark = open_benchmark(language, "multipl-e", config)
@@ -86,3 +93,38 @@ def test_outcomes_are_told_apart(language, sandbox):
     outcomes = {name: verdict.outcome for name, verdict in verdicts.items()}
     assert outcomes == {name: {"leaves": "failed"}.get(name, name) for name in wanted}
     assert [name for name, verdict in verdicts.items() if verdict.base] == ["passed"]
+
+
+def judged(language, solutions, sandbox):
+    """Verdicts on programs for the problem of `answers_of_models.py`."""
+    benchmark = open_benchmark(language, "multipl-e", {"language": language})
+    problem = {"language": language, **answers_of_models.TASKS[language]}
+    tasks = [{**problem, "task_id": name} for name in solutions]
+    return benchmark.judge(tasks, solutions, sandbox, ScoringLimits.of({}))
+
+
+def test_right_answers_of_any_layout_pass(language, sandbox):
+    benchmark = open_benchmark(language, "multipl-e", {"language": language})
+    task = {"language": language, **answers_of_models.TASKS[language]}
+    answers = answers_of_models.ANSWERS[language]
+    solutions = {layout: benchmark.extract(answer, task) for layout, answer in answers.items()}
+    verdicts = judged(language, solutions, sandbox)
+    assert {name: verdict.outcome for name, verdict in verdicts.items() if not verdict.base} == {}
+
+
+def test_a_solution_that_changes_the_comparison_does_not_pass(language, sandbox):
+    attacks = {name: text.lstrip() for name, text in tampering_answers.ATTACKS[language].items()}
+    verdicts = judged(language, attacks, sandbox)
+    assert [name for name, verdict in verdicts.items() if verdict.base] == []
+
+
+def test_one_that_only_looks_like_it_passes(language, sandbox):
+    solutions = {"honest": tampering_answers.HONEST[language].lstrip()}
+    (verdict,) = judged(language, solutions, sandbox).values()
+    assert verdict.outcome == "passed"
+
+
+def test_each_program_of_a_toolchain_says_its_version(language, sandbox):
+    found = TOOLCHAINS.get(language)().versions(sandbox)
+    assert list(found) == list(TOOLCHAINS.get(language).programs)
+    assert all(re.search(r"\d+\.\d+", said) for said in found.values()), found

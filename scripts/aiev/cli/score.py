@@ -179,7 +179,7 @@ def _validated(
     from aiev.evaluation.scoring import host_facts, validate_canonical
 
     code = {str(p.relative_to(SCRIPTS)): of_file(p) for p in sorted(SCRIPTS.rglob("aiev/**/*.py"))}
-    facts = host_facts(benchmark, of_json(code))
+    facts = host_facts(benchmark, of_json(code), benchmark.versions(sandbox))
     rests_on = [of_text(benchmark.dump(tasks)), asdict(limits), dict(box), sorted(known), facts]
     path = VALIDATIONS / f"{of_json(rests_on)}.json"
     try:

@@ -19,10 +19,12 @@ from aiev.evaluation.stats import pass_at_k, share
 from aiev.sandbox.request import Sandbox
 
 
-def host_facts(benchmark: Benchmark, environment: str) -> dict[str, str]:
+def host_facts(
+    benchmark: Benchmark, environment: str, versions: Mapping[str, str]
+) -> dict[str, str]:
     """Machine properties that can change verdicts: a validation holds for these alone.
 
-    environment: digest of the installed packages.
+    environment: digest of the installed packages. versions: those of the benchmark's compilers.
     """
     return {
         "environment": environment,
@@ -30,6 +32,7 @@ def host_facts(benchmark: Benchmark, environment: str) -> dict[str, str]:
         "kernel": platform.release(),
         "machine": platform.machine(),
         "python": platform.python_version(),
+        **versions,
     }
 
 
@@ -194,6 +197,7 @@ def score_samples(
     found = score(benchmark, tasks, rounds[0], validation, samples_sha256)
     first = {task: each[0] for task, each in samples.items()}
     found["reached"] = reached(benchmark, tasks, first, rounds[0])
+    found["versions"] = dict(benchmark.versions(sandbox))
     if number > 1:
         found["pass_at_k"] = _pass_at_k(benchmark, tasks, rounds, validation["exceptions"])
     return found, rounds

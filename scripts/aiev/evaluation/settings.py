@@ -82,7 +82,7 @@ class ScoringSettings(Section):
         8,
         ge=1,
         description="Minimum time limit of one input, as a multiple of what the canonical solution "
-        "took.",
+        "takes on the reference machine (docs/evaluation.md).",
     )
     solution_memory_mib: int = Field(
         4096, ge=64, description="Memory of one solution, in MiB (EvalPlus: 4 GiB)."

@@ -243,7 +243,8 @@ def notes(scores: Mapping[str, Any]) -> list[str]:
     known = scores["models"][0]["scores"]
     for name, score in known.items():
         title = label(name, known)
-        found.append(f"{title}: judged by {score['evaluator']}.")
+        versions = [f"{tool}: {said}" for tool, said in score.get("versions", {}).items()]
+        found.append(f"{title}: judged by {'; '.join([score['evaluator'], *versions])}.")
         found.append(f"{title}: {_style(name, scores['models'])}.")
         if score["size"] and score["tasks"] < score["size"]:
             named = "ids" in score["subset"]

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aiev.core.errors import UserError
 from aiev.evaluation.evalplus.compare import first_wrong
 from aiev.evaluation.evalplus.inside.values import PIECE, Named, dump, encode, load
 
@@ -152,3 +153,43 @@ def test_long_values_are_compared_by_digest_and_whole_where_the_digests_differ()
     assert first_wrong("f", ["", ""], ["#a", "#b"], ["#a", "#c"], 0, whole) is None
     assert asked == [1]
     assert first_wrong("f", [""], ["#a"], ["[2]"], 0, lambda _: ("[1]", "[2]")) == 0
+
+
+def test_a_sandbox_that_does_not_work_is_no_wrong_value():
+    def whole(_):
+        raise UserError("no space left on the device")
+
+    with pytest.raises(UserError, match="no space left"):
+        first_wrong("f", [""], ["#a"], ["#b"], 0, whole)
+
+
+def test_a_long_value_of_far_too_many_items_is_wrong_without_being_read():
+    """`[[[]]] * 500_000` would take 150 MB."""
+    line, right = dump([[[]]] * 500_000), dump([*range(20_000)])
+    tracemalloc.start()
+    try:
+        assert first_wrong("f", [""], ["#a"], ["#b"], 0, lambda _: (line, right)) == 0
+        assert tracemalloc.get_traced_memory()[1] < 1e6
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_long_value_of_numpy_s_numbers_is_right():
+    line, right = dump([numpy.int64(n) for n in range(9)]), dump([*range(9)])
+    assert first_wrong("f", [""], ["#a"], ["#b"], 0, lambda _: (line, right)) is None
+
+
+def test_a_digest_of_what_is_too_long_is_wrong():
+    assert first_wrong("f", [""], ["#a"], ["#b"], 0, lambda _: ("#", "[1]")) == 0
+    assert first_wrong("f", [""], ["#a"], ["#b"], 0, lambda _: ("#b", "#b")) == 0
+
+
+def test_each_value_is_read_once(monkeypatch):
+    read = []
+    monkeypatch.setattr(
+        "aiev.evaluation.evalplus.compare.load", lambda line: read.append(line) or load(line)
+    )
+    values = [dump(n) for n in range(100)]
+    others = [dump(float(n)) for n in range(100)]
+    assert first_wrong("f", values, others, values, 0, None) is None
+    assert len(read) <= 3 * len(values)

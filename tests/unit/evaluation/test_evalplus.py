@@ -9,8 +9,11 @@ import pytest
 from aiev.core.errors import UserError
 from aiev.evaluation.benchmarks.base import EvaluatorCrashed, ScoringLimits, open_benchmark
 from aiev.evaluation.evalplus import execution
+from aiev.evaluation.evalplus.execution import Seen
 from aiev.evaluation.evalplus.hidden import hidden_tests, passable
 from aiev.evaluation.evalplus.inside import values
+from aiev.evaluation.evalplus.judge import _on_a_slow_machine, _phase
+from aiev.evaluation.evalplus.oracle import oracles
 from aiev.evaluation.evalplus.problems import UNPASSABLE
 from aiev.sandbox.api import Limits, Result, open_sandbox
 
@@ -269,6 +272,50 @@ def test_where_the_machine_is_slow_a_limit_is_longer(sandbox, monkeypatch, facto
     assert [each.outcome for each in others] == ["passed", "failed"]
 
 
+def test_the_time_of_the_canonical_solution_is_that_of_the_reference_machine(
+    sandbox, monkeypatch, tmp_path
+):
+    """Made while the machine is four times slower, the limits are those of an idle one, and grow
+    with the machine's speed of the moment when a solution is late."""
+    monkeypatch.setattr("aiev.evaluation.speed.slowdown", lambda _: 4.0)
+    takes = "    import time\n    end = time.process_time() + 0.8\n"
+    takes += "    while time.process_time() < end: pass\n    return [x, x]\n"
+    own = problem(base_input=[["slow"]], canonical_solution=takes)
+    (made,) = oracles([own], sandbox, lambda f, tasks: [*map(f, tasks)], tmp_path).values()
+    (seconds,) = made.seconds["base"]
+    assert 0.2 <= seconds < 0.4
+    (limit,), (longer,) = (_phase("base", made, LIMITS, slower).limits for slower in (1.0, 3.0))
+    assert limit == LIMITS.reference_factor * seconds > LIMITS.min_time_limit_seconds
+    assert longer == pytest.approx(3 * limit)
+
+
+@pytest.mark.parametrize(
+    ("again", "outcomes"),
+    [
+        ("passed", ["passed", "passed"]),
+        ("crashed", ["passed", "crashed"]),
+        (None, ["passed", "timed-out"]),
+    ],
+)
+def test_a_retry_decides_only_about_the_phase_that_was_late(monkeypatch, again, outcomes):
+    """A phase that had passed is not run again, and a retry that is broken off changes nothing."""
+    monkeypatch.setattr("aiev.evaluation.evalplus.judge.slowdown", lambda _: 4.0)
+    first = {"base": Seen("passed", 0.1, (0.1,), ("1",)), "plus": Seen("timed-out", 1.0, (), ())}
+    asked = []
+
+    def run(_, phases):
+        asked.append(list(phases))
+        found = {name: Seen(again, 2.0, (2.0,), ("1",)) for name in phases} if again else None
+        return found, Result(1, "crashed", "", "", {}, 0.1)
+
+    def phases_of(factor):
+        return {name: execution.phase(["[1]\n"], [factor], factor) for name in first}
+
+    seen = _on_a_slow_machine(run, "", phases_of, None, first)
+    assert [each.outcome for each in seen.values()] == outcomes
+    assert asked == [["plus"]] and seen["base"] is first["base"]
+
+
 def test_a_machine_that_is_ever_slower_is_not_waited_for_without_end(sandbox, monkeypatch):
     factors = [2.0, 3.0, 5.0]
     monkeypatch.setattr("aiev.evaluation.evalplus.judge.slowdown", lambda _: factors.pop(0))
@@ -467,6 +514,53 @@ def test_long_values_are_right_by_value(sandbox):
         "def double(x):\n    return [*range(99_999), 0]",
     ]
     assert base_passed(judged(sandbox, solutions, own)) == ["HumanEval/0", "HumanEval/1"]
+
+
+def long_problem():
+    own = problem(base_input=[[1]])
+    return own | {"canonical_solution": "    return list(range(20_000))\n"}
+
+
+class OfLongValues:
+    """A sandbox that does something else where a long value is asked for; sizes: of the outputs of
+    such runs, in bytes."""
+
+    def __init__(self, sandbox, instead=None):
+        self.sandbox, self.instead, self.sizes = sandbox, instead, []
+
+    def run(self, request):
+        task = json.loads(request.files.get("task.json", '{"phases": {}}'))
+        if all(phase["whole"] is None for phase in task["phases"].values()):
+            return self.sandbox.run(request)
+        if self.instead:
+            return self.instead()
+        result = self.sandbox.run(request)
+        self.sizes.append(len(result.files["outputs.base.jsonl"]))
+        return result
+
+
+def test_a_value_that_is_longer_than_a_right_one_stays_in_the_sandbox(sandbox):
+    watched = OfLongValues(sandbox)
+    flood = "def double(x):\n    return 'x' * 5_000_000"
+    assert base_passed(judged(watched, [flood], [long_problem()])) == []
+    right, own = watched.sizes
+    assert right > 100_000 > own
+
+
+def test_a_sandbox_that_breaks_when_a_long_value_is_compared_is_an_error(sandbox):
+    almost = "def double(x):\n    return list(map(float, range(20_000)))"
+
+    def full():
+        raise UserError("no space left on the device")
+
+    def broken():
+        return Result(1, "crashed", "", "no memory", {}, 0.1)
+
+    with pytest.raises(UserError, match="no space left"):
+        judged(OfLongValues(sandbox, full), [almost], [long_problem()])
+    with pytest.raises(EvaluatorCrashed, match="no memory"):
+        judged(OfLongValues(sandbox, broken), [almost], [long_problem()])
+    assert base_passed(judged(sandbox, [almost], [long_problem()])) == ["HumanEval/0"]
 
 
 def test_expected_outputs_are_made_once(sandbox):

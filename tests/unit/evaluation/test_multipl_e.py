@@ -5,6 +5,8 @@ import asyncio
 import json
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from aiev.core.errors import UserError
 from aiev.evaluation.benchmarks.base import (
@@ -15,10 +17,12 @@ from aiev.evaluation.benchmarks.base import (
     published_benchmarks,
 )
 from aiev.evaluation.generate import Decoding, generate
-from aiev.evaluation.multipl_e.programs import printed, program_of, solution_of
+from aiev.evaluation.multipl_e.answers import solution_of
+from aiev.evaluation.multipl_e.programs import printed, program_of
+from aiev.evaluation.multipl_e.tampering import guard, refusal
 from aiev.evaluation.reach import reached
 from aiev.evaluation.samples import check_programs, samples_of
-from aiev.evaluation.scoring import validate_canonical
+from aiev.evaluation.scoring import host_facts, validate_canonical
 from aiev.languages.toolchains import TOOLCHAINS
 from aiev.llm.failures import UNANSWERABLE
 from aiev.llm.responses import NO_ANSWER
@@ -93,6 +97,119 @@ def test_only_the_last_line_is_the_mark(stdout, right):
 def test_a_completion_is_taken_out_of_an_answer(answer):
     own = task("cpp")
     assert solution_of(answer, own, ("cpp", "c++")).rstrip() == own["prompt"] + "    return 2 * x;"
+
+
+@pytest.mark.parametrize(
+    ("code", "program"),
+    [
+        (
+            "long twice( long x )\n{\n    return 2 * x;\n}",
+            "#include <bits/stdc++.h>\n// Twice.\nlong twice(long x) {\n    return 2 * x;\n",
+        ),
+        (
+            "#include <cmath>\nlong two() { return 2; }\nlong twice(long x) { return two() * x; }\n"
+            "int main() { twice(1); }",
+            "#include <bits/stdc++.h>\n// Twice.\n#include <cmath>\nlong two() { return 2; }\n"
+            "long twice(long x) {\n return two() * x;\n",
+        ),
+        (
+            "int twice(int number) {\n    return 2 * number;\n}",
+            "#include <bits/stdc++.h>\n// Twice.\nint twice(int number) {\n"
+            "    return 2 * number;\n",
+        ),
+        (
+            "using namespace std;\nvector<long> unique(vector<long> x) { return x; }\n"
+            "long twice(long x) { return x; }",
+            "#include <bits/stdc++.h>\n// Twice.\nusing namespace std;\n"
+            "vector<long> unique(vector<long> x) { return x; }\nlong twice(long x) {\n return x;\n",
+        ),
+        (
+            "using namespace std;\nlong twice(long x) {\n    return max(x, 2);\n}",
+            "#include <bits/stdc++.h>\n// Twice.\nlong twice(long x) {\nusing namespace std;\n"
+            "    return max(x, 2);\n",
+        ),
+        (  # cut off: nothing is closed that the answer left open
+            "long twice(long x) {\n    while (x) {\n        x--;\n    }\n",
+            "#include <bits/stdc++.h>\n// Twice.\nlong twice(long x) {\n    while (x) {\n"
+            "        x--;\n    }\n",
+        ),
+    ],
+    ids=[
+        *("another layout", "a program", "another signature"),
+        *("names of std for a helper", "names of std for the function alone", "cut off"),
+    ],
+)
+def test_a_function_of_any_layout_is_put_behind_the_prompt_with_what_it_needs(code, program):
+    assert solution_of(f"```cpp\n{code}\n```", task("cpp"), ("cpp",)) == program
+
+
+def test_a_method_at_the_margin_ends_where_it_is_closed():
+    answer = "```java\npublic static long twice(long x) {\n    return 2 * x;\n}\n```"
+    own = task("java")
+    assert solution_of(answer, own, ("java",)) == own["prompt"] + "    return 2 * x;\n"
+
+
+PIECES = ["twice(", "long x) {", "class A", "{", "}", "\n", "\n    ", "/*", "*/", "//", '"', "'"]
+PIECES += ["<?php ", "fn ", "function ", "const twice = ", ";", "#", "import a", "main(", "é\x00"]
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from(PIECES), max_size=25).map("".join), st.sampled_from(sorted(TASKS)))
+def test_a_program_is_made_of_any_block_of_code(code, language):
+    found = solution_of(f"```{language}\n{code}\n```", task(language), (language,))
+    assert "twice" in found
+
+
+NAMES_OF_TESTS = {
+    "java": "assert(twice(2l).equals((new ArrayList<Long>(Arrays.asList(4l)))));",
+    "rs": 'assert_eq!(candidate(String::from("macro")), vec![Some(4)]);',
+    "js": "const assert = require('node:assert');\nfunction test() {}\ntest();",
+    "cpp": "}\nint main() { assert(candidate(2) == (4)); }",
+}
+
+
+@pytest.mark.parametrize(
+    ("language", "code", "refused"),
+    [
+        ("java", "class Arrays { }", "class Arrays"),
+        ("java", "static Own Arrays = null;", "Arrays ="),
+        ("java", "class Own { public boolean equals(Object o) {} }", "boolean equals("),
+        ("java", "ArrayList<Long> found = new ArrayList<>(); // class Arrays", ""),
+        ("rs", "macro_rules! vec { () => {} }", "macro_rules! vec"),
+        ("rs", "macro_rules! hashmap { () => {} }", ""),
+        ("rs", "struct String;", "struct String"),
+        ("rs", "use own::Vec as String;", "use own::Vec as String"),
+        ("rs", "use std::string::String;", ""),
+        ("rs", "impl PartialEq for Own {}", ""),
+        ("rs", "impl<'a> PartialEq<isize> for Own<'a> {}", "PartialEq<"),
+        ("js", "var require = 1", "var require"),
+        ("js", "test = () => {}", "test ="),
+        ("js", "  let test; test = 3; const found = require('x')", ""),
+        ("cpp", "bool operator ==(A, B)", "operator =="),
+        ("cpp", """if (c == '"') x(); struct A { bool operator==(B); }; y('"');""", "operator=="),
+        ("cpp", 'say("operator=="); // operator==\n/* operator== */', ""),
+        ("php", "function test() {}", ""),
+    ],
+)
+def test_a_solution_that_redefines_what_the_tests_use_is_refused(language, code, refused):
+    own = {"language": language, "prompt": "twice(\n", "tests": NAMES_OF_TESTS.get(language, "")}
+    assert refusal(code, own) == refused
+
+
+def test_an_operator_of_the_prompt_s_own_is_none_of_the_solution_s():
+    prompt = "struct A { bool operator==(long x); };\nA twice(long x) {\n"
+    own = {"language": "cpp", "prompt": prompt, "tests": NAMES_OF_TESTS["cpp"]}
+    assert refusal(prompt + "return A();", own) == ""
+    assert refusal("bool operator==(A, A);\n" + prompt, own) == "operator=="
+
+
+def test_macros_of_a_solution_end_before_the_tests():
+    own = task("cpp")
+    program = program_of(own, own["prompt"] + "    return 3;\n", TOOLCHAINS.get("cpp")(), "M")
+    before, _, after = program.partition("#undef NDEBUG\n")
+    assert before.rstrip().endswith("return 3;") and "#undef twice\n" in after
+    assert after.index("#undef assert\n") < after.index("#include <cassert>\n}\nint main")
+    assert guard(task("php")) == ""
 
 
 def test_an_answer_without_code_has_an_empty_solution():
@@ -285,6 +402,21 @@ def test_the_beginning_of_a_function_is_no_code_of_a_model_that_did_not_answer(r
     assert row["prefill"].endswith(TASKS["cpp"]["prompt"])
 
 
+def test_an_upgrade_of_a_compiler_changes_the_facts_of_a_validation():
+    class Upgraded:
+        def __init__(self, version):
+            self.version = version
+
+        def run(self, request):
+            assert "javac --version" in request.command[-1]
+            return Result(0, "passed", f"javac {self.version}\nopenjdk 17\n", "", {}, 0.1)
+
+    java = open_benchmark("m", "multipl-e", {"language": "java"})
+    old, new = (java.versions(Upgraded(version)) for version in ("17.0.1", "17.0.2"))
+    assert old == {"javac": "javac 17.0.1", "java": "openjdk 17"}
+    assert host_facts(java, "e", old) != host_facts(java, "e", new)
+
+
 def test_users_find_each_language_by_its_name():
     assert {f"multipl-e-{language}" for language in ("cpp", "java", "js", "php", "rs", "ts")} < set(
         published_benchmarks()
@@ -329,6 +461,7 @@ def test_a_language_of_one_file_outside_is_chosen_by_the_config_and_run(tmp_path
     path.write_text(opened.dump(tasks))
     with open_sandbox("bubblewrap") as sandbox:
         tasks = opened.prepare(path, sandbox, ScoringLimits.of({}).limits)
+        assert set(opened.versions(sandbox)) == {"sh"}
         assert "Complete this Shell function" in opened.prompt(tasks[0])
         solutions = {
             each["task_id"]: opened.extract(f"```sh\n    {body}\n```", each)

@@ -218,14 +218,14 @@ class BrokenSandbox:
 
 
 def test_an_evaluator_that_cannot_run_validates_nothing(sums, tmp_path):
-    marker, facts = tmp_path / "here" / "marker", host_facts(sums, "e" * 64)
+    marker, facts = tmp_path / "here" / "marker", host_facts(sums, "e" * 64, {})
     with pytest.raises(EvaluatorCrashed):
         validate_here(sums, TASKS, BrokenSandbox(), LIMITS, [], marker, facts)
     assert not marker.exists()
 
 
 def test_a_machine_is_validated_once_until_it_changes(sums, sandbox, tmp_path):
-    facts = host_facts(sums, "e" * 64)
+    facts = host_facts(sums, "e" * 64, {})
     assert set(facts) == {"environment", "evaluator", "kernel", "machine", "python"}
     marker = tmp_path / "here" / "marker"
     validate_here(sums, TASKS, sandbox, LIMITS, [], marker, facts)

@@ -44,6 +44,8 @@ CPP = {
     "task_id": "HumanEval_0",
     "prompt": "#include<assert.h>\n// Adds.\nlong f(long x) {\n",
     "stop_tokens": ["\n}"],
+    "language": "cpp",
+    "tests": "}\nint main() {}\n",
 }
 PANDAS = {"task_id": "DS-1000/0", "prompt": "Problem:\nSum it.\nA:\n<code>\nBEGIN SOLUTION\n"}
 
@@ -166,7 +168,7 @@ def test_a_completion_ends_at_its_stop_string_or_with_the_fence():
     assert extract("  return x;\n}\nint main() {", CPP) == whole
     assert extract("  return x;\n```\nIt adds.", CPP) == whole
     again = f"```cpp\n{CPP['prompt']}  return x;\n}}\n```"
-    assert style("chat", "multipl-e", language="cpp").extract(again, CPP) == whole
+    assert style("chat", "multipl-e", language="cpp").extract(again, CPP) == f"{whole}\n"
 
 
 def test_the_authors_take_the_first_block_of_an_answer_to_mbpp():

@@ -53,8 +53,9 @@ class Verdict:
 
     base: it passed the benchmark's own tests. plus: the further ones too; None without any.
     outcome: passed, failed, or a more telling word, such as timed-out or compile-error.
-    row: further keys of its row in eval_results.json. seconds: CPU time that it took. ran: whether
-    every call of the benchmark's own tests returned, right or wrong; None where that is not known.
+    row: further keys of its row in eval_results.json. seconds: that it took, of CPU time or, where
+    compilers run (MultiPL-E) and for DS-1000, of wall time. ran: whether every call of the
+    benchmark's own tests returned, right or wrong; None where that is not known.
     """
 
     base: bool
@@ -193,6 +194,10 @@ class Benchmark(ABC):
     def left_out(self) -> Mapping[str, str]:
         """Tasks of the published benchmark that `load` leaves out, with the reason: they cannot be
         run, or the config does without them. They count neither as passed nor as failed."""
+        return {}
+
+    def versions(self, sandbox: Sandbox) -> Mapping[str, str]:
+        """Versions of what judges beside `evaluator`, by name, as the sandbox has it: compilers."""
         return {}
 
     def samples(self, row: Any) -> list[Any]:

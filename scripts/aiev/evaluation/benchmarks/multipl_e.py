@@ -27,6 +27,7 @@ from aiev.evaluation.benchmarks.base import (
     Verdict,
 )
 from aiev.evaluation.multipl_e import programs, styles
+from aiev.evaluation.multipl_e.tampering import refusal
 from aiev.evaluation.rows import read_rows
 from aiev.evaluation.styles import CHAT, Style
 from aiev.languages.toolchains import TOOLCHAINS
@@ -92,6 +93,9 @@ class Benchmark(base.Benchmark):
     def _language(self) -> str:
         """The language as MultiPL-E names it: a file of your own is called after it."""
         return Path(self.config.language).stem
+
+    def versions(self, sandbox: Sandbox) -> Mapping[str, str]:
+        return self._toolchain.versions(sandbox)
 
     def load(self, path: Path) -> list[Task]:
         tasks = [{**task, "task_id": task.get("name")} for task in read_rows(path, HINT)]
@@ -176,8 +180,12 @@ class Benchmark(base.Benchmark):
         steps = Steps(config.compile_seconds, config.run_seconds, limits.solution_memory_mib)
 
         def one(task: Task) -> tuple[Ran, Verdict]:
+            solution = solutions[task["task_id"]]
+            if refused := refusal(programs.without_tests(task, solution, toolchain), task):
+                row = {"refused": refused}
+                return Ran("refused", "", refused, 0.0), Verdict(False, outcome="refused", row=row)
             mark = secrets.token_hex(16)
-            program = programs.program_of(task, solutions[task["task_id"]], toolchain, mark)
+            program = programs.program_of(task, solution, toolchain, mark)
             ran = toolchain.execute(program, sandbox, steps)
             if ran.outcome == "crashed" and ASSERTION in ran.said:
                 ran = replace(ran, outcome="failed")

@@ -11,6 +11,9 @@ from aiev.evaluation.evalplus.inside.values import Named, load
 
 RELATIVE, ABSOLUTE = 1e-7, 1e-6
 """EvalPlus's tolerances for floats, the latter where the task gives none."""
+MORE_ITEMS, FEW_ITEMS = 20, 1000
+"""How many times as many items as the right one a long value may have: each takes up to 70 bytes of
+memory for a character of its line, and a number of NumPy's or a fraction several."""
 
 
 def first_wrong(
@@ -25,19 +28,25 @@ def first_wrong(
 
     lines may be fewer than expected: then those that are there are compared.
     whole: for values of which the lines hold digests that differ, by number: the returned and the
-    expected line in full length.
+    expected line in full length, or still a digest of what is too long. What it raises is raised.
     """
+    floats, looked_at = False, 0
     for number, (line, right) in enumerate(zip(lines, expected, strict=False)):
         # Equal text is an equal value, but for NaN, and for what the text does not tell.
         if line == right and "NaN" not in line and '"o"' not in line:
             continue
+        if line[:1] == "#" or right[:1] == "#":
+            # Not in the `try`: a sandbox that does not work is no wrong value.
+            line, right = whole(number)
+            if line[:1] == "#" or _items(line) > MORE_ITEMS * _items(right) + FEW_ITEMS:
+                return number
+        # Once EvalPlus has seen a float, it allows the tolerance for all later values.
+        while not (floats or tolerance) and looked_at < number:
+            floats, looked_at = _is_float_line(expected[looked_at]), looked_at + 1
         try:
-            if line[:1] == "#" or right[:1] == "#":
-                line, right = whole(number)
-            # Once EvalPlus has seen a float, it allows the tolerance for all later values.
-            floats = not tolerance and any(map(_is_float_line, [*expected[:number], right]))
-            allowed = ABSOLUTE if floats else tolerance
-            if not right_value(entry_point, inputs[number], line, right, allowed):
+            own, wanted = load(line), load(right)
+            allowed = tolerance or ABSOLUTE * (floats or is_floats(_value(wanted)))
+            if not right_value(entry_point, inputs[number], own, wanted, allowed):
                 return number
         except Exception:
             # What EvalPlus cannot compare (lists of different lengths, a dictionary of floats)
@@ -46,22 +55,27 @@ def first_wrong(
     return None
 
 
-def right_value(entry_point: str, given: str, line: str, right: str, tolerance: float) -> bool:
-    """Whether one value is right. Raises where EvalPlus's comparison does."""
-    own, wanted = _value(line), _value(right)
-    if _is_equal(entry_point, given, own, wanted, tolerance):
+def right_value(entry_point: str, given: str, own: Any, wanted: Any, tolerance: float) -> bool:
+    """Whether one value, as `load` gives it, is right. Raises where EvalPlus's comparison does."""
+    value, right = _value(own), _value(wanted)
+    if _is_equal(entry_point, given, value, right, tolerance):
         return True
-    if not tolerance or _type(line) != _type(right):
+    if not tolerance or _type(own) != _type(wanted):
         return False
-    if isinstance(wanted, list | tuple) and len(own) != len(wanted):
+    if isinstance(right, list | tuple) and len(value) != len(right):
         return False
     import numpy
 
-    return bool(numpy.allclose(own, wanted, rtol=RELATIVE, atol=tolerance))
+    return bool(numpy.allclose(value, right, rtol=RELATIVE, atol=tolerance))
+
+
+def _items(line: str) -> int:
+    """About how many items a value has, without reading it."""
+    return sum(map(line.count, ",[{"))
 
 
 def _is_float_line(line: str) -> bool:
-    return line[:1] != "#" and is_floats(_value(line))
+    return line[:1] != "#" and is_floats(_value(load(line)))
 
 
 def is_floats(value: Any) -> bool:
@@ -86,11 +100,9 @@ def _is_equal(entry_point: str, given: str, own: Any, wanted: Any, tolerance: fl
     return False
 
 
-def _value(line: str) -> Any:
-    found = load(line)
+def _value(found: Any) -> Any:
     return found.value if isinstance(found, Named) else found
 
 
-def _type(line: str) -> Any:
-    found = load(line)
+def _type(found: Any) -> Any:
     return found.name if isinstance(found, Named) else type(found)

@@ -23,7 +23,8 @@ PACKAGES = "/opt/solution"
 MAX_PHASE_SECONDS = 60
 """EvalPlus's own limit for all inputs of a phase together; here of CPU time."""
 LINES_MIB, WHOLE_MIB = 64, 512
-"""Room for what a solution returns in a phase: of long values the digests, or one of them whole."""
+"""Room for what a solution returns in a phase, of long values the digests; and for one of them
+whole."""
 WALL_FACTOR, WALL_SECONDS = 8, 120
 """The wall clock is only there for a solution that stops its own observer."""
 
@@ -33,18 +34,19 @@ class Phase:
     """Inputs of a task, as lines of `values`, and the limits under which they are run.
 
     limits: CPU seconds of each input. cpu_seconds: of all. whole: number of the input whose value
-    is handed back whole, though it is long.
+    is handed back whole, though it is long: up to `whole_chars` of its line.
     """
 
     inputs: Sequence[str]
     limits: Sequence[float]
     cpu_seconds: int
     whole: int | None = None
+    whole_chars: int = WHOLE_MIB << 20
 
     @property
     def mib(self) -> int:
         """Room for what is returned."""
-        return LINES_MIB if self.whole is None else WHOLE_MIB
+        return LINES_MIB + (0 if self.whole is None else ceil(self.whole_chars / (1 << 20)))
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,7 @@ def run(
                 "cpu_seconds": each.cpu_seconds,
                 "max_bytes": each.mib << 20,
                 "whole": each.whole,
+                "whole_chars": each.whole_chars,
             }
             for name, each in phases.items()
         },
@@ -144,20 +147,21 @@ def _seen(
     try:
         ends = json.loads(result.files["ends.json"])
         return {
-            name: _phase(ends[name], result.files.get(file, b""), phases[name].whole)
+            name: _phase(ends[name], result.files.get(file, b""), phases[name])
             for name, file in outputs.items()
         }
     except (KeyError, TypeError, ValueError, RecursionError):
         return None
 
 
-def _phase(end: Mapping[str, object], output: bytes, whole: int | None) -> Seen:
+def _phase(end: Mapping[str, object], output: bytes, phase: Phase) -> Seen:
     """Raises ValueError for what the observer cannot have written."""
     pairs = [line.split(" ", 1) for line in output.decode("utf-8").split("\n")[:-1]]
     times, lines = tuple(float(each) for each, _ in pairs), tuple(line for _, line in pairs)
     outcome, seconds = str(end["outcome"]), float(end["seconds"])
     if outcome not in OUTCOMES or not all(map(isfinite, (seconds, *times))):
         raise ValueError("no outcome")
-    if any(len(line) > LONG and number != whole for number, line in enumerate(lines)):
+    most = {phase.whole: phase.whole_chars}
+    if any(len(line) > most.get(number, LONG) for number, line in enumerate(lines)):
         raise ValueError("a line that is too long")
     return Seen(outcome, seconds, times, lines)

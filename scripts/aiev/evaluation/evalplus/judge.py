@@ -21,6 +21,12 @@ from aiev.evaluation.evalplus.problems import UNPASSABLE, canonical_of, dataset_
 from aiev.evaluation.speed import MAX_SLOWDOWN, NOISE, slowdown
 from aiev.sandbox.request import Result, Sandbox
 
+LONGER, ROOM = 20, 1 << 20
+"""A long value's line may have so many times the right one's characters, and so many more; one that
+is longer is wrong. NumPy's numbers and fractions take 10 to 17 times those of plain ones."""
+TOO_LONG = ("output-cut", "out-of-memory")
+"""How the canonical solution ends where its own value is longer than can be handed over: half a
+gigabyte. There a value is right by its digest alone."""
 RETRIES = 2
 """Of what ran into a limit on a machine that is slower than the reference."""
 
@@ -84,8 +90,8 @@ def _judge(
         memory_mib=limits.solution_memory_mib,
     )
     seen, result = run(solution)
-    if seen and _slow(seen):
-        seen, result = _on_a_slow_machine(run, solution, phases_of, sandbox, seen, result)
+    if seen and any(each.outcome == "timed-out" for each in seen.values()):
+        seen = _on_a_slow_machine(run, solution, phases_of, sandbox, seen)
     if seen is None or any(each.outcome == "crashed" for each in seen.values()):
         control, its = run(canonical_of(problem))
         if control is None or any(each.outcome == "crashed" for each in control.values()):
@@ -96,12 +102,7 @@ def _judge(
         seen = {name: execution.Seen(outcome, 0.0, (), ()) for name in phases}
 
     def whole(name: str, number: int) -> tuple[str, str]:
-        """A long value of the solution and of the canonical one, each run once more for it."""
-        # Time has decided already; what is asked now is the value.
-        asked = {name: replace(phases_of(MAX_SLOWDOWN)[name], whole=number)}
-        own, _ = run(solution, phases=asked)
-        right, _ = run(canonical_of(problem), phases=asked)
-        return own[name].lines[number], right[name].lines[number]
+        return _whole(run, problem, solution, name, phases_of(MAX_SLOWDOWN)[name], number)
 
     outcomes = {
         name: _outcome(problem, name, oracle, each, partial(whole, name))
@@ -112,8 +113,35 @@ def _judge(
     return replace(verdict, ran=ran)
 
 
-def _slow(seen: Mapping[str, execution.Seen]) -> bool:
-    return any(each.outcome == "timed-out" for each in seen.values())
+def _whole(
+    run: Callable[..., tuple[dict[str, execution.Seen] | None, Result]],
+    problem: Task,
+    solution: str,
+    name: str,
+    phase: execution.Phase,
+    number: int,
+) -> tuple[str, str]:
+    """A long value of the solution and of the canonical one, each run once more up to that input;
+    a digest of what is longer than a right value can be, or is not there.
+
+    Raises EvaluatorCrashed where the canonical solution does not get through.
+    """
+    # Time has decided already; what is asked now is the value.
+    last = number + 1
+    asked = replace(phase, inputs=phase.inputs[:last], limits=phase.limits[:last], whole=number)
+    control, its = run(canonical_of(problem), phases={name: asked})
+    if control is None or control[name].outcome not in ("passed", *TOO_LONG):
+        raise _crashed(problem, its)
+    right = _line(control[name], number)
+    if right[:1] == "#":
+        return right, right
+    most = min(asked.whole_chars, LONGER * len(right) + ROOM)
+    own, _ = run(solution, phases={name: replace(asked, whole_chars=most)})
+    return "#" if own is None else _line(own[name], number), right
+
+
+def _line(seen: execution.Seen, number: int) -> str:
+    return seen.lines[number] if number < len(seen.lines) else "#"
 
 
 def _on_a_slow_machine(
@@ -121,24 +149,28 @@ def _on_a_slow_machine(
     solution: str,
     phases_of: Callable[..., dict[str, execution.Phase]],
     sandbox: Sandbox,
-    seen: dict[str, execution.Seen] | None,
-    result: Result,
-) -> tuple[dict[str, execution.Seen] | None, Result]:
-    """What a solution that ran into its limit does under limits for the machine's speed, which is
-    measured before and after: the faster of the two counts."""
+    seen: dict[str, execution.Seen],
+) -> dict[str, execution.Seen]:
+    """What a solution does under limits for the machine's speed, in the phases that ran into their
+    limit: the speed is measured before and after, and the faster of the two counts. Other phases
+    stay as they were seen, and so do all from where a run is broken off."""
+    late = [name for name, each in seen.items() if each.outcome == "timed-out"]
     before = slowdown(sandbox)
     for _ in range(RETRIES):
         if before <= NOISE:
             break
-        seen, result = run(solution, phases=phases_of(before))
+        longer = phases_of(before)
+        again, _ = run(solution, phases={name: longer[name] for name in late})
+        if again is None:
+            break
         after = slowdown(sandbox)
-        if seen is None or not _slow(seen):
-            phases = phases_of(min(before, after))
-            return seen and {n: _in_time(each, phases[n]) for n, each in seen.items()}, result
-        if after <= before * NOISE:
+        allowed = phases_of(min(before, after))
+        seen = seen | {name: _in_time(each, allowed[name]) for name, each in again.items()}
+        late = [name for name, each in again.items() if each.outcome == "timed-out"]
+        if not late or after <= before * NOISE:
             break
         before = after
-    return seen, result
+    return seen
 
 
 def _in_time(seen: execution.Seen, phase: execution.Phase) -> execution.Seen:
@@ -151,8 +183,8 @@ def _in_time(seen: execution.Seen, phase: execution.Phase) -> execution.Seen:
 
 
 def _phase(name: str, oracle: Oracle, limits: ScoringLimits, slower: float) -> execution.Phase:
-    least, factor = slower * limits.min_time_limit_seconds, limits.reference_factor
-    times = [max(least, factor * seconds) for seconds in oracle.seconds[name]]
+    least, factor = limits.min_time_limit_seconds, limits.reference_factor
+    times = [slower * max(least, factor * seconds) for seconds in oracle.seconds[name]]
     return execution.phase(oracle.inputs[name], times, slower)
 
 

@@ -1,7 +1,8 @@
 """Expected outputs: what a task's canonical solution returns for its inputs, and how long it takes.
 
 Made once for a task and kept by the digest of all that decides them: the task, the programs that
-run it, and Python's version. EvalPlus keeps them too, all in one file that its cache trusts.
+run it, Python's version, and what times are measured against. EvalPlus keeps them too, all in one
+file that its cache trusts.
 """
 
 import gzip
@@ -17,6 +18,7 @@ from typing import Any
 from aiev.core.errors import UserError
 from aiev.core.files import mark_used, module_path, write_bytes
 from aiev.core.hashing import of_text
+from aiev.evaluation import speed
 from aiev.evaluation.benchmarks.base import EvaluatorCrashed, Task, dump_tasks
 from aiev.evaluation.evalplus import execution
 from aiev.evaluation.evalplus.problems import canonical_of
@@ -32,6 +34,10 @@ CANONICAL_SECONDS = 600
 MEMORY_MIB = 4096
 """Limits of a canonical solution: CPU time of a phase, and memory."""
 
+QUICK_SECONDS = 0.1
+"""Up to here the time of the canonical solution decides nothing beside the minimum limit, and the
+machine's speed need not be known."""
+
 CRASH_HINT = (
     "the samples are not at fault: the benchmark's own solution ends in the same way. Raise "
     "evaluation.scoring.limits, free memory and disk, or repair the environment (make .venv), then "
@@ -42,7 +48,8 @@ CRASH_HINT = (
 @dataclass(frozen=True)
 class Oracle:
     """What is right for a task; by phase: inputs and expected outputs as lines of `values`, and the
-    CPU seconds that the canonical solution took for each."""
+    CPU seconds of the reference machine (`evaluation.speed`) that the canonical solution takes for
+    each."""
 
     inputs: Mapping[str, Sequence[str]]
     expected: Mapping[str, Sequence[str]]
@@ -85,7 +92,8 @@ def oracles(
 
 def _path(folder: Path, task: Task) -> Path:
     programs = [READ_INPUTS, execution.RUN_SOLUTION, execution.VALUES]
-    whole = [dump_tasks([task]), *programs, version("evalplus"), platform.python_version()]
+    versions = [version("evalplus"), platform.python_version()]
+    whole = [dump_tasks([task]), *programs, *versions, speed.LOOP, speed.REFERENCE_SECONDS]
     return folder / f"{of_text(json.dumps(whole))}.json.gz"
 
 
@@ -124,10 +132,12 @@ def _make(task: Task, inputs: Mapping[str, Sequence[str]], sandbox: Sandbox) -> 
             where=task["task_id"],
             hint=CRASH_HINT,
         )
+    slow = any(max(each.times) > QUICK_SECONDS for each in seen.values())
+    slower = speed.slowdown(sandbox) if slow else 1.0
     return Oracle(
         {name: inputs[name] for name in phases},
         {name: each.lines for name, each in seen.items()},
-        {name: each.times for name, each in seen.items()},
+        {name: [seconds / slower for seconds in each.times] for name, each in seen.items()},
     )
 
 

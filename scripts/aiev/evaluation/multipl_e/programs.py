@@ -4,10 +4,8 @@ A program that leaves before its tests have run exits with 0 too. So the tests e
 word that nobody can know beforehand, and only a program that printed it has passed.
 """
 
-from collections.abc import Sequence
-
 from aiev.evaluation.benchmarks.base import Task
-from aiev.languages.markdown import fenced
+from aiev.evaluation.multipl_e.tampering import guard
 from aiev.languages.toolchains.base import Toolchain
 
 
@@ -16,12 +14,17 @@ def program_of(task: Task, solution: str, toolchain: Toolchain, mark: str) -> st
 
     mark: a word that the program prints once all its tests have passed.
     """
+    before = without_tests(task, solution, toolchain)
+    return before + guard(task) + _marked(task["tests"].rstrip(), toolchain, mark)
+
+
+def without_tests(task: Task, solution: str, toolchain: Toolchain) -> str:
+    """A solution up to its tests, where it ends with them."""
     tests = task["tests"].rstrip()
     whole = solution.rstrip()
     if toolchain.end:
         whole = whole.removesuffix(toolchain.end).rstrip()
-    before = whole[: -len(tests)] if whole.endswith(tests) else f"{solution}\n"
-    return before + _marked(tests, toolchain, mark)
+    return whole[: -len(tests)] if whole.endswith(tests) else f"{solution}\n"
 
 
 def printed(stdout: str, mark: str) -> bool:
@@ -37,21 +40,9 @@ def _marked(tests: str, toolchain: Toolchain, mark: str) -> str:
     return f"{tests[:at]}\n{statement}\n{tests[at:]}\n"
 
 
-def solution_of(answer: str, task: Task, fences: Sequence[str]) -> str:
-    """Prompt and completion by a chat model's answer; "" without code.
-
-    What follows the signature counts, up to the first stop token, as where a model completes the
-    prompt. Of several blocks the first with the signature counts; without the signature all of the
-    first block is the function's body.
-    """
-    blocks = fenced(answer)
-    own = [block for block in blocks if block.language in fences] or blocks
-    if not own:
-        return ""
-    signature = task["prompt"].rstrip().rpartition("\n")[2]
-    text = next((block.text for block in own if signature in block.text), own[0].text)
-    _, found, body = text.partition(signature)
-    return task["prompt"] + cut(body.removeprefix("\n") if found else text, task["stop_tokens"])
+def is_left_open(task: Task) -> bool:
+    """Whether the tests begin with the brace that closes the prompt's function."""
+    return task["tests"].lstrip().startswith("}")
 
 
 def cut(completion: str, stop_tokens: list[str]) -> str:

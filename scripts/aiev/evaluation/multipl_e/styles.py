@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 
 from aiev.core.templates import render
 from aiev.evaluation.benchmarks.base import Task
-from aiev.evaluation.multipl_e import programs
+from aiev.evaluation.multipl_e import answers, programs
 from aiev.evaluation.styles import CHAT, Style
 from aiev.languages.toolchains.base import Toolchain
 
@@ -29,13 +29,14 @@ def styles(toolchain: Toolchain) -> Mapping[str, Style]:
         return render(__file__, "complete", language=language, fence=fences[0], prompt=prompt)
 
     def extract(answer: str, task: Task) -> str:
-        return programs.solution_of(answer, task, fences)
+        return answers.solution_of(answer, task, fences)
 
     def begun(task: Task) -> str:
         return f"```{fences[0]}\n{task['prompt']}"
 
-    way, code = "from the signature up to a stop string", (__file__, programs.__file__)
-    plain = Style(words, extract, way, code)
+    code = (__file__, answers.__file__, programs.__file__)
+    plain = Style(words, extract, "the function, and the items that it needs", code)
+    way = "what follows the signature, up to a stop string"
     completion = Style(words, _continued, way, code, begun, _stop, plain)
     return {CHAT: plain, "completion": completion}
 

@@ -45,8 +45,9 @@ class Toolchain:
     title: as readers know the language. fences: info strings of its fenced blocks, in lower case;
     the first one is asked for. packages: Debian's, which hold it. programs: that must be
     in the sandbox. source: name of the program's file. compile: shell command, "" for none, which
-    makes `products`. run: shell command. mounts: paths on the host that it needs beside /usr/bin
-    and /usr/lib, at the same place in the sandbox. control: a program that must print "ready".
+    makes `products`. run: shell command. beside: further files of the run, by name. mounts: paths
+    on the host that it needs beside /usr/bin and /usr/lib, at the same place in the sandbox.
+    control: a program that must print "ready".
     prints: statement that prints `{mark}` on a line of its own. braces: that close behind the last
     test of a program. end: what a program may end with, and nothing can follow; "" for nothing.
     """
@@ -60,6 +61,7 @@ class Toolchain:
     products: ClassVar[str] = ""
     run: ClassVar[str]
     mounts: ClassVar[Sequence[str]] = ()
+    beside: ClassVar[Mapping[str, str]] = {}
     control: ClassVar[str]
     prints: ClassVar[str]
     braces: ClassVar[int] = 0
@@ -67,7 +69,7 @@ class Toolchain:
 
     def execute(self, program: str, sandbox: Sandbox, steps: Steps) -> Ran:
         """Compile and run a program."""
-        files: Mapping[str, str | bytes] = {self.source: program}
+        files: dict[str, str | bytes] = {self.source: program}
         seconds = 0.0
         if self.compile:
             built = self._step(
@@ -83,6 +85,7 @@ class Toolchain:
                 # tsc writes its errors to stdout.
                 return Ran(outcome, "", (built.stdout + built.stderr)[-2000:], seconds)
             files = {BUILT: built.files[BUILT]}
+        files |= self.beside
         command = f"tar -xf {BUILT} && {self.run}" if self.compile else self.run
         ran = self._step(command, files, sandbox, self._limits(steps.run_seconds, steps.memory_mib))
         return Ran(ran.outcome, ran.stdout, ran.stderr[-2000:], seconds + ran.seconds)
@@ -102,10 +105,13 @@ class Toolchain:
             message = f"the toolchain for {self.title} does not work: {ran.outcome}: {ran.said}"
             raise UserError(message, hint=hint)
 
-    def version(self, sandbox: Sandbox) -> str:
-        """First line of what the first program says of itself."""
-        step = f"{self.programs[0]} --version 2>&1 | head -n 1"
-        return self._step(step, {}, sandbox, self._limits(30, 2048)).stdout.strip()
+    def versions(self, sandbox: Sandbox) -> dict[str, str]:
+        """First line of what each program says of itself, by its name; "" of one that is missing or
+        says nothing."""
+        asks = [f'echo "$({program} --version 2>&1 | head -n 1)"' for program in self.programs]
+        said = self._step("; ".join(asks), {}, sandbox, self._limits(30, 2048)).stdout
+        lines = said.splitlines() or [""] * len(self.programs)
+        return dict(zip(self.programs, lines, strict=False))
 
     def _step(
         self,

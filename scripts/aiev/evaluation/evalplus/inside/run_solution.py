@@ -1,11 +1,11 @@
 """Runs inside the sandbox: one solution on a task's inputs, without any knowledge of what is right.
 
 task.json {"entry_point", "returns": a key of RETURNS, "phases": {phase: {"limits": [CPU seconds
-of each input], "cpu_seconds", "max_bytes", "whole": number or null}}}, solution.py,
+of each input], "cpu_seconds", "max_bytes", "whole": number or null, "whole_chars"}}}, solution.py,
 inputs.{phase}.jsonl
 -> outputs.{phase}.jsonl: CPU seconds and what the solution returned, a line for each input up to
 the first that failed; ends.json: {phase: {"outcome", "seconds": CPU time}}. Of a long value the
-line holds the digest, but for input number `whole`.
+line holds the digest, but for input number `whole` up to `whole_chars`.
 
 A phase runs in a process of its own. Limits count CPU time, so that a busy machine changes no
 verdict; a process that neither computes nor ends is stopped after IDLE_SECONDS.
@@ -76,8 +76,9 @@ def run_phase(phase, task, source, inputs):
     signal.signal(signal.SIGPROF, too_slow)
     timer, clock, write = signal.setitimer, time.process_time, os.write
     out = os.open(f"outputs.{phase}.jsonl", os.O_WRONLY | os.O_CREAT, 0o600)
+    long = values.LONG
     prepare, dump, room = RETURNS[task["returns"]], values.dump, own["max_bytes"]
-    limits, whole = own["limits"], own["whole"]
+    limits, longest = own["limits"], {own["whole"]: own["whole_chars"]}
     guard()
     space = {}
     exec(source, space)
@@ -88,7 +89,7 @@ def run_phase(phase, task, source, inputs):
         value = function(*arguments)
         seconds = clock() - start
         timer(signal.ITIMER_PROF, 0)
-        text = dump(prepare(value), None if number == whole else values.LONG)
+        text = dump(prepare(value), longest.get(number, long))
         line = f"{seconds:.6f} {text}\n".encode()
         room -= len(line)
         if room < 0:
