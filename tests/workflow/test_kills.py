@@ -72,7 +72,6 @@ def test_a_run_that_was_killed_is_the_run_that_a_stranger_makes(kills, tmp_path)
     moments = random.Random(2)
     with scripted_endpoint(answers) as endpoint:
         project = prepared(tmp_path / "project", endpoint.url, tmp_path / "mirror")
-        with_own_files(project)
         killed = 0
         for _ in range(kills):
             killed += kill(project, moments.uniform(1, LONGEST), moments.random() < 0.5)
@@ -95,24 +94,6 @@ def test_a_run_that_was_killed_is_the_run_that_a_stranger_makes(kills, tmp_path)
         assert not endpoint.bodies
 
 
-def with_own_files(project: Project) -> None:
-    """Let the run choose what lies in no folder of the project: a kind of seed source, a kind of
-    benchmark and a set of prompts."""
-    (project.root / "my").mkdir()
-    for name, shipped, attribute in (
-        ("functions.py", "aiev.seeds.sources.directory", "Source"),
-        ("problems.py", "aiev.evaluation.benchmarks.evalplus", "Benchmark"),
-    ):
-        text = f"from {shipped} import {attribute} as Shipped\n\n\n"
-        text += f"class {attribute}(Shipped):\n    pass\n"
-        (project.root / "my" / name).write_text(text)
-    shipped = project.root / "scripts/aiev/recipes/aiev_instruct/prompts/small"
-    shutil.copytree(shipped, project.root / "my/texts")
-    project.config["seeds"]["sources"][0]["kind"] = "my/functions.py"
-    project.config["evaluation"]["benchmarks"]["humaneval"]["kind"] = "my/problems.py"
-    project.config["dialogues"]["prompts"] = "my/texts"
-
-
 def answers_used(project: Project) -> set[str]:
     """Keys of the answers that the records of the finished jobs name."""
     records = [read_json(path) for path in (project.root / ".aiev/made").rglob("*.json")]
@@ -123,7 +104,7 @@ def verified_elsewhere(project: Project, stranger: Path) -> None:
     """`aiev verify` in another checkout, which nothing was run in, from the manifest and the packed
     answers of the project."""
     packed = stranger.parent / "answers.jsonl.gz"
-    for name in ("rules", "scripts", "config", "profiles", "envs", "code", "my"):
+    for name in ("rules", "scripts", "config", "profiles", "envs", "code"):
         shutil.copytree(project.root / name, stranger / name)
     shutil.copyfile(project.root / "Snakefile", stranger / "Snakefile")
     shutil.copyfile(project.root / MANIFEST, stranger.parent / "theirs.json")
