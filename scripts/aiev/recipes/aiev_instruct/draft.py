@@ -15,7 +15,6 @@ from aiev.recipes.verification.contract import (
     without_examples,
 )
 
-
 NO_RESULT = "None"
 
 
