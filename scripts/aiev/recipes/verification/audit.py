@@ -207,10 +207,14 @@ def _killed(evidence: Mapping[str, Any]) -> float | None:
 
 
 def rows(
-    audited: list[Audited], thresholds: Policy, policies: Iterable[str] = POLICIES
+    audited: list[Audited],
+    thresholds: Policy,
+    min_examples: int,
+    policies: Iterable[str] = POLICIES,
 ) -> list[dict[str, Any]]:
     """For each policy: how many problems it verifies, and how many of those are right.
 
+    min_examples: in place of that of the thresholds.
     repaired: right after feedback where the first solution was wrong. bent: verified although a
     revision changed what a test expects, or the problem ended with an example that contradicts the
     benchmark's. recall: verified and right, of all that ended right.
@@ -218,12 +222,13 @@ def rows(
     solved = sum(each.right for each in audited)
     found = []
     for name in policies:
-        policy = thresholds.model_copy(update={"policy": name})
+        policy = thresholds.model_copy(update={"policy": name, "min_examples": min_examples})
         verified = [each for each in audited if not judge(each.evidence, policy)]
         right = sum(each.right for each in verified)
         found.append(
             {
                 "policy": name,
+                "min_examples": min_examples,
                 "problems": len(audited),
                 "verified": len(verified),
                 "right": right,
