@@ -148,23 +148,23 @@ def test_evidence_that_does_not_say_who_agreed_is_not_enough_for_consensus():
     assert judge(older, Policy(policy="examples")) == ""
 
 
-# Three problems of HumanEval as the audit on record found them.
+# Problems of HumanEval as the audit on record found them.
 NEXT_SMALLEST = {
     **GOOD,
     "solutions": {"voters": voters("yynn", kept="yynn", ran="yyyy")},
-    "inputs": {"of": 16, "votes": votes("yyyy", *["yyny"] * 14, "yynn")},
+    "inputs": {"of": 16, "votes": votes("yyyy", *["yyny"] * 13, "yynn", "yyny")},
 }
 """Right. Two independent solutions break the problem's own examples."""
 IS_BORED = {
     **GOOD,
-    "solutions": {"voters": voters("ynyy", kept="ynyy", ran="yyyy")},
+    "solutions": {"voters": voters("ynyy", kept="ynyy", ran="ynyy")},
     "inputs": {"of": 16, "votes": votes(*["ynyy"] * 16)},
     "draft": {"corrected": 1, "solutions": 4},
 }
-"""Wrong: an example was corrected to a mistake. One solution breaks that example."""
+"""Wrong: an example was corrected to a mistake. The solution that breaks it only raises."""
 ANTI_SHUFFLE = {
     **GOOD,
-    "solutions": {"voters": voters("yyny", kept="yyny", ran="yyyy")},
+    "solutions": {"voters": voters("yyny", kept="yyny", ran="yyny")},
     "inputs": {"of": 16, "votes": votes("yyyy", "yynn", *["yyny"] * 14)},
 }
 """Wrong. On one input out of 16, one of the solutions that keep the examples differs."""
@@ -180,10 +180,10 @@ def test_a_solution_that_breaks_the_contract_has_no_vote():
 
 def test_a_corrected_example_needs_all_that_run():
     """Also those that break it: they may be the ones that read the problem rightly."""
-    assert judge(IS_BORED, Policy()) == "disputed"
-    assert judge({**IS_BORED, "draft": {"corrected": 0}}, Policy()) == ""
-    crashed = {**IS_BORED, "solutions": {"voters": voters("ynyy", kept="ynyy", ran="ynyy")}}
-    assert judge(crashed, Policy()) == ""
+    assert judge(IS_BORED, Policy()) == "", "a known mistake: docs/verification.md"
+    breaks_it = {**IS_BORED, "solutions": {"voters": voters("ynyy", kept="ynyy")}}
+    assert judge(breaks_it, Policy()) == "disputed"
+    assert judge({**breaks_it, "draft": {"corrected": 0}}, Policy()) == ""
 
 
 def test_a_difference_on_one_mutated_input_disputes():
