@@ -42,7 +42,9 @@ def audit(
     record: RecordOption = None,
 ) -> None:
     """Put problems with hidden tests through the run's dialogue loop, and print for each policy how
-    many it verifies and how many of those are right: one JSON object a line.
+    many it verifies and how many of those are right: one JSON object a line. First with the
+    config's own thresholds, then without verification.min_examples: a benchmark's problems state as
+    many examples as they do.
 
     The tests are EvalPlus's. Nothing of an audit reaches training data. --examples wrong gives one
     example of each problem a wrong result, as a small teacher's own problems have them.
@@ -71,13 +73,12 @@ def audit(
     path = fetched(resource_of(benchmark), read["resources"], SCRATCH)
     tasks = passable(read_tasks(path))
     audited = _audited(read, tasks, choose(tasks, n, examples), ledger)
-    # A benchmark's problems state as many examples as they do.
-    thresholds = Policy.model_validate({**read["verification"], "min_examples": 0})
+    own = Policy.model_validate(read["verification"])
     print("evidence, at least   passed  right  precision [95%]")
-    for row in by_evidence(audited, thresholds.min_alike):
+    for row in by_evidence(audited, own.min_alike):
         shown = _share(row["right"], row["passed"], wilson_interval)
         print(f"{row['evidence']:9} {row['least']:10} {row['passed']:7} {row['right']:6}  {shown}")
-    for row in rows(audited, thresholds):
+    for row in [row for n in dict.fromkeys((own.min_examples, 0)) for row in rows(audited, own, n)]:
         lower, upper = wilson_interval(row["right"], row["verified"])
         known = {"model": read["models"]["teacher"]["name"], "benchmark": benchmark}
         known |= {"examples": examples, "prompts": read["dialogues"]["prompts"]}

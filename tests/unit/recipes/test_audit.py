@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import json
+from dataclasses import replace
 
 import pytest
 from scripted import dialogues
@@ -22,6 +23,7 @@ from aiev.recipes.verification.audit import (
     resource_of,
     rows,
 )
+from aiev.recipes.verification.evidence import NOTHING
 from aiev.recipes.verification.settings import Policy
 from aiev.sandbox.api import open_sandbox
 from aiev.sandbox.request import Limits
@@ -137,16 +139,24 @@ def test_an_audit_by_a_scripted_teacher(scripted, endpoint_of, interpreter, tmp_
             return [await audit_one(chat, interpreter, SETTINGS, p, 0, is_right) for p in problems]
 
     audited = asyncio.run(write())
-    (row,) = rows(audited, Policy(), ["consensus"])
+    (row,) = rows(audited, Policy(), 2, ["consensus"])
     assert row == {
-        **{"policy": "consensus", "problems": 4, "verified": 3, "right": 2},
+        **{"policy": "consensus", "min_examples": 2, "problems": 4, "verified": 3, "right": 2},
         **{"precision": 0.667, "recall": 1.0, "first_right": 1, "repaired": 1, "bent": 0},
     }
     found = by_evidence(audited, Policy().min_alike)
     table = {(row["evidence"], row["least"]): (row["passed"], row["right"]) for row in found}
-    # The wrong one is right for all that its tests, and changes of them, try.
+    # The wrong one is right for all that its tests, and changes of them, try. But it stays so
+    # without the call of abs, which is a mutant.
     assert table["agreeing", 0] == table["agreeing", 4] == table["alike", 1] == (3, 2)
-    assert table["inputs", 1] == table["killed", 1] == (3, 2)
+    assert table["inputs", 1] == (3, 2) and table["killed", 1] == (2, 2)
+    # They state two examples each.
+    assert rows(audited, Policy(), 3, ["examples"])[0]["verified"] == 0
+    # What could not be compared is in no row of that evidence.
+    bare = {**audited[0].evidence, **{key: NOTHING[key] for key in ("inputs", "mutants")}}
+    found = by_evidence([replace(audited[0], evidence=bare)], Policy().min_alike)
+    counts = {row["evidence"]: row["passed"] for row in found if row["least"] == 0}
+    assert counts == {"agreeing": 1, "alike": 1, "inputs": 0, "killed": 0}
     # Records are judged again, from what lies on disk.
     json.loads(audited[0].record())
 

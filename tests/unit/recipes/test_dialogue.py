@@ -153,7 +153,7 @@ def test_a_repaired_dialogue_in_full(write):
     assert evidence["examples"] == {"found": 2, "held": 2, "agreed": 4, "flaw": ""}
     assert [t["agreed"] for t in evidence["tests"]] == [4] * 4
     assert evidence["inputs"]["of"] > 4
-    assert all(pair == [4, 4] for pair in evidence["inputs"]["alike"])
+    assert all(votes == [True] * 4 for votes in evidence["inputs"]["votes"])
     assert evidence["mutants"]["killed"] == evidence["mutants"]["of"] > 0
     # A problem, a solution, tests, four votes, an error in words, a revision.
     assert evidence["answers"] == {"asked": 9}
@@ -181,7 +181,8 @@ def test_a_solution_is_not_verified_by_tests_that_others_do_not_confirm(write, s
     scripted.script = script
     (dialogue,) = write("once_a")
     assert dialogue["verdict"] == "rejected" and verdict(dialogue) == "unconfirmed"
-    assert dialogue["evidence"]["solutions"] == {"of": 3, "distinct": 3, "alike": 0, "held": 0}
+    nothing = {"alike": 0, "held": 0, "voters": []}
+    assert dialogue["evidence"]["solutions"] == {"of": 3, "distinct": 3, **nothing}
 
 
 def test_a_wrong_example_of_a_draft_is_corrected_and_confirmed_by_others(write, scripted):
@@ -221,8 +222,12 @@ def test_independent_solutions_that_pass_and_that_do_not_are_kept(write, scripte
         (row["solution"].rpartition("return ")[2], row["passes"]) for row in dialogue["independent"]
     ]
     assert kept == [("x", False), ("nothing", False), ("x + 6", True), ("x + 6", True)]
+    right = {"kept": True, "ran": True, "alike": True}
+    wrong = {"kept": False, "ran": True, "alike": False}
+    voters = [wrong, {**wrong, "ran": False}, right, right]
     solutions = dialogue["evidence"]["solutions"]
-    assert solutions == {"of": 4, "distinct": 3, "alike": 2, "held": 2}
+    assert solutions == {"of": 4, "distinct": 3, "alike": 2, "held": 2, "voters": voters}
+    assert verdict(dialogue) == "verified", "those that break the examples have no vote"
 
 
 def test_a_revision_without_a_test_of_the_first_program_is_bent():

@@ -216,7 +216,7 @@ def test_weak_tests_leave_mutants_alive(examine):
     policy = Policy(min_examples=0, min_agreeing=0, min_killed=0.6)
     evidence = examine(ADD + weak)
     assert judge(evidence, policy) == "weak-tests"
-    assert evidence["mutants"]["survived"] == {"arithmetic": 1}
+    assert evidence["mutants"]["survived"] == {"arithmetic": 1, "parameter": 1}
     assert judge(examine(ADD + TESTS), policy) == ""
 
 
@@ -226,8 +226,9 @@ def test_a_mutant_that_hangs_is_killed_in_time(examine):
         "assert count(3) == 3\nassert count(5) == 5\n"
     )
     mutants = examine(code)["mutants"]
-    # To begin one earlier or later gives the same count: such a mutant cannot be killed.
-    assert mutants == {"of": 8, "killed": 6, "survived": {"constant": 2}}
+    # To begin one earlier or later gives the same count, and so does `return n`: such a mutant
+    # cannot be killed.
+    assert mutants == {"of": 9, "killed": 6, "survived": {"constant": 2, "parameter": 1}}
 
 
 @pytest.mark.parametrize(("tests", "said"), [("!= 'x'", "vacuous"), ("== 2", "")])
@@ -270,10 +271,14 @@ def test_independent_solutions_confirm_tests_or_do_not(examine):
     evidence = examine(ADD + TESTS, solutions=[other, other, wrong, crashes, leaves])
     assert [t["agreed"] for t in evidence["tests"]] == [2, 2]
     passes = [True, True, False, False, False]
-    assert evidence["solutions"] == {"of": 5, "alike": 2, "held": 2, "passes": passes}
-    policy = Policy(min_examples=0, min_alike=0.4)
+    solutions = evidence["solutions"]
+    assert (solutions["of"], solutions["alike"], solutions["held"]) == (5, 2, 2)
+    assert solutions["passes"] == [voter["alike"] for voter in solutions["voters"]] == passes
+    # What raises and what ends its process has not run.
+    assert [voter["ran"] for voter in solutions["voters"]] == [True, True, True, False, False]
+    policy = Policy(min_examples=0, min_alike=0.6)
     assert judge(evidence, policy) == ""
-    assert judge(evidence, Policy(min_examples=0, min_alike=0.5)) == "disputed"
+    assert judge(evidence, Policy(min_examples=0, min_alike=0.7)) == "disputed"
     assert judge(examine(ADD + TESTS, solutions=[other, wrong, crashes]), policy) == "unconfirmed"
     assert judge(examine(ADD + TESTS, solutions=[crashes] * 4), policy) == "unconfirmed"
     assert judge(examine(ADD + TESTS), policy) == "unconfirmed"
@@ -287,7 +292,9 @@ BEYOND = Policy(min_examples=0, min_killed=0)
 
 
 def pairs(evidence):
-    return {tuple(pair) for pair in evidence["inputs"]["alike"]}
+    """How many voters gave the solution's output to an input, and how many gave one."""
+    rows = evidence["inputs"]["votes"]
+    return {(row.count(True), len(row) - row.count(None)) for row in rows}
 
 
 @pytest.mark.parametrize("solution", [LAST, HANGS])
@@ -314,11 +321,11 @@ def test_an_input_for_which_nobody_has_a_value_is_left_out(examine):
     dates = "import datetime\ndef f(text):\n    return datetime.date.fromisoformat(text).day\n\n\n"
     tests = "assert f('2024-01-02') == 2\nassert f('2023-12-31') == 31\n"
     inputs = examine(dates + tests, solutions=[dates] * 3)["inputs"]
-    assert inputs["of"] == 16 > len(inputs["alike"])
+    assert inputs["of"] == 16 > len(inputs["votes"])
     loops = "def f(n):\n    while n > 3:\n        pass\n    return n\n\n\n"
     evidence = examine(loops + "assert f(2) == 2\nassert f(3) == 3\n", solutions=[loops] * 2)
     assert pairs(evidence) == {(2, 2)} and evidence["inputs"]["of"] > len(
-        evidence["inputs"]["alike"]
+        evidence["inputs"]["votes"]
     )
     assert evidence["ended"] and judge(evidence, BEYOND) == ""
 
@@ -338,8 +345,24 @@ def test_an_input_for_which_nobody_has_a_value_is_left_out(examine):
 def test_values_are_compared_and_not_their_texts(one, other, same, examine):
     tests = "assert f(3) is not None\nassert f(5) != 0\nassert f(8) != 1\n"
     own, others = (f"def f(n):\n    return {value}\n\n\n" for value in (one, other))
-    found = pairs(examine(own + tests, solutions=[others] * 2))
+    evidence = examine(own + tests, solutions=[others] * 2)
+    found = pairs(evidence)
     assert found and all((alike == 2) == same for alike, _ in found)
+    assert [voter["alike"] for voter in evidence["solutions"]["voters"]] == [same] * 2
+
+
+def test_only_those_that_keep_the_examples_agree_with_a_test(examine):
+    """A product is the sum of 2 and 2, too. An empty answer is no voter."""
+    contract = read_contract("Write `add(a, b)`: `add(1, 2)` returns `3`, `add(0, 1)` returns `1`.")
+    product = "def add(a, b):\n    return a * b\n"
+    tests = "assert add(2, 2) == 4\nassert add(0, 0) == 0\n"
+    evidence = examine(ADD + tests, contract=contract, solutions=[ADD, product, "", product])
+    assert [voter["kept"] for voter in evidence["solutions"]["voters"]] == [True, *[False] * 3]
+    assert [test["agreed"] for test in evidence["tests"]] == [1, 1]
+    assert judge(evidence, Policy()) == "unconfirmed"
+    evidence = examine(ADD + tests, contract=contract, solutions=[ADD, product, "", ADD])
+    assert judge(evidence, Policy()) == ""
+    assert not any(v["kept"] for v in examine(ADD + tests, solutions=[""])["solutions"]["voters"])
 
 
 def test_what_a_function_changes_in_place_is_compared(examine):
@@ -355,7 +378,7 @@ def test_objects_have_no_text_that_could_be_compared(examine):
     evidence = examine(
         code + "assert list(f(2)) == [0, 1]\nassert sum(f(3)) == 3\n", solutions=[code] * 2
     )
-    assert evidence["inputs"] == {"of": evidence["inputs"]["of"], "alike": []}
+    assert evidence["inputs"] == {"of": evidence["inputs"]["of"], "votes": []}
     assert judge(evidence, Policy(min_examples=0, min_killed=0, min_alike=0)) == ""
 
 

@@ -21,11 +21,33 @@ from aiev.recipes.verification.mutants import mutants
         ("range(x)", "range", "range(x - 1)"),
         ("range(y, x)", "range", "range(y, x - 1)"),
         ("x", "return", "None"),
+        ("7", "parameter", "x"),
+        ("sorted(y, key=len)", "call", "y"),
+        ("sorted(y, key=len)", "keyword", "sorted(y)"),
+        ("y.strip()", "call", "y"),
+        ("y.strip(7)", "call", "7"),
+        ("max(x, y)", "exchange", "min(x, y)"),
+        ("any(x)", "exchange", "all(x)"),
+        ("x[y:7]", "slice", "x[:7]"),
+        ("x[y:7]", "slice", "x[y:]"),
+        ("x[::y]", "slice", "x[:]"),
     ],
 )
 def test_each_operator(expression, operator, mutant):
     found = mutants(f"def f(x, y):\n    return {expression}\n", 50)
     assert (operator, f"def f(x, y):\n    return {mutant}") in [(m.operator, m.code) for m in found]
+
+
+def test_one_line_has_more_than_the_stub():
+    """Tests of sorted words, say, hold for the words as they are: that is a mutant of its own."""
+    found = mutants("def f(words):\n    return sorted(words, key=len)\n", 12)
+    assert {m.code.partition("return ")[2] for m in found} == {"None", "words", "sorted(words)"}
+
+
+def test_a_method_does_not_return_itself():
+    code = "class A:\n    def f(self, x):\n        return 7\n    def g(self):\n        return 8\n"
+    said = {m.code.partition("return ")[2].partition("\n")[0] for m in mutants(code, 50)}
+    assert "x" in said and "self" not in said
 
 
 def test_they_differ_and_are_limited():

@@ -136,7 +136,7 @@ class Talk:
             "bent": not asserts(self.first_tests) <= asserts(self.parts.tests),
             "against_the_text": against_the_text(self.problem, self.parts.solution),
             "solutions": {
-                **{key: solutions[key] for key in ("alike", "held")},
+                **{key: solutions[key] for key in ("alike", "held", "voters")},
                 "of": len(self.others),
                 "distinct": distinct(self.others),
             },

@@ -24,7 +24,14 @@ from aiev.recipes.verification.contract import (
     read_contract,
     without_examples,
 )
-from aiev.recipes.verification.policies import POLICIES, Policy, inputs_alike, judge
+from aiev.recipes.verification.policies import (
+    POLICIES,
+    Policy,
+    compared,
+    counted_voters,
+    inputs_alike,
+    judge,
+)
 
 IsRight = Callable[[str, str], bool]
 """Task id and solution -> whether the solution passes the task's hidden tests."""
@@ -193,17 +200,19 @@ SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 def by_evidence(audited: Iterable[Audited], min_alike: float) -> list[dict[str, Any]]:
     """How many solutions are right, of those whose tests passed with at least so much evidence:
     a row for each number of independent solutions that confirm every test and example, for each
-    share of them that give the solution's own outputs to the tests, for each share of changed
-    inputs on which the share `min_alike` of them do, and for each share of mutants that the tests
-    kill."""
+    share of those that count with the solution's own outputs to the tests, for each share of
+    mutated inputs on which the share `min_alike` of them have them, and for each share of mutants
+    that the tests kill. A dialogue for which nothing could be compared, or no mutant made, is in
+    none of the rows of that evidence."""
     passed = [each for each in audited if not each.evidence["stopped"]]
     steps = [("agreeing", n, _agreeing) for n in range(5)]
     steps += [("alike", share, _alike) for share in SHARES]
-    steps += [("inputs", share, lambda e: inputs_alike(e, min_alike)) for share in SHARES]
+    steps += [("inputs", share, lambda e: _inputs(e, min_alike)) for share in SHARES]
     steps += [("killed", share, _killed) for share in SHARES]
     found = []
     for evidence, least, measure in steps:
-        chosen = [each for each in passed if measure(each.evidence) >= least]
+        known = [(each, measure(each.evidence)) for each in passed]
+        chosen = [each for each, value in known if value is not None and value >= least]
         right = sum(each.right for each in chosen)
         found.append({"evidence": evidence, "least": least, "passed": len(chosen), "right": right})
     return found
@@ -216,21 +225,30 @@ def _agreeing(evidence: Mapping[str, Any]) -> int:
     return min(counts, default=0)
 
 
-def _alike(evidence: Mapping[str, Any]) -> float:
-    solutions = evidence["solutions"]
-    return solutions["alike"] / solutions["of"] if solutions["of"] else 1.0
+def _alike(evidence: Mapping[str, Any]) -> float | None:
+    counted = counted_voters(evidence)
+    return sum(voter["alike"] for voter in counted) / len(counted) if counted else None
 
 
-def _killed(evidence: Mapping[str, Any]) -> float:
+def _inputs(evidence: Mapping[str, Any], min_alike: float) -> float | None:
+    votes = compared(evidence)
+    return inputs_alike(votes, min_alike) if votes else None
+
+
+def _killed(evidence: Mapping[str, Any]) -> float | None:
     mutants = evidence["mutants"]
-    return mutants["killed"] / mutants["of"] if mutants["of"] else 1.0
+    return mutants["killed"] / mutants["of"] if mutants["of"] else None
 
 
 def rows(
-    audited: list[Audited], thresholds: Policy, policies: Iterable[str] = POLICIES
+    audited: list[Audited],
+    thresholds: Policy,
+    min_examples: int,
+    policies: Iterable[str] = POLICIES,
 ) -> list[dict[str, Any]]:
     """For each policy: how many problems it verifies, and how many of those are right.
 
+    min_examples: in place of that of the thresholds.
     repaired: right after feedback where the first solution was wrong. bent: verified although a
     revision changed what a test expects, or the problem ended with an example that contradicts the
     benchmark's. recall: verified and right, of all that ended right.
@@ -238,12 +256,13 @@ def rows(
     solved = sum(each.right for each in audited)
     found = []
     for name in policies:
-        policy = thresholds.model_copy(update={"policy": name})
+        policy = thresholds.model_copy(update={"policy": name, "min_examples": min_examples})
         verified = [each for each in audited if not judge(each.evidence, policy)]
         right = sum(each.right for each in verified)
         found.append(
             {
                 "policy": name,
+                "min_examples": min_examples,
                 "problems": len(audited),
                 "verified": len(verified),
                 "right": right,

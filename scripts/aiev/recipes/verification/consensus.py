@@ -19,26 +19,37 @@ def agreement(tests: Sequence[Key], others: Sequence[Observation]) -> dict[Key, 
     return {key: sum(other.results.get(key, False) for other in others) for key in tests}
 
 
-def alike(own: Observation, others: Sequence[Observation]) -> int:
-    """How many of the other solutions gave the same outputs to all of the tests' calls."""
-    return sum(outputs(other) == outputs(own) for other in others)
+def alike(own: Observation, others: Sequence[Observation]) -> list[bool]:
+    """For each of the other solutions, whether it gave the same outputs to all of the tests' calls.
+
+    Values are compared, and their texts only where they have no literal.
+    """
+    outcomes = _outcomes(own)
+    return [_all_same(outcomes, _outcomes(other)) for other in others]
 
 
-def on_inputs(observations: Sequence[Observation], count: int) -> list[list[int]]:
-    """For each of `count` inputs that can be compared, how many of the other solutions gave the
-    first one's output, and how many gave one.
+def ran(seen: Observation) -> bool:
+    """Whether a call of the solution returned: one that only raises says nothing of the tests."""
+    return any(isinstance(outcome, _Returned) for outcome in _outcomes(seen))
 
-    An input is left out if most of the solutions raise an exception or give none: the problem does
-    not ask for it, or it takes too long. So is one whose outputs have no literal, as objects and
-    long ones have none.
+
+def on_inputs(
+    own: Observation, others: Sequence[Observation], counted: Sequence[bool], count: int
+) -> list[list[bool | None]]:
+    """For each of `count` inputs that can be compared, whether each of the other solutions gave
+    `own`'s output; None where it gave none.
+
+    counted: which of the others decide what can be compared. An input is left out if most of these
+    and `own` raise an exception or give no output: the problem does not ask for it, or it takes too
+    long. So is one whose outputs have no literal, as objects and long ones have none.
     """
     found = []
     for number in range(count):
-        own, *others = (_output(seen, number) for seen in observations)
-        known = [output for output in others if output is not None]
-        returned = [output for output in (own, *known) if isinstance(output, _Returned)]
-        if 2 * len(returned) > len(observations) and all(o.value is not _OBJECT for o in returned):
-            found.append([sum(_same(own, output) for output in known), len(known)])
+        mine, outputs = _output(own, number), [_output(other, number) for other in others]
+        deciding = [mine, *(o for o, counts in zip(outputs, counted, strict=True) if counts)]
+        returned = [output for output in deciding if isinstance(output, _Returned)]
+        if 2 * len(returned) > len(deciding) and all(o.value is not _OBJECT for o in returned):
+            found.append([None if o is None else _same(mine, o) for o in outputs])
     return found
 
 
@@ -48,27 +59,41 @@ _OBJECT = object()
 
 @dataclass(frozen=True)
 class _Returned:
-    """What a call returned, and its arguments if it changed them."""
+    """What a call returned, and its arguments if it changed them; `text`: the same as reported."""
 
     value: Any
+    text: str
+
+
+def _outcomes(seen: Observation) -> list[_Returned | str]:
+    """What came of each call that the tests made."""
+    return [_read(outcome) for calls in seen.calls.values() for *_, outcome in calls]
 
 
 def _output(seen: Observation, number: int) -> _Returned | str | None:
-    """What came of a check's call: a value, the exception's name, or None if it never ended."""
+    """What came of a check's last call; None if it never ended."""
     calls = seen.calls.get((number, 1))
-    if not calls:
-        return None
-    text = calls[-1][2]
-    if text.startswith("raised "):
-        return text
+    return _read(calls[-1][2]) if calls else None
+
+
+def _read(outcome: str) -> _Returned | str:
+    """A value, or the exception's name."""
+    if outcome.startswith("raised "):
+        return outcome
     try:
-        return _Returned(ast.literal_eval(text))
+        return _Returned(ast.literal_eval(outcome), outcome)
     except (*BROKEN, TypeError):
-        return _Returned(_OBJECT)
+        return _Returned(_OBJECT, outcome)
+
+
+def _all_same(some: Sequence[_Returned | str], others: Sequence[_Returned | str]) -> bool:
+    return len(some) == len(others) and all(map(_same, some, others))
 
 
 def _same(one: _Returned | str | None, other: _Returned | str | None) -> bool:
     if isinstance(one, _Returned) and isinstance(other, _Returned):
+        if _OBJECT in (one.value, other.value):
+            return one.text == other.text
         return _equal(one.value, other.value)
     return one == other
 
@@ -84,11 +109,6 @@ def _equal(one: Any, other: Any) -> bool:
     if isinstance(one, dict):
         return one.keys() == other.keys() and all(_equal(one[key], other[key]) for key in one)
     return one == other
-
-
-def outputs(seen: Observation) -> tuple:
-    """Every call that the tests made, with what came of it."""
-    return tuple(call for calls in seen.calls.values() for call in calls)
 
 
 def distinct(solutions: Sequence[str]) -> int:

@@ -8,14 +8,18 @@ Evidence is a plain record, kept with the dialogue:
   rounds       revisions until the tests passed; 0: at the first try
   examples     {found, held, agreed, flaw}: of the problem's own text; agreed: the least number of
                independent solutions that keep one of them
-  tests        [{text, held, agreed, fails}] of each test that ran; fails: on the stub or a mutant
+  tests        [{text, held, agreed, fails}] of each test that ran; agreed: how many independent
+               solutions that keep the examples pass it; fails: on the stub or a mutant
   ended        every statement of the tests ran; `problem`: else why not ("timed-out: ...")
   stub_passes  the tests hold although every function returns None
   mutants      {of, killed, survived}: survived counts operators
-  solutions    {of, distinct, alike, held}: independent ones, how many of them differ, gave the same
-               outputs to all calls, and pass all tests; held of `of` is how easy the problem is
-  inputs       {of, alike}: mutated inputs, and [alike, answered] for each that can be compared: how
-               many of the independent solutions that answered gave the solution's own output
+  solutions    {of, distinct, alike, held, voters}: independent ones, how many of them differ, gave
+               the same outputs to all calls, and pass all tests; held of `of` is how easy the
+               problem is. voters: [{kept, ran, alike}], for each whether it keeps all examples,
+               whether a call of it returned, and whether all outputs are the solution's own
+  inputs       {of, votes}: mutated inputs, and for each that can be compared a list, in the order
+               of the voters: true for the solution's own output, false for another one, null for
+               none
   repetitions  {of, same}: runs under other hash seeds
   draft        {corrected, solutions, problem}: examples of the problem's draft that were corrected,
                the independent solutions of the draft, and its text; "" where there was no other
@@ -31,7 +35,7 @@ from typing import Any
 
 from aiev.languages.base import Script
 from aiev.languages.interpreter import Interpreter
-from aiev.recipes.verification.consensus import agreement, alike, on_inputs
+from aiev.recipes.verification.consensus import agreement, alike, on_inputs, ran
 from aiev.recipes.verification.contract import Contract
 from aiev.recipes.verification.inputs import mutated_calls
 from aiev.recipes.verification.mutants import Mutant, mutants
@@ -57,8 +61,8 @@ NOTHING: dict[str, Any] = {
     "problem": "",
     "stub_passes": False,
     "mutants": {"of": 0, "killed": 0, "survived": {}},
-    "solutions": {"of": 0, "alike": 0, "held": 0},
-    "inputs": {"of": 0, "alike": []},
+    "solutions": {"of": 0, "alike": 0, "held": 0, "voters": []},
+    "inputs": {"of": 0, "votes": []},
     "repetitions": {"of": 0, "same": 0},
 }
 """Evidence of a dialogue about which nothing is known."""
@@ -97,19 +101,22 @@ def collect(
     others, on_calls = rest[: len(solutions)], rest[len(solutions) :]
     count = len(contract.examples)
     keys = [key for key in own.results if key[0] >= count]
+    voters = _voters(solutions, own, others, count)
+    counted = [voter["kept"] and voter["ran"] for voter in voters]
+    keepers = [other for other, voter in zip(others, voters, strict=True) if voter["kept"]]
     same = [r for r in repeated if (r.exit_code, r.stdout) == (first.exit_code, first.stdout)]
     return {
         **NOTHING,
         "examples": _examples(contract, own, others),
-        "tests": _tests(own, keys, others, [stub, *altered]),
+        "tests": _tests(own, keys, keepers, [stub, *altered]),
         "ended": own.ended,
         "problem": own.problem,
         # A stub that was too slow, or ended by another process, says nothing: then nothing shows
         # that the tests can fail.
         "stub_passes": _holds(stub, count) or stub.problem.startswith(SAYS_NOTHING),
         "mutants": _mutants(changed, altered, count),
-        "solutions": _solutions(own, others),
-        "inputs": {"of": len(calls), "alike": on_inputs(on_calls, len(calls))},
+        "solutions": _solutions(others, voters),
+        "inputs": {"of": len(calls), "votes": _votes(on_calls, counted, len(calls))},
         "repetitions": {"of": len(repeated), "same": len(same)},
     }
 
@@ -131,14 +138,35 @@ def _mutants(
     }
 
 
-def _solutions(own: Observation, others: list[Observation]) -> dict[str, Any]:
+def _solutions(others: list[Observation], voters: list[dict[str, bool]]) -> dict[str, Any]:
     passes = [other.held for other in others]
     return {
         "of": len(others),
-        "alike": alike(own, others),
+        "alike": sum(voter["alike"] for voter in voters),
         "held": sum(passes),
         "passes": passes,
+        "voters": voters,
     }
+
+
+def _voters(
+    solutions: Sequence[str], own: Observation, others: list[Observation], examples: int
+) -> list[dict[str, bool]]:
+    """What each independent solution's vote rests on. An empty one keeps nothing."""
+    keys = [(number, 1) for number in range(examples)]
+    return [
+        {
+            "kept": bool(solution.strip()) and all(seen.results.get(key, False) for key in keys),
+            "ran": ran(seen),
+            "alike": same,
+        }
+        for solution, seen, same in zip(solutions, others, alike(own, others), strict=True)
+    ]
+
+
+def _votes(seen: list[Observation], counted: list[bool], count: int) -> list[list[bool | None]]:
+    """The votes on the mutated inputs. seen: on the solution, and on each independent one."""
+    return on_inputs(seen[0], seen[1:], counted, count) if seen else []
 
 
 def _holds(seen: Observation, examples: int) -> bool:

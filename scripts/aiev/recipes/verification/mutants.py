@@ -2,14 +2,17 @@
 
 The operators are the usual first-order ones (Offutt et al. 1996, "An experimental determination of
 sufficient mutant operators"): arithmetic, relational, logical, constants, conditions, and the
-loss of a return value.
+loss of a return value. Much of Python is said in one call, which these leave as it is. So a call,
+a keyword or a bound of a slice is left out, too, `min` and `max`, `any` and `all` are exchanged,
+and the first parameter is returned.
 """
 
 import ast
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass
+from typing import Any
 
 from aiev.languages.python.functions import BROKEN, parse
 
@@ -34,6 +37,10 @@ _ARITHMETIC = {
     ast.Mod: ast.FloorDiv,
     ast.Pow: ast.Mult,
 }
+_EXCHANGED = {"min": "max", "max": "min", "any": "all", "all": "any"}
+
+Change = Callable[[Any], ast.AST | None]
+"""Makes a mistake in a copy of a node, or returns what takes the copy's place."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +62,8 @@ def mutants(solution: str, limit: int, seed: int = 0) -> list[Mutant]:
         for place, node in enumerate(ast.walk(tree)):
             for operator, change in _changes(node):
                 copy = deepcopy(tree)
-                change(next(n for i, n in enumerate(ast.walk(copy)) if i == place))
+                changed = next(n for i, n in enumerate(ast.walk(copy)) if i == place)
+                copy = _Put(changed, change(changed) or changed).visit(copy)
                 code = ast.unparse(ast.fix_missing_locations(copy))
                 if code not in seen:
                     seen.add(code)
@@ -76,7 +84,17 @@ def mutants(solution: str, limit: int, seed: int = 0) -> list[Mutant]:
     return [mutant for mutant, _ in zip(turns, range(limit), strict=False)]
 
 
-def _changes(node: ast.AST) -> Iterator[tuple[str, object]]:
+class _Put(ast.NodeTransformer):
+    """Puts a node in the place of another one."""
+
+    def __init__(self, old: ast.AST, new: ast.AST):
+        self.old, self.new = old, new
+
+    def visit(self, node: ast.AST) -> ast.AST:
+        return self.new if node is self.old else self.generic_visit(node)
+
+
+def _changes(node: ast.AST) -> Iterator[tuple[str, Change]]:
     """The changes that a node allows: the operator, and what makes it in a copy of the node."""
     if isinstance(node, ast.Compare):
         for place, op in enumerate(node.ops):
@@ -96,15 +114,50 @@ def _changes(node: ast.AST) -> Iterator[tuple[str, object]]:
         yield from _constants(node)
     elif isinstance(node, ast.Return) and node.value is not None:
         yield "return", lambda n: setattr(n, "value", ast.Constant(None))
-    elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "range" and node.args:
+    elif isinstance(node, ast.Call):
+        yield from _calls(node)
+    elif isinstance(node, ast.Slice):
+        for bound in ("lower", "upper", "step"):
+            if getattr(node, bound) is not None:
+                yield "slice", lambda n, b=bound: setattr(n, b, None)
+    elif isinstance(node, ast.Name) and node.id in _EXCHANGED:
+        yield "exchange", lambda n: setattr(n, "id", _EXCHANGED[n.id])
+    elif isinstance(node, ast.FunctionDef):
+        yield from _parameters(node)
+
+
+def _calls(node: ast.Call) -> Iterator[tuple[str, Change]]:
+    """A call gives place to its first argument, or a method's to the object, or it loses a keyword;
+    `range` ends one earlier."""
+    if getattr(node.func, "id", "") == "range" and node.args:
         place = min(len(node.args) - 1, 1)
         yield (
             "range",
             lambda n: _set(n.args, place, ast.BinOp(n.args[place], ast.Sub(), ast.Constant(1))),
         )
+    elif node.args and not isinstance(node.args[0], ast.Starred):
+        yield "call", lambda n: n.args[0]
+    elif not node.args and isinstance(node.func, ast.Attribute):
+        yield "call", lambda n: n.func.value
+    for place in range(len(node.keywords)):
+        yield "keyword", lambda n, p=place: n.keywords.__delitem__(p)
 
 
-def _constants(node: ast.Constant) -> Iterator[tuple[str, object]]:
+def _parameters(node: ast.FunctionDef) -> Iterator[tuple[str, Change]]:
+    """Each return of a function gives its first parameter back, of a method the first after it."""
+    names = [a.arg for a in (*node.args.posonlyargs, *node.args.args) if a.arg != "self"]
+    for place in range(len(_returns(node)) if names else 0):
+        yield (
+            "parameter",
+            lambda n, p=place: setattr(_returns(n)[p], "value", ast.Name(names[0], ast.Load())),
+        )
+
+
+def _returns(node: ast.FunctionDef) -> list[ast.Return]:
+    return [n for n in ast.walk(node) if isinstance(n, ast.Return) and n.value is not None]
+
+
+def _constants(node: ast.Constant) -> Iterator[tuple[str, Change]]:
     value = node.value
     if isinstance(value, bool):
         yield "constant", lambda n: setattr(n, "value", not n.value)

@@ -5,11 +5,12 @@ call to a model or the sandbox.
   paper      the program passed, at least two tests ran, a stub fails them, repetitions agree
   examples   also: the tests came to their end, the problem's examples hold, nothing was bent, and
              the solution uses what the problem says
-  consensus  also: independent solutions confirm every test, most of them give the same outputs as
-             the solution, on mutated inputs too, and the tests kill mutants
+  consensus  also: independent solutions confirm every test, most of those that keep the problem's
+             examples give the same outputs as the solution, on mutated inputs too, and the tests
+             kill mutants
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aiev.recipes.verification.settings import Policy
@@ -22,7 +23,7 @@ def judge(evidence: Mapping[str, Any], policy: Policy) -> str:
 
     Reasons: what stopped it (no-code, cut-off, unsolved-failed, ...), no-tests, vacuous, flaky,
     unfinished, timed-out, check-lost, bent, no-contract, contract-broken, corrected, not-as-asked,
-    unconfirmed, disputed, weak-tests.
+    unconfirmed, disputed, weak-tests, no-evidence.
     """
     if evidence["stopped"]:
         return evidence["stopped"]
@@ -72,25 +73,69 @@ def _examples(evidence: Mapping[str, Any], policy: Policy) -> str:
 
 
 def _consensus(evidence: Mapping[str, Any], policy: Policy) -> str:
-    if any(test["agreed"] < policy.min_agreeing for test in evidence["tests"]):
+    if "voters" not in evidence["solutions"]:
+        return "no-evidence"  # of a version that did not say which solutions agree
+    counted = counted_voters(evidence)
+    agreed = [len(counted), *(test["agreed"] for test in evidence["tests"])]
+    if evidence["examples"]["found"]:
+        agreed.append(evidence["examples"]["agreed"])
+    if min(agreed) < policy.min_agreeing:
         return "unconfirmed"
-    if evidence["examples"]["found"] and evidence["examples"]["agreed"] < policy.min_agreeing:
-        return "unconfirmed"
-    solutions = evidence["solutions"]
-    if solutions["alike"] < policy.min_alike * solutions["of"]:
+    if _disputed(evidence, policy):
         return "disputed"
-    if inputs_alike(evidence, policy.min_alike) < policy.min_inputs_alike:
+    votes = compared(evidence)
+    if len(votes) < policy.min_inputs:
+        return "unconfirmed"
+    if votes and inputs_alike(votes, policy.min_alike) < policy.min_inputs_alike:
         return "disputed"
     mutants = evidence["mutants"]
-    return "weak-tests" if mutants["killed"] < policy.min_killed * mutants["of"] else ""
+    # Where no mutant was made, nothing shows what the tests are worth.
+    killed = mutants["killed"] / mutants["of"] if mutants["of"] else 0.0
+    return "weak-tests" if killed < policy.min_killed else ""
 
 
-def inputs_alike(evidence: Mapping[str, Any], min_alike: float) -> float:
-    """The share of the mutated inputs on which the share `min_alike` of the independent solutions
-    that answered gave the solution's own output; 1 where no input could be compared."""
-    counts = evidence.get("inputs", {"alike": []})["alike"]
-    shared = sum(alike >= min_alike * answered for alike, answered in counts)
-    return shared / len(counts) if counts else 1.0
+def _disputed(evidence: Mapping[str, Any], policy: Policy) -> bool:
+    """Whether too few independent solutions give the solution's outputs to the tests' calls.
+
+    A corrected example holds by the independent solutions' word alone. So those that break it are
+    not left out there: it may be they who read the problem rightly.
+    """
+    counted = counted_voters(evidence)
+    if sum(voter["alike"] for voter in counted) < policy.min_alike * len(counted):
+        return True
+    ran = [voter for voter in evidence["solutions"]["voters"] if voter["ran"]]
+    corrected = evidence.get("draft", {}).get("corrected", 0)
+    needed = policy.min_alike_corrected * len(ran) if corrected else 0
+    return sum(voter["alike"] for voter in ran) < needed
+
+
+def counted_voters(evidence: Mapping[str, Any]) -> list[Mapping[str, bool]]:
+    """The independent solutions whose outputs count: they keep all of the problem's examples, and
+    a call of them returned."""
+    voters = evidence["solutions"].get("voters", [])
+    return [voter for voter in voters if _counts(voter)]
+
+
+def compared(evidence: Mapping[str, Any]) -> list[list[bool]]:
+    """For each mutated input that can be compared, whether those counted voters that gave an output
+    gave the solution's own."""
+    voters = evidence["solutions"].get("voters", [])
+    rows = [
+        [vote for vote, voter in zip(row, voters, strict=True) if _counts(voter)]
+        for row in evidence.get("inputs", {}).get("votes", [])
+    ]
+    answered = [[vote for vote in row if vote is not None] for row in rows]
+    return [row for row in answered if row]
+
+
+def inputs_alike(votes: Sequence[Sequence[bool]], min_alike: float) -> float:
+    """The share of the inputs on which at least the share `min_alike` of the votes are for the
+    solution's own output. votes: of at least one input."""
+    return sum(sum(row) >= min_alike * len(row) for row in votes) / len(votes)
+
+
+def _counts(voter: Mapping[str, bool]) -> bool:
+    return voter["kept"] and voter["ran"]
 
 
 def _unfinished(evidence: Mapping[str, Any]) -> str:

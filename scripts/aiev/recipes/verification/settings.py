@@ -22,22 +22,39 @@ class Policy(Section):
         description="Examples of the draft that independent solutions may have corrected.",
     )
     min_agreeing: int = Field(
-        2, ge=0, description="Independent solutions that must agree with each test."
+        2,
+        ge=0,
+        description="Independent solutions that must count, and agree with each test. Those count "
+        "that keep all of the problem's examples and run.",
     )
     min_alike: float = Field(
         0.75,
         ge=0,
         le=1,
-        description="Share of the independent solutions with the solution's own outputs to all "
-        "calls of the tests.",
+        description="Share of the independent solutions that count with the solution's own outputs "
+        "to all calls of the tests.",
     )
-    min_inputs_alike: float = Field(
-        0.8,
+    min_alike_corrected: float = Field(
+        1.0,
         ge=0,
         le=1,
-        description="Share of the mutated inputs on which at least the share min_alike of the "
-        "independent solutions give the solution's own output.",
+        description="The same for a problem with corrected examples, where all independent "
+        "solutions that run count.",
+    )
+    min_inputs: int = Field(
+        0, ge=0, description="Mutated inputs on which the outputs must have been compared."
+    )
+    min_inputs_alike: float = Field(
+        1.0,
+        ge=0,
+        le=1,
+        description="Share of the compared mutated inputs on which at least the share min_alike of "
+        "the independent solutions that count give the solution's own output.",
     )
     min_killed: float = Field(
-        0.5, ge=0, le=1, description="Share of the solution's mutants that the tests must kill."
+        0.5,
+        ge=0,
+        le=1,
+        description="Share of the solution's mutants that the tests must kill. Above 0, a dialogue "
+        "without mutants is weak-tests: set 0 where dialogues.mutants is 0.",
     )
