@@ -10,6 +10,7 @@ from aiev.core.log import Progress, log, start_log
 @pytest.fixture(autouse=True)
 def as_before():
     kept, propagates = log.handlers[:], log.propagate
+    log.handlers.clear()  # those of a test before, which would show the lines themselves
     yield
     log.handlers[:], log.propagate = kept, propagates
     log.setLevel(logging.NOTSET)
